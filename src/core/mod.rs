@@ -1,0 +1,10 @@
+//! What is decided. Everything here is a pure function of its arguments:
+//! time, randomness and ids come in from outside, nothing is read or written.
+
+pub mod approval;
+pub mod guard;
+pub mod ledger;
+pub mod model;
+pub mod policy;
+pub mod profile;
+pub mod sql;

@@ -1,0 +1,90 @@
+//! Events: what the ledger records. The serialised form is the record's body;
+//! its keys are stable, because auditors' programs read them.
+
+use super::{
+    AccessRequest, Approval, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId, SessionId, Totals,
+};
+use serde::{Deserialize, Serialize};
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    Person(PersonRef),
+    /// Policy, a timer or the sweeper.
+    System,
+}
+
+/// A state change or act worth evidence. Statement records are separate
+/// (the gateway's): they are too many to pass through the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Event {
+    #[serde(rename = "server.started")]
+    ServerStarted { version: String, policy: String },
+    #[serde(rename = "person.signed_in")]
+    SignedIn { person: PersonRef, issuer: String, groups: Vec<String> },
+    #[serde(rename = "person.signed_out")]
+    SignedOut { person: PersonRef },
+    #[serde(rename = "request.created")]
+    RequestCreated { request: Box<AccessRequest> },
+    #[serde(rename = "request.approved")]
+    RequestApproved { request: RequestId, approval: Approval },
+    #[serde(rename = "request.denied")]
+    RequestDenied { request: RequestId, by: Actor, reason: Option<String> },
+    #[serde(rename = "request.cancelled")]
+    RequestCancelled { request: RequestId, by: PersonRef },
+    #[serde(rename = "request.expired")]
+    RequestExpired { request: RequestId },
+    #[serde(rename = "grant.issued")]
+    GrantIssued { grant: Box<Grant> },
+    #[serde(rename = "grant.revoked")]
+    GrantRevoked { grant: GrantId, by: PersonRef, reason: Option<String> },
+    #[serde(rename = "session.opening")]
+    SessionOpening {
+        session: SessionId,
+        grant: GrantId,
+        person: PersonRef,
+        target: String,
+        role: String,
+        profile: String,
+    },
+    #[serde(rename = "session.opened")]
+    SessionOpened { session: SessionId },
+    #[serde(rename = "session.ending")]
+    SessionEnding { session: SessionId, reason: EndReason, by: Actor },
+    /// The role is proven gone, this long after the end was decided.
+    #[serde(rename = "session.dead")]
+    SessionDead { session: SessionId, role: String, latency_ms: u64, totals: Totals },
+    #[serde(rename = "role.swept")]
+    RoleSwept { target: String, role: String },
+    #[serde(rename = "connection.opened")]
+    ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
+    #[serde(rename = "connection.closed")]
+    ConnectionClosed { connection: ConnectionId, session: SessionId },
+}
+
+/// How a statement ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementResult {
+    /// The command tag as PostgreSQL sent it.
+    Ok {
+        tag: String,
+    },
+    /// A portal gave a part of its rows.
+    Suspended,
+    Error {
+        sqlstate: String,
+        message: String,
+    },
+    /// The gateway refused it; the database never saw it.
+    Refused {
+        sqlstate: String,
+        message: String,
+    },
+    /// An earlier statement of the same message or pipeline failed.
+    Skipped,
+    /// The connection ended before the server answered.
+    Unknown,
+}

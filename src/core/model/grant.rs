@@ -1,0 +1,34 @@
+//! Grants: what an approved request allows, to whom, from when until when.
+
+use super::{GrantId, Path, PersonRef, RequestId, Scope};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    pub id: GrantId,
+    pub request: RequestId,
+    pub person: PersonRef,
+    pub target: String,
+    pub scope: Scope,
+    pub path: Path,
+    pub from: Timestamp,
+    /// The end of the window: no session outlives it.
+    pub until: Timestamp,
+    pub revoked: Option<Revoked>,
+}
+
+/// Who ended a grant before its time, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    pub by: PersonRef,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+}
+
+impl Grant {
+    /// Whether sessions may be opened under this grant at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked.is_none() && self.from <= now && now < self.until
+    }
+}

@@ -1,0 +1,86 @@
+//! Identifiers: a kind's prefix and 60 random bits in Crockford's base 32,
+//! short enough to say on the telephone, never reused.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn encode(prefix: &str, random: [u8; 8]) -> String {
+    let bits = u64::from_be_bytes(random);
+    let digits = (0..12).map(|i| {
+        let index = (bits >> (5 * i)) & 31;
+        ALPHABET.get(index as usize).copied().map_or('0', char::from)
+    });
+    prefix.chars().chain(std::iter::once('-')).chain(digits).collect()
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The kind's prefix, before the dash.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new identifier from eight random bytes.
+            pub fn from_random(random: [u8; 8]) -> Self {
+                Self(encode($prefix, random))
+            }
+
+            /// An identifier read back from where one was stored.
+            pub fn from_stored(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// One request for access.
+    RequestId, "req"
+);
+id!(
+    /// One grant: what an approved request allows.
+    GrantId, "grt"
+);
+id!(
+    /// One run of `dbaccess connect`.
+    SessionId, "ses"
+);
+id!(
+    /// One client connection of a session.
+    ConnectionId, "con"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_kind_and_differs_by_its_bits() {
+        let a = RequestId::from_random([0; 8]);
+        let b = RequestId::from_random([0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(a.as_str(), "req-000000000000");
+        assert_eq!(b.as_str(), "req-100000000000");
+    }
+}

@@ -1,0 +1,30 @@
+//! The words of the product as types: person, target, scope, request, grant,
+//! session, event. A value that exists is valid; what is raw is parsed once, here.
+
+mod catalog;
+mod duration;
+mod event;
+mod grant;
+mod id;
+mod kind;
+mod person;
+mod request;
+mod scope;
+mod secret;
+mod session;
+mod target;
+
+pub use catalog::{Catalog, Column, Relation, RelationKind};
+pub use duration::{BadDuration, format_duration, parse_duration};
+pub use event::{Actor, Event, StatementResult};
+pub use grant::{Grant, Revoked};
+pub use id::{ConnectionId, GrantId, RequestId, SessionId};
+pub use kind::ErrorKind;
+pub use person::{Identity, Person, PersonRef};
+pub use request::{
+    AccessRequest, Approval, Closed, Decision, Narrowing, Path, RequestState, Role, RuleRef, Slot, Tier,
+};
+pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
+pub use secret::Secret;
+pub use session::{EndReason, Session, SessionState, Totals};
+pub use target::{Environment, Sensitivity, Target};

@@ -1,0 +1,217 @@
+//! Requests: what was asked, what policy demanded, who answered.
+
+use super::{GrantId, PersonRef, RequestId, Scope, TableName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+/// A role that a person can fill, by configuration from groups. `peer` is not
+/// configured: any member of the requester's team or of the owning team, other
+/// than the requester, is one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Role(pub String);
+
+impl Role {
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Which of the paths of R2 a request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    ReadOnly,
+    Write,
+}
+
+impl Path {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What policy demands before access is granted (R4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    Auto,
+    Single,
+    Dual,
+    Deny,
+}
+
+impl Tier {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Single => "single",
+            Self::Dual => "dual",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A policy rule, as decisions cite it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRef {
+    pub id: String,
+    pub title: String,
+}
+
+/// One approval that is needed: by somebody who fills any of these roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    pub any_of: Vec<Role>,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roles: Vec<&str> = self.any_of.iter().map(|role| role.0.as_str()).collect();
+        f.pad(&roles.join(" or "))
+    }
+}
+
+/// What policy said to a request, kept as evidence (R4.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub tier: Tier,
+    /// The rules that decided.
+    pub rules: Vec<RuleRef>,
+    /// The facts that made those rules apply, in words.
+    pub why: String,
+    /// The approvals that must all be given; empty for auto and deny.
+    pub slots: Vec<Slot>,
+    /// The longest window that the deciding rules allow.
+    #[serde(with = "seconds")]
+    pub longest: Duration,
+    /// SHA-256 of the policy text that decided, in hex.
+    pub policy: String,
+}
+
+/// One approver's yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub by: PersonRef,
+    /// The role that this approval fills.
+    pub role: Role,
+    /// Index into [`Decision::slots`].
+    pub slot: usize,
+    pub at: Timestamp,
+    pub narrowing: Narrowing,
+    pub comment: Option<String>,
+}
+
+/// How an approver cut a request down (B7). Empty means: as asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Narrowing {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<BTreeSet<TableName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_seconds")]
+    pub window: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    Waiting,
+    Granted,
+    Denied,
+    Cancelled,
+    Expired,
+}
+
+impl RequestState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// One request for access, with everything that was decided about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRequest {
+    pub id: RequestId,
+    pub person: PersonRef,
+    pub target: String,
+    /// As asked; approvals may narrow it, never this field.
+    pub scope: Scope,
+    pub path: Path,
+    pub reason: String,
+    /// The window asked for.
+    #[serde(with = "seconds")]
+    pub window: Duration,
+    pub created_at: Timestamp,
+    /// When the request lapses if it is still waiting.
+    pub expires_at: Timestamp,
+    pub state: RequestState,
+    pub decision: Decision,
+    pub approvals: Vec<Approval>,
+    /// Who ended it other than by approval, when, and what they said.
+    pub closed: Option<Closed>,
+    pub grant: Option<GrantId>,
+}
+
+/// How a request ended without a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Nobody, where policy or time ended it.
+    pub by: Option<PersonRef>,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+}
+
+impl AccessRequest {
+    /// The slots that nobody has filled yet.
+    pub fn open_slots(&self) -> impl Iterator<Item = (usize, &Slot)> {
+        let filled = |index: usize| self.approvals.iter().any(|approval| approval.slot == index);
+        self.decision.slots.iter().enumerate().filter(move |(index, _)| !filled(*index))
+    }
+}
+
+/// A duration as whole seconds.
+pub(super) mod seconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(length: &Duration, ser: S) -> Result<S::Ok, S::Error> {
+        ser.serialize_u64(length.as_secs())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Duration, D::Error> {
+        u64::deserialize(de).map(Duration::from_secs)
+    }
+}
+
+mod optional_seconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub fn serialize<S: Serializer>(length: &Option<Duration>, ser: S) -> Result<S::Ok, S::Error> {
+        match length {
+            Some(length) => ser.serialize_some(&length.as_secs()),
+            None => ser.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(de)?.map(Duration::from_secs))
+    }
+}

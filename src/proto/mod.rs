@@ -1,0 +1,297 @@
+//! The HTTP API's requests and responses, shared by server and client.
+//! Paths are under `/v1`; every body is JSON; times are RFC 3339 in UTC;
+//! lengths of time are whole seconds.
+
+use crate::core::model::{
+    AccessRequest, AskedScope, EndReason, ErrorKind, Grant, GrantId, Permission, Person, PersonRef,
+    RequestId, Role, Session, SessionId, StatementResult, Totals,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Every answer that is not a success.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub kind: ErrorKind,
+    /// What happened and why.
+    pub message: String,
+    /// What to do next: a command where one helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// `GET /v1/about`: what a client needs before anybody is signed in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct About {
+    pub version: String,
+    /// The server's clock.
+    pub now: Timestamp,
+    pub login: LoginConfig,
+    /// Where the native PostgreSQL endpoint listens, when it is on: `host:port`.
+    pub native: Option<String>,
+}
+
+/// The identity provider that this server trusts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginConfig {
+    pub issuer: String,
+    pub client_id: String,
+    pub scopes: Vec<String>,
+}
+
+/// `POST /v1/login`: an ID token for a token of ours.
+#[derive(Serialize, Deserialize)]
+pub struct Login {
+    pub id_token: String,
+    /// Kept by the client alone unless it asks for a renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+}
+
+/// `POST /v1/renew`, with the old token as bearer: the server redeems the
+/// refresh token at the provider, so that providers which send no ID token on
+/// refresh work too.
+#[derive(Serialize, Deserialize)]
+pub struct Renew {
+    pub refresh_token: String,
+}
+
+/// `POST /v1/logout`, with the token as bearer.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Logout {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+}
+
+/// Answer to `login` and `renew`.
+#[derive(Serialize, Deserialize)]
+pub struct TokenIssued {
+    pub token: String,
+    pub expires_at: Timestamp,
+    /// The refresh token to keep from now on, where the provider rotates it.
+    pub refresh_token: Option<String>,
+    pub person: Person,
+}
+
+/// `GET /v1/me`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Me {
+    pub person: Person,
+    pub token_expires_at: Timestamp,
+}
+
+/// One row of `GET /v1/targets`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetView {
+    pub name: String,
+    pub environment: String,
+    pub service: Option<String>,
+    pub owners: BTreeSet<String>,
+    /// Whether the caller belongs to an owning team.
+    pub at_home: bool,
+    /// The caller's live grants here.
+    pub grants: Vec<Grant>,
+    /// Tables as last seen; empty while the target was never reached.
+    pub tables: Vec<TableView>,
+    /// Why the target cannot be reached, when it cannot.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TableView {
+    pub name: String,
+    pub columns: Vec<ColumnView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ColumnView {
+    pub name: String,
+    pub type_name: String,
+    pub sensitivity: Option<String>,
+}
+
+/// `POST /v1/requests`. Without a target, the one target that has the tables.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewRequest {
+    pub target: Option<String>,
+    pub scope: AskedScope,
+    pub reason: String,
+    pub window_seconds: Option<u64>,
+}
+
+/// A request as people see it: with what is still missing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RequestView {
+    pub request: AccessRequest,
+    /// Sensitivities that the scope touches, with their columns.
+    pub sensitive: Vec<String>,
+    /// The roles that the caller could fill; empty when the caller cannot approve.
+    pub you_fill: Vec<Role>,
+    /// The grant, once there is one.
+    pub grant: Option<Grant>,
+}
+
+/// `POST /v1/requests/{id}/approve`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Approve {
+    /// Narrow the scope to these tables.
+    #[serde(default)]
+    pub tables: Option<Vec<String>>,
+    /// Narrow the window.
+    #[serde(default)]
+    pub window_seconds: Option<u64>,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// `POST /v1/requests/{id}/deny`, `/cancel`; `POST /v1/revoke/{id}`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Reason {
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Answer to `POST /v1/revoke/{id}`, where the id is a grant's, a session's or a granted request's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokedView {
+    pub grant: Option<GrantId>,
+    pub sessions: Vec<SessionId>,
+}
+
+/// `POST /v1/sessions`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenSession {
+    pub grant: GrantId,
+    /// The session outlives the client that opened it, until the window ends.
+    #[serde(default)]
+    pub detached: bool,
+}
+
+/// Answer to `POST /v1/sessions`. The password opens the gateway, for this
+/// session alone; the database never sees it (G4).
+#[derive(Serialize, Deserialize)]
+pub struct SessionOpened {
+    pub session: SessionId,
+    pub grant: GrantId,
+    pub target: String,
+    pub user: String,
+    pub password: String,
+    pub database: String,
+    pub until: Timestamp,
+    pub permissions: BTreeSet<Permission>,
+    /// Time from the request to here, for the person to see.
+    pub native: Option<String>,
+}
+
+/// A line of `GET /v1/sessions/{id}/events` (newline-delimited JSON). The
+/// client that holds this stream holds the session: when it is gone for longer
+/// than the grace, the session ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum SessionEvent {
+    /// Still there; sent every few seconds.
+    Tick { now: Timestamp, until: Timestamp },
+    /// No statement gets through any more.
+    Ending { reason: EndReason, message: String },
+    /// The role is proven gone.
+    Dead(SessionSummary),
+}
+
+/// How a session ended. Answer to `DELETE /v1/sessions/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionSummary {
+    pub session: SessionId,
+    pub reason: EndReason,
+    pub totals: Totals,
+    /// From the end's decision until the role was proven gone; `None` while it is still being retried.
+    pub dead_after_ms: Option<u64>,
+}
+
+/// One row of `GET /v1/sessions?mine=&all=&target=`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionView {
+    pub session: Session,
+    pub scope: String,
+    pub reason: String,
+    pub connections: u32,
+}
+
+/// `GET /v1/audit?session=&person=&target=&since=&limit=&before=`, newest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AuditQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only records before this ledger position, for paging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// One statement of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Position of the intent record in the ledger.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub person: PersonRef,
+    pub target: String,
+    pub session: SessionId,
+    pub grant: GrantId,
+    pub connection: String,
+    pub text: String,
+    pub parameters: Vec<Option<String>>,
+    /// `None` while it runs.
+    pub result: Option<StatementResult>,
+    pub rows: u64,
+    pub bytes: u64,
+    pub duration_us: Option<u64>,
+}
+
+/// One finding of `GET /v1/doctor?target=`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    pub check: String,
+    pub level: FindingLevel,
+    pub message: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FindingLevel {
+    Ok,
+    Warning,
+    Problem,
+}
+
+/// Filter of `GET /v1/requests`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RequestsQuery {
+    /// Only the caller's own.
+    #[serde(default)]
+    pub mine: bool,
+    /// Finished ones too.
+    #[serde(default)]
+    pub all: bool,
+    /// Only this one, by unique prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RequestId>,
+}
+
+/// Filter of `GET /v1/sessions`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SessionsQuery {
+    #[serde(default)]
+    pub mine: bool,
+    #[serde(default)]
+    pub all: bool,
+}

@@ -1,0 +1,12 @@
+//! What is done: the control plane and the gateway, in one process on one port.
+
+pub mod access;
+pub mod api;
+pub mod boot;
+pub mod config;
+pub mod gateway;
+pub mod identity;
+pub mod journal;
+pub mod provision;
+pub mod store;
+pub mod tasks;
