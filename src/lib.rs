@@ -8,6 +8,7 @@
 //! | [`core`] | 0 | What is decided. Pure: no clock, socket, file or task. |
 //! | [`wire`] | 0 | The PostgreSQL protocol: bytes to messages and back. |
 //! | [`os`] | 0 | The two impure sources that decisions take as arguments: clock, randomness. |
+//! | [`tls`] | 0 | TLS configurations and the HTTP client that every wing uses. |
 //! | [`proto`] | 1 | Requests and responses of the HTTP API, shared by both ends. |
 //! | [`server`] | 2 | What is done: control plane, gateway, provisioning, record. |
 //! | [`cli`] | 2 | What a person types. A file per command. |
@@ -19,4 +20,5 @@ pub mod demo;
 pub mod os;
 pub mod proto;
 pub mod server;
+pub mod tls;
 pub mod wire;

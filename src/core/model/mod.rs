@@ -12,6 +12,7 @@ mod request;
 mod scope;
 mod secret;
 mod session;
+mod statement;
 mod target;
 
 pub use catalog::{Catalog, Column, Relation, RelationKind};
@@ -27,4 +28,5 @@ pub use request::{
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;
 pub use session::{EndReason, Session, SessionState, Totals};
+pub use statement::StatementRecord;
 pub use target::{Environment, Sensitivity, Target};
