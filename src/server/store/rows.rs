@@ -1,0 +1,248 @@
+//! Rows to values and back.
+
+use super::{StoreError, Tx};
+use crate::core::model::{
+    AccessRequest, Event, Grant, GrantId, Identity, RequestId, RequestState, Session, SessionId, SessionState,
+};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Params, params};
+use serde::de::DeserializeOwned;
+
+/// A token of ours, known only by its hash.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    pub subject: String,
+    pub expires_at: Timestamp,
+    pub renewable_until: Timestamp,
+}
+
+/// An event on its way to the ledger.
+pub struct OutboxRow {
+    pub id: i64,
+    pub at: Timestamp,
+    pub body: String,
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+fn time(microseconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+impl Tx<'_> {
+    fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
+        let body: Option<String> =
+            self.0.prepare_cached(sql)?.query_row(bound, |row| row.get(0)).optional()?;
+        body.map(|body| serde_json::from_str(&body).map_err(StoreError::from)).transpose()
+    }
+
+    fn many<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Vec<T>> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let bodies = statement.query_map(bound, |row| row.get::<_, String>(0))?;
+        bodies.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+    }
+
+    fn run(&self, sql: &str, bound: impl Params) -> Result<usize> {
+        Ok(self.0.prepare_cached(sql)?.execute(bound)?)
+    }
+
+    /// The one row whose id begins with `prefix`; the kind's own prefix and
+    /// dash may be left out.
+    fn by_prefix<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        kind: &'static str,
+        id_prefix: &str,
+        asked: &str,
+    ) -> Result<T> {
+        let asked = asked.trim();
+        let full =
+            if asked.starts_with(id_prefix) { asked.to_owned() } else { format!("{id_prefix}-{asked}") };
+        // '~' sorts after every character of an id.
+        let sql = format!("SELECT body FROM {table} WHERE id >= ?1 AND id < ?1 || '~' LIMIT 2");
+        let mut found: Vec<T> = self.many(&sql, [&full])?;
+        match (found.pop(), found.pop()) {
+            (Some(one), None) if !asked.is_empty() => Ok(one),
+            (None, _) => Err(StoreError::NoSuch { kind, prefix: asked.to_owned() }),
+            _ => Err(StoreError::Ambiguous { kind, prefix: asked.to_owned() }),
+        }
+    }
+
+    /// Writes an event down for the ledger, in this transaction (G7).
+    pub fn record(&self, at: Timestamp, event: &Event) -> Result<()> {
+        let body = serde_json::to_string(event)?;
+        self.run("INSERT INTO outbox (at, body) VALUES (?1, ?2)", params![at.as_microsecond(), body])?;
+        Ok(())
+    }
+
+    /// The oldest events that the ledger was not told yet.
+    pub fn outbox(&self, limit: u32) -> Result<Vec<OutboxRow>> {
+        let mut statement = self.0.prepare_cached("SELECT id, at, body FROM outbox ORDER BY id LIMIT ?1")?;
+        let rows = statement.query_map([limit], |row| {
+            Ok(OutboxRow { id: row.get(0)?, at: time(row.get(1)?), body: row.get(2)? })
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    pub fn outbox_sent(&self, up_to: i64) -> Result<()> {
+        self.run("DELETE FROM outbox WHERE id <= ?1", [up_to])?;
+        Ok(())
+    }
+
+    pub fn save_person(&self, person: &Identity) -> Result<()> {
+        let body = serde_json::to_string(person)?;
+        self.run(
+            "INSERT INTO person (subject, body) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET body = ?2",
+            params![person.subject, body],
+        )?;
+        Ok(())
+    }
+
+    pub fn person(&self, subject: &str) -> Result<Option<Identity>> {
+        self.one("SELECT body FROM person WHERE subject = ?1", [subject])
+    }
+
+    pub fn save_token(&self, token: &TokenRow) -> Result<()> {
+        self.run(
+            "INSERT INTO token (hash, subject, expires_at, renewable_until) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                token.hash,
+                token.subject,
+                token.expires_at.as_microsecond(),
+                token.renewable_until.as_microsecond()
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT hash, subject, expires_at, renewable_until FROM token WHERE hash = ?1")?;
+        let row = statement.query_row([hash], |row| {
+            Ok(TokenRow {
+                hash: row.get(0)?,
+                subject: row.get(1)?,
+                expires_at: time(row.get(2)?),
+                renewable_until: time(row.get(3)?),
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    pub fn drop_token(&self, hash: &[u8; 32]) -> Result<bool> {
+        Ok(self.run("DELETE FROM token WHERE hash = ?1", [hash])? > 0)
+    }
+
+    /// Forgets tokens that nobody can renew any more.
+    pub fn drop_stale_tokens(&self, now: Timestamp) -> Result<usize> {
+        self.run("DELETE FROM token WHERE renewable_until <= ?1", [now.as_microsecond()])
+    }
+
+    pub fn save_request(&self, request: &AccessRequest) -> Result<()> {
+        let body = serde_json::to_string(request)?;
+        self.run(
+            "INSERT INTO request (id, subject, state, created_at, expires_at, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET state = ?3, body = ?6",
+            params![
+                request.id.as_str(),
+                request.person.subject,
+                request.state.as_str(),
+                request.created_at.as_microsecond(),
+                request.expires_at.as_microsecond(),
+                body
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A request by the beginning of its id.
+    pub fn request(&self, prefix: &str) -> Result<AccessRequest> {
+        self.by_prefix("request", "request", RequestId::PREFIX, prefix)
+    }
+
+    /// Requests, newest first; of one person, or only waiting ones, where asked.
+    pub fn requests(&self, subject: Option<&str>, all: bool, limit: u32) -> Result<Vec<AccessRequest>> {
+        self.many(
+            "SELECT body FROM request WHERE (?1 IS NULL OR subject = ?1) AND (?2 OR state = ?3)
+             ORDER BY created_at DESC, id LIMIT ?4",
+            params![subject, all, RequestState::Waiting.as_str(), limit],
+        )
+    }
+
+    /// Waiting requests whose time has passed.
+    pub fn lapsed_requests(&self, now: Timestamp) -> Result<Vec<AccessRequest>> {
+        self.many(
+            "SELECT body FROM request WHERE state = 'waiting' AND expires_at <= ?1",
+            [now.as_microsecond()],
+        )
+    }
+
+    pub fn save_grant(&self, grant: &Grant) -> Result<()> {
+        let body = serde_json::to_string(grant)?;
+        self.run(
+            "INSERT INTO access_grant (id, request, subject, until, body) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET body = ?5",
+            params![
+                grant.id.as_str(),
+                grant.request.as_str(),
+                grant.person.subject,
+                grant.until.as_microsecond(),
+                body
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A grant by the beginning of its id.
+    pub fn grant(&self, prefix: &str) -> Result<Grant> {
+        self.by_prefix("access_grant", "grant", GrantId::PREFIX, prefix)
+    }
+
+    /// One person's grants whose window has not ended, revoked ones left out.
+    pub fn live_grants(&self, subject: &str, now: Timestamp) -> Result<Vec<Grant>> {
+        let grants: Vec<Grant> = self.many(
+            "SELECT body FROM access_grant WHERE subject = ?1 AND until > ?2 ORDER BY until",
+            params![subject, now.as_microsecond()],
+        )?;
+        Ok(grants.into_iter().filter(|grant| grant.is_live(now)).collect())
+    }
+
+    pub fn save_session(&self, session: &Session) -> Result<()> {
+        let body = serde_json::to_string(session)?;
+        self.run(
+            "INSERT INTO session (id, grant_id, subject, state, opened_at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET state = ?4, body = ?6",
+            params![
+                session.id.as_str(),
+                session.grant.as_str(),
+                session.person.subject,
+                session.state.as_str(),
+                session.opened_at.as_microsecond(),
+                body
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A session by the beginning of its id.
+    pub fn session(&self, prefix: &str) -> Result<Session> {
+        self.by_prefix("session", "session", SessionId::PREFIX, prefix)
+    }
+
+    /// Sessions, newest first; of one person, or only those not dead, where asked.
+    pub fn sessions(&self, subject: Option<&str>, all: bool, limit: u32) -> Result<Vec<Session>> {
+        self.many(
+            "SELECT body FROM session WHERE (?1 IS NULL OR subject = ?1) AND (?2 OR state <> ?3)
+             ORDER BY opened_at DESC, id LIMIT ?4",
+            params![subject, all, SessionState::Dead.as_str(), limit],
+        )
+    }
+
+    /// The sessions of a grant that are not dead.
+    pub fn sessions_of(&self, grant: &GrantId) -> Result<Vec<Session>> {
+        self.many("SELECT body FROM session WHERE grant_id = ?1 AND state <> 'dead'", [grant.as_str()])
+    }
+}

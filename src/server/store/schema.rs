@@ -1,0 +1,73 @@
+//! The state's schema, by numbered steps. A step that shipped never changes.
+//! Bodies are JSON of the model's types; what is searched has its own column.
+//! Times are microseconds since the epoch.
+
+use super::StoreError;
+use rusqlite::Connection;
+
+const STEPS: &[&str] = &["
+    CREATE TABLE person (
+        subject TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE token (
+        hash BLOB PRIMARY KEY,
+        subject TEXT NOT NULL REFERENCES person,
+        expires_at INTEGER NOT NULL,
+        -- After expiry a token still proves who may renew, until here.
+        renewable_until INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX token_renewable ON token (renewable_until);
+    CREATE TABLE request (
+        id TEXT PRIMARY KEY,
+        subject TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX request_waiting ON request (expires_at) WHERE state = 'waiting';
+    CREATE INDEX request_recent ON request (created_at);
+    CREATE TABLE access_grant (
+        id TEXT PRIMARY KEY,
+        request TEXT NOT NULL REFERENCES request,
+        subject TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX grant_by_person ON access_grant (subject, until);
+    CREATE INDEX grant_by_request ON access_grant (request);
+    CREATE TABLE session (
+        id TEXT PRIMARY KEY,
+        grant_id TEXT NOT NULL REFERENCES access_grant,
+        subject TEXT NOT NULL,
+        state TEXT NOT NULL,
+        opened_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX session_alive ON session (id) WHERE state <> 'dead';
+    CREATE INDEX session_by_grant ON session (grant_id);
+    CREATE INDEX session_recent ON session (opened_at);
+    -- What the ledger must still be told. AUTOINCREMENT: an id is never reused,
+    -- so a record that reached the ledger before a crash is known again by it.
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+"];
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for (number, step) in (1i64..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
+        let tx = connection.transaction()?;
+        tx.execute_batch(step)?;
+        tx.pragma_update(None, "user_version", number)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
