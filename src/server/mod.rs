@@ -7,6 +7,8 @@ pub mod config;
 pub mod gateway;
 pub mod identity;
 pub mod journal;
+pub mod listen;
+pub mod metrics;
 pub mod provision;
 pub mod store;
 pub mod tasks;

@@ -25,7 +25,7 @@ pub use person::{Identity, Person, PersonRef};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Narrowing, Path, RequestState, Role, RuleRef, Slot, Tier,
 };
-pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
+pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName, nearest};
 pub use secret::Secret;
 pub use session::{EndReason, Session, SessionState, Totals};
 pub use statement::StatementRecord;

@@ -244,7 +244,7 @@ fn find_table(asked: &str, catalog: &Catalog) -> Result<TableName, ScopeError> {
 }
 
 /// The at most three names that a person may have meant, best first.
-pub(crate) fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let asked = asked.to_lowercase();
     let mut scored: Vec<(f64, &str)> = names
         .map(|name| (strsim::jaro_winkler(&asked, &name.to_lowercase()), name))

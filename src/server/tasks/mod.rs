@@ -1,1 +1,75 @@
-//!
+//! Work that nobody waits for: the outbox, lapsing requests, the sweeper,
+//! catalogs, stale tokens. Each task does one thing, logs what fails, and
+//! tries again; none decides anything.
+
+mod outbox;
+
+pub use outbox::{Outbox, OutboxTask};
+
+use crate::server::access::{Access, AccessError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the catalog of roles is reconciled with the state (G5).
+const SWEEP: Duration = Duration::from_secs(60);
+const LAPSE: Duration = Duration::from_secs(10);
+const CATALOG: Duration = Duration::from_secs(300);
+const TOKENS: Duration = Duration::from_secs(3600);
+
+/// Starts every task; they end when the set is dropped.
+pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let lapsing = Arc::clone(access);
+    tasks.spawn(every(LAPSE, "lapsing requests", move || {
+        let access = Arc::clone(&lapsing);
+        async move { access.lapse_requests().await }
+    }));
+    let tokens = Arc::clone(access);
+    tasks.spawn(every(TOKENS, "stale tokens", move || {
+        let access = Arc::clone(&tokens);
+        async move { access.drop_stale_tokens().await }
+    }));
+    for name in access.target_names().map(str::to_owned).collect::<Vec<_>>() {
+        let (sweeping, target) = (Arc::clone(access), name.clone());
+        tasks.spawn(every(SWEEP, "sweeping", move || {
+            let (access, target) = (Arc::clone(&sweeping), target.clone());
+            async move { access.sweep(&target).await }
+        }));
+        let catalogs = Arc::clone(access);
+        tasks.spawn(every(CATALOG, "reading a catalog", move || {
+            let (access, target) = (Arc::clone(&catalogs), name.clone());
+            async move { access.refresh_catalog(&target).await }
+        }));
+    }
+    tasks
+}
+
+/// Runs `work` at once and then every `period`; a failure is logged when it
+/// begins and when it is over, not every time.
+async fn every<F>(period: Duration, what: &'static str, mut work: impl FnMut() -> F + Send)
+where
+    F: Future<Output = Result<(), AccessError>> + Send,
+{
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = None;
+    loop {
+        ticks.tick().await;
+        match work().await {
+            Ok(()) => {
+                if failing.take().is_some() {
+                    tracing::info!(what, "works again");
+                }
+            }
+            Err(error) => {
+                let message = error.to_string();
+                if failing.as_ref() != Some(&message) {
+                    tracing::warn!(what, error = %message, "failed; trying again");
+                }
+                failing = Some(message);
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a use-case was refused, in words that a person can act on.
+
+use crate::core::model::{ErrorKind, ScopeError};
+use crate::server::store::StoreError;
+
+/// What happened, what kind of failure it is, and what to do next.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct AccessError {
+    pub kind: ErrorKind,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl AccessError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, message)
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    pub fn not_signed_in(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotSignedIn, message).hint("run `dbaccess login`")
+    }
+}
+
+impl From<StoreError> for AccessError {
+    fn from(error: StoreError) -> Self {
+        let refusal = Self::new(error.kind(), error.to_string());
+        match error {
+            StoreError::NoSuch { kind: "request", .. } => {
+                refusal.hint("`dbaccess requests --all` lists what you may see")
+            }
+            StoreError::NoSuch { kind: "session", .. } => {
+                refusal.hint("`dbaccess sessions --all` lists what you may see")
+            }
+            _ => refusal,
+        }
+    }
+}
+
+impl From<ScopeError> for AccessError {
+    fn from(error: ScopeError) -> Self {
+        Self::new(error.kind(), error.to_string()).hint("`dbaccess targets TARGET` lists tables and columns")
+    }
+}

@@ -1,0 +1,186 @@
+//! Targets as the server knows them: configuration, a connection, a cached catalog.
+
+use super::{Access, AccessError, Caller};
+use crate::core::model::{Catalog, ErrorKind, Target, nearest};
+use crate::core::policy::BusinessHours;
+use crate::proto::{ColumnView, TableView, TargetView};
+use crate::server::config::{Config, Upstream};
+use crate::server::provision::{self, ProvisionError};
+use jiff::SignedDuration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How old the cached catalog may be where a stale one would only cost a hint.
+const STALE: SignedDuration = SignedDuration::from_secs(60);
+/// How old it may be where a session's privileges are made from it.
+const FRESH: SignedDuration = SignedDuration::from_secs(2);
+
+pub(super) struct TargetState {
+    pub target: Target,
+    pub upstream: Arc<Upstream>,
+    pub database: provision::Target,
+    seen: RwLock<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    catalog: Option<Arc<Catalog>>,
+    problem: Option<String>,
+}
+
+impl TargetState {
+    pub(super) fn all(config: &Config) -> Result<BTreeMap<String, Self>, ProvisionError> {
+        let one = |(name, configured): (&String, &crate::server::config::TargetConfig)| {
+            let state = Self {
+                target: configured.target.clone(),
+                upstream: Arc::new(configured.upstream.clone()),
+                database: provision::Target::new(&configured.upstream)?,
+                seen: RwLock::default(),
+            };
+            Ok((name.clone(), state))
+        };
+        config.targets.iter().map(one).collect()
+    }
+
+    /// A catalog good enough to name things in.
+    pub(super) async fn catalog(&self) -> Result<Arc<Catalog>, AccessError> {
+        self.catalog_within(STALE).await
+    }
+
+    /// A catalog good enough to make privileges from.
+    pub(super) async fn fresh_catalog(&self) -> Result<Arc<Catalog>, AccessError> {
+        self.catalog_within(FRESH).await
+    }
+
+    async fn catalog_within(&self, age: SignedDuration) -> Result<Arc<Catalog>, AccessError> {
+        let known = self.cached();
+        match known {
+            Some(catalog) if crate::os::now().duration_since(catalog.taken_at) < age => Ok(catalog),
+            _ => self.refresh().await,
+        }
+    }
+
+    pub(super) fn cached(&self) -> Option<Arc<Catalog>> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).catalog.clone()
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).problem.clone()
+    }
+
+    /// Asks the target for its catalog. A failure keeps the old one, and is kept beside it.
+    pub(super) async fn refresh(&self) -> Result<Arc<Catalog>, AccessError> {
+        let answer = self.database.catalog().await;
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(catalog) => {
+                let catalog = Arc::new(catalog);
+                *seen = Seen { catalog: Some(Arc::clone(&catalog)), problem: None };
+                Ok(catalog)
+            }
+            Err(error) => {
+                seen.problem = Some(error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+
+    fn view(&self, caller: &Caller, grants: &[crate::core::model::Grant]) -> TargetView {
+        let Target { name, environment, service, owners, classified } = &self.target;
+        let tables = self.cached().map(|catalog| {
+            let table = |relation: &crate::core::model::Relation| TableView {
+                name: relation.name.to_string(),
+                columns: relation
+                    .columns
+                    .iter()
+                    .map(|column| ColumnView {
+                        name: column.name.clone(),
+                        type_name: column.type_name.clone(),
+                        sensitivity: classified
+                            .get(&relation.name)
+                            .and_then(|columns| columns.get(&column.name))
+                            .map(|sensitivity| sensitivity.as_str().to_owned()),
+                    })
+                    .collect(),
+            };
+            catalog.relations.iter().map(table).collect()
+        });
+        TargetView {
+            name: name.clone(),
+            environment: environment.as_str().to_owned(),
+            service: service.clone(),
+            owners: owners.clone(),
+            at_home: !owners.is_disjoint(&caller.person.teams),
+            grants: grants.iter().filter(|grant| grant.target == *name).cloned().collect(),
+            tables: tables.unwrap_or_default(),
+            problem: self.problem(),
+        }
+    }
+}
+
+impl Access {
+    /// A target by its exact name.
+    pub(super) fn target(&self, name: &str) -> Result<&TargetState, AccessError> {
+        self.targets.get(name).ok_or_else(|| {
+            let near = nearest(name, self.targets.keys().map(String::as_str));
+            let hint = match near.as_slice() {
+                [] => "`dbaccess targets` lists them".to_owned(),
+                names => format!("did you mean {}?", names.join(" or ")),
+            };
+            AccessError::new(ErrorKind::NotFound, format!("there is no target {name}")).hint(hint)
+        })
+    }
+
+    /// The names of all targets.
+    pub fn target_names(&self) -> impl Iterator<Item = &str> {
+        self.targets.keys().map(String::as_str)
+    }
+
+    /// Renews one target's catalog.
+    pub async fn refresh_catalog(&self, target: &str) -> Result<(), AccessError> {
+        self.target(target)?.refresh().await.map(drop)
+    }
+
+    pub async fn targets(&self, caller: &Caller) -> Result<Vec<TargetView>, AccessError> {
+        let grants = self.live_grants(caller).await?;
+        // A person who looks gets today's catalog where the target answers.
+        let renewals = self.targets.values().map(TargetState::catalog);
+        futures_util::future::join_all(renewals).await;
+        Ok(self.targets.values().map(|target| target.view(caller, &grants)).collect())
+    }
+
+    /// The one target whose catalog has all of these names.
+    pub(super) async fn infer_target(
+        &self,
+        asked: &crate::core::model::AskedScope,
+    ) -> Result<&TargetState, AccessError> {
+        if asked.tables.is_empty() && asked.schemas.is_empty() {
+            return Err(AccessError::usage("say which target, or which tables")
+                .hint("`dbaccess request TARGET --table TABLE`; `dbaccess targets` lists the targets"));
+        }
+        futures_util::future::join_all(self.targets.values().map(TargetState::catalog)).await;
+        let mut refusals = Vec::new();
+        let mut fitting = Vec::new();
+        for state in self.targets.values() {
+            match state.cached().map(|catalog| asked.resolve(&catalog)) {
+                Some(Ok(_)) => fitting.push(state),
+                Some(Err(error)) => refusals.push(format!("{}: {error}", state.target.name)),
+                None => refusals.push(format!("{}: not reached yet", state.target.name)),
+            }
+        }
+        match fitting.as_slice() {
+            [one] => Ok(one),
+            [] => Err(AccessError::not_found(format!("no target has all of that ({})", refusals.join("; ")))
+                .hint("`dbaccess targets` lists the targets, `dbaccess targets NAME` its tables")),
+            several => {
+                let names: Vec<&str> = several.iter().map(|state| state.target.name.as_str()).collect();
+                Err(AccessError::usage(format!("several targets have that: {}", names.join(", ")))
+                    .hint(format!("say which: `dbaccess request {} …`", several.first().map_or("TARGET", |s| &s.target.name))))
+            }
+        }
+    }
+
+    pub(super) fn business_hours(&self) -> &BusinessHours {
+        &self.config.business_hours
+    }
+}

@@ -1,0 +1,208 @@
+//! Every route, in one table.
+
+use super::auth::Bearer;
+use super::failure::Failure;
+use super::{events, tunnel};
+use crate::core::model::Grant;
+use crate::proto::{
+    About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason,
+    Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    TargetView, TokenIssued,
+};
+use crate::server::access::{Access, AccessError, Caller};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// No request body of this API is near this size, in bytes.
+const LARGEST_BODY: usize = 256 * 1024;
+
+type App = State<Arc<Access>>;
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// The API as a service; `tunnels` takes the WebSocket fallback's byte streams.
+pub fn router(access: Arc<Access>, tunnels: super::TunnelSink) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/metrics", get(metrics))
+        .route("/v1/openapi.json", get(openapi))
+        .route("/v1/about", get(about))
+        .route("/v1/login", post(login))
+        .route("/v1/renew", post(renew))
+        .route("/v1/logout", post(logout))
+        .route("/v1/me", get(me))
+        .route("/v1/targets", get(targets))
+        .route("/v1/requests", get(requests).post(request))
+        .route("/v1/requests/{id}", get(show))
+        .route("/v1/requests/{id}/approve", post(approve))
+        .route("/v1/requests/{id}/deny", post(deny))
+        .route("/v1/requests/{id}/cancel", post(cancel))
+        .route("/v1/grants", get(grants))
+        .route("/v1/revoke/{id}", post(revoke))
+        .route("/v1/sessions", get(sessions).post(open_session))
+        .route("/v1/sessions/{id}", delete(close_session))
+        .route("/v1/sessions/{id}/events", get(events::hold))
+        .route("/v1/audit", get(audit))
+        .route("/v1/doctor", get(doctor))
+        .fallback(async || Failure(AccessError::not_found("no such endpoint")))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(access)
+        .route("/v1/tunnel", get(tunnel::upgrade).with_state(tunnels))
+}
+
+async fn metrics(State(access): App) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], access.metrics_text())
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+}
+
+async fn about(State(access): App) -> Json<About> {
+    Json(access.about())
+}
+
+async fn login(State(access): App, Body(body): Body<Login>) -> Answer<TokenIssued> {
+    Ok(Json(access.sign_in(body).await?))
+}
+
+async fn renew(State(access): App, Bearer(token): Bearer, Body(body): Body<Renew>) -> Answer<TokenIssued> {
+    Ok(Json(access.renew(&token, body).await?))
+}
+
+async fn logout(State(access): App, Bearer(token): Bearer, Body(body): Body<Logout>) -> Answer<()> {
+    Ok(Json(access.sign_out(&token, body).await?))
+}
+
+async fn me(caller: Caller) -> Json<Me> {
+    Json(Me { person: caller.person, token_expires_at: caller.token_expires_at })
+}
+
+async fn targets(State(access): App, caller: Caller) -> Answer<Vec<TargetView>> {
+    Ok(Json(access.targets(&caller).await?))
+}
+
+async fn request(State(access): App, caller: Caller, Body(body): Body<NewRequest>) -> Answer<RequestView> {
+    Ok(Json(access.request(&caller, body).await?))
+}
+
+async fn requests(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<RequestsQuery>,
+) -> Answer<Vec<RequestView>> {
+    Ok(Json(access.requests(&caller, query).await?))
+}
+
+async fn show(State(access): App, caller: Caller, Path(id): Path<String>) -> Answer<RequestView> {
+    Ok(Json(access.show(&caller, id).await?))
+}
+
+async fn approve(
+    State(access): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Approve>,
+) -> Answer<RequestView> {
+    Ok(Json(access.approve(&caller, id, body).await?))
+}
+
+async fn deny(
+    State(access): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Reason>,
+) -> Answer<RequestView> {
+    Ok(Json(access.deny(&caller, id, body).await?))
+}
+
+async fn cancel(
+    State(access): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Reason>,
+) -> Answer<RequestView> {
+    Ok(Json(access.cancel(&caller, id, body).await?))
+}
+
+#[derive(Deserialize)]
+struct OfTarget {
+    target: Option<String>,
+}
+
+async fn grants(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Grant>> {
+    Ok(Json(access.grants(&caller, query.target).await?))
+}
+
+async fn revoke(
+    State(access): App,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Reason>,
+) -> Answer<RevokedView> {
+    Ok(Json(access.revoke(&caller, id, body).await?))
+}
+
+async fn open_session(State(access): App, caller: Caller, Body(body): Body<OpenSession>) -> Answer<SessionOpened> {
+    Ok(Json(access.open_session(&caller, body).await?))
+}
+
+async fn sessions(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<SessionsQuery>,
+) -> Answer<Vec<SessionView>> {
+    Ok(Json(access.sessions(&caller, query).await?))
+}
+
+async fn close_session(State(access): App, caller: Caller, Path(id): Path<String>) -> Answer<SessionSummary> {
+    Ok(Json(access.close_session(&caller, id).await?))
+}
+
+async fn audit(State(access): App, caller: Caller, Search(query): Search<AuditQuery>) -> Answer<Vec<AuditRow>> {
+    Ok(Json(access.audit(&caller, query).await?))
+}
+
+async fn doctor(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Finding>> {
+    Ok(Json(access.doctor(&caller, query.target).await?))
+}
+
+/// A JSON body whose refusal has the API's own form.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Failure> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(rejection) => Err(bad_request(&rejection)),
+        }
+    }
+}
+
+fn bad_request(rejection: &JsonRejection) -> Failure {
+    Failure(AccessError::usage(rejection.body_text()))
+}
+
+/// A query string whose refusal has the API's own form.
+pub(super) struct Search<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Search<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let parsed: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        match parsed {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Failure(AccessError::usage(rejection.body_text()))),
+        }
+    }
+}

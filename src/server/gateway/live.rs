@@ -1,0 +1,193 @@
+//! Live sessions: what `access` opens and the gateway serves.
+//!
+//! A [`Live`] value is the proof that a session was granted and provisioned;
+//! the gateway opens nothing without one.
+
+use crate::core::guard::Permit;
+use crate::core::model::{Actor, EndReason, Secret, Totals};
+use crate::server::config::Upstream;
+use crate::wire::postgres::scram::Verifier;
+use std::collections::HashMap;
+use jiff::Timestamp;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// One open session, shared by its connections.
+pub struct Live {
+    pub permit: Permit,
+    /// The ephemeral role, which is also the user name that clients say.
+    pub role: String,
+    /// What the client's password is checked against (G4).
+    pub verifier: Verifier,
+    /// The role's password in the database; it never leaves the server (G4).
+    pub upstream_password: Secret,
+    pub upstream: Arc<Upstream>,
+    pub counters: Counters,
+    life: watch::Sender<Life>,
+    connections: watch::Sender<u32>,
+    max_connections: u32,
+}
+
+/// Where a live session is in its life. It only moves down this list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Life {
+    Open,
+    /// Nothing gets through any more.
+    Ended(End),
+    /// The role is proven gone, this long after the end was decided.
+    Dead(End, Duration),
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    pub reason: EndReason,
+    pub by: Actor,
+    /// When it was decided; for an expiry, the end of the window.
+    pub at: Timestamp,
+}
+
+/// What the session did so far.
+#[derive(Default)]
+pub struct Counters {
+    pub statements: AtomicU64,
+    pub rows: AtomicU64,
+    pub bytes: AtomicU64,
+}
+
+impl Counters {
+    pub fn totals(&self) -> Totals {
+        Totals {
+            statements: self.statements.load(Ordering::Relaxed),
+            rows: self.rows.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Live {
+    pub fn new(
+        permit: Permit,
+        role: String,
+        verifier: Verifier,
+        upstream_password: Secret,
+        upstream: Arc<Upstream>,
+        max_connections: u32,
+    ) -> Self {
+        Self {
+            permit,
+            role,
+            verifier,
+            upstream_password,
+            upstream,
+            counters: Counters::default(),
+            life: watch::Sender::new(Life::Open),
+            connections: watch::Sender::new(0),
+            max_connections,
+        }
+    }
+
+    /// Ends the session; the first end stays. Returns at once: connections see
+    /// it and cut themselves.
+    pub fn finish(&self, end: End) {
+        self.life.send_if_modified(|life| {
+            let open = *life == Life::Open;
+            if open {
+                *life = Life::Ended(end);
+            }
+            open
+        });
+    }
+
+    /// Says that the role is proven gone.
+    pub fn bury(&self, latency: Duration) {
+        self.life.send_if_modified(|life| match life {
+            Life::Ended(end) => {
+                *life = Life::Dead(end.clone(), latency);
+                true
+            }
+            Life::Open | Life::Dead(..) => false,
+        });
+    }
+
+    /// Follows the session's life. Cancel-safe.
+    pub fn life(&self) -> watch::Receiver<Life> {
+        self.life.subscribe()
+    }
+
+    pub fn is_open(&self) -> bool {
+        *self.life.borrow() == Life::Open
+    }
+
+    /// Resolves when the session ends. Cancel-safe.
+    pub async fn wait_end(&self) -> End {
+        let mut life = self.life.subscribe();
+        let ended = life.wait_for(|life| *life != Life::Open).await;
+        match ended.as_deref() {
+            Ok(Life::Ended(end) | Life::Dead(end, _)) => end.clone(),
+            // The sender is `self`, which is borrowed: it cannot be gone.
+            Ok(Life::Open) | Err(_) => {
+                End { reason: EndReason::ServerStopped, by: Actor::System, at: self.permit.until }
+            }
+        }
+    }
+
+    pub fn connections(&self) -> u32 {
+        *self.connections.borrow()
+    }
+
+    /// Resolves when no connection is left. Cancel-safe.
+    pub async fn wait_idle(&self) {
+        drop(self.connections.subscribe().wait_for(|n| *n == 0).await);
+    }
+
+    /// A place for one more connection, or `None` at the limit.
+    pub fn connect(self: &Arc<Self>) -> Option<Connections> {
+        let taken = self.connections.send_if_modified(|n| {
+            let free = *n < self.max_connections;
+            *n += u32::from(free);
+            free
+        });
+        taken.then(|| Connections(Arc::clone(self)))
+    }
+}
+
+/// One taken place among a session's connections; given back on drop.
+pub struct Connections(Arc<Live>);
+
+impl std::ops::Deref for Connections {
+    type Target = Arc<Live>;
+    fn deref(&self) -> &Arc<Live> {
+        &self.0
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.0.connections.send_modify(|n| *n -= 1);
+    }
+}
+
+/// The live sessions by role name.
+#[derive(Default)]
+pub struct Registry(RwLock<HashMap<String, Arc<Live>>>);
+
+impl Registry {
+    pub fn insert(&self, live: Arc<Live>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(live.role.clone(), live);
+    }
+
+    pub fn find(&self, role: &str) -> Option<Arc<Live>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(role).cloned()
+    }
+
+    pub fn remove(&self, role: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(role);
+    }
+
+    pub fn all(&self) -> Vec<Arc<Live>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! Prometheus metrics (OpenMetrics text). Counted where things happen, read by `api`.
+
+use jiff::SignedDuration;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierLabel {
+    tier: &'static str,
+}
+
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<TierLabel, Counter>,
+    sessions_opened: Counter,
+    sessions_open: Gauge,
+    open_seconds: Histogram,
+    revocation_seconds: Histogram,
+    revocation_failures: Counter,
+    pub connections: Gauge,
+    pub statements: Counter,
+    pub refused: Counter,
+    pub login_failures: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let times = || Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("dbaccess"),
+            requests: Family::default(),
+            sessions_opened: Counter::default(),
+            sessions_open: Gauge::default(),
+            open_seconds: times(),
+            revocation_seconds: times(),
+            revocation_failures: Counter::default(),
+            connections: Gauge::default(),
+            statements: Counter::default(),
+            refused: Counter::default(),
+            login_failures: Counter::default(),
+        };
+        let r = &mut metrics.registry;
+        r.register("requests", "Access requests by the tier that policy gave them", metrics.requests.clone());
+        r.register("sessions_opened", "Sessions opened", metrics.sessions_opened.clone());
+        r.register("sessions_open", "Sessions whose role is not yet proven gone", metrics.sessions_open.clone());
+        r.register_with_unit(
+            "session_open",
+            "Time to open a session, its role included",
+            Unit::Seconds,
+            metrics.open_seconds.clone(),
+        );
+        r.register_with_unit(
+            "revocation",
+            "From a session's end until its role was proven gone",
+            Unit::Seconds,
+            metrics.revocation_seconds.clone(),
+        );
+        r.register(
+            "revocation_failures",
+            "Attempts to remove a role that failed and are retried",
+            metrics.revocation_failures.clone(),
+        );
+        r.register("connections", "Client connections in the gateway", metrics.connections.clone());
+        r.register("statements", "Statements that passed the gateway", metrics.statements.clone());
+        r.register("statements_refused", "Statements that the gateway refused", metrics.refused.clone());
+        r.register("login_failures", "Failed logins at the gateway", metrics.login_failures.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    pub fn requested(&self, tier: &'static str) {
+        self.requests.get_or_create(&TierLabel { tier }).inc();
+    }
+
+    pub fn session_opened(&self, took: SignedDuration) {
+        self.sessions_opened.inc();
+        self.sessions_open.inc();
+        self.open_seconds.observe(took.as_secs_f64());
+    }
+
+    pub fn session_dead(&self, latency: Duration) {
+        self.sessions_open.dec();
+        self.revocation_seconds.observe(latency.as_secs_f64());
+    }
+
+    pub fn revocation_failed(&self) {
+        self.revocation_failures.inc();
+    }
+
+    /// The metrics in OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        drop(encode(&mut text, &self.registry));
+        text
+    }
+}
