@@ -1,0 +1,1 @@
+//! Which of the client's messages a reply of the server answers.
