@@ -17,7 +17,7 @@ use crate::proto::{OpenSession, SessionEvent, SessionOpened, SessionSummary, Ses
 use crate::server::gateway::{End, Life, Live};
 use crate::server::provision;
 use crate::server::store::StoreError;
-use crate::wire::postgres::scram::Verifier;
+use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES, Verifier};
 use futures_util::Stream;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -34,8 +34,6 @@ const LONGEST_NAP: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Pause after a failed removal of a role: doubled each time, up to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
-/// PBKDF2 rounds; the passwords are 256 random bits, so more would only cost time.
-const ITERATIONS: u32 = 4096;
 
 /// Who holds the open sessions.
 #[derive(Default)]
@@ -71,8 +69,8 @@ impl Access {
         let now = crate::os::now();
         let (grant, session) = self.write_opening(caller, &open, now).await?;
         let password = Secret::from_random(crate::os::random());
-        let upstream_password = Secret::from_random(crate::os::random());
-        if let Err(error) = self.make_role(&grant, &session, &upstream_password).await {
+        let keys = scram_keys(&Secret::from_random(crate::os::random()))?;
+        if let Err(error) = self.make_role(&grant, &session, &keys.verifier()).await {
             self.give_up(session).await;
             return Err(error);
         }
@@ -88,8 +86,8 @@ impl Access {
                 until: grant.until,
             },
             session.role.clone(),
-            Verifier::new(password.expose(), &crate::os::random::<16>(), ITERATIONS),
-            upstream_password,
+            scram_keys(&password)?.verifier(),
+            keys,
             Arc::clone(&target.upstream),
             self.config.limits.connections_per_session,
         ));
@@ -177,14 +175,13 @@ impl Access {
         Ok((grant, session))
     }
 
-    async fn make_role(&self, grant: &Grant, session: &Session, password: &Secret) -> Result<(), AccessError> {
+    async fn make_role(&self, grant: &Grant, session: &Session, verifier: &Verifier) -> Result<(), AccessError> {
         let target = self.target(&grant.target)?;
         let catalog = target.fresh_catalog().await?;
         let profile = Profile::compile(&grant.scope, &catalog);
-        let verifier = Verifier::new(password.expose(), &crate::os::random::<16>(), ITERATIONS);
         let open = provision::OpenSession {
             role: &session.role,
-            verifier: &verifier.to_string(),
+            verifier: &verifier.to_postgres(),
             until: grant.until,
             profile: &profile,
             comment: &format!("dbaccess {} of {} under {}", session.id, grant.person.email, grant.id),
@@ -521,6 +518,12 @@ pub(in crate::server) fn why(end: &End) -> String {
         (EndReason::ServerStopped, _) => "the dbaccess server stopped".to_owned(),
         (EndReason::Failed, _) => "the session could not be opened".to_owned(),
     }
+}
+
+/// The passwords are 256 random bits, so more rounds would only cost time.
+fn scram_keys(password: &Secret) -> Result<Keys, AccessError> {
+    Keys::derive(password.expose(), &crate::os::random::<SALT_BYTES>(), DEFAULT_ITERATIONS)
+        .map_err(|error| AccessError::internal(error.to_string()))
 }
 
 fn own(grant: Grant, subject: &str) -> Result<Grant, AccessError> {

@@ -4,9 +4,9 @@
 //! the gateway opens nothing without one.
 
 use crate::core::guard::Permit;
-use crate::core::model::{Actor, EndReason, Secret, Totals};
+use crate::core::model::{Actor, EndReason, Totals};
 use crate::server::config::Upstream;
-use crate::wire::postgres::scram::Verifier;
+use crate::wire::postgres::scram::{Keys, Verifier};
 use std::collections::HashMap;
 use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +21,8 @@ pub struct Live {
     pub role: String,
     /// What the client's password is checked against (G4).
     pub verifier: Verifier,
-    /// The role's password in the database; it never leaves the server (G4).
-    pub upstream_password: Secret,
+    /// What proves the role to the database; it never leaves the server (G4).
+    pub keys: Keys,
     pub upstream: Arc<Upstream>,
     pub counters: Counters,
     life: watch::Sender<Life>,
@@ -72,7 +72,7 @@ impl Live {
         permit: Permit,
         role: String,
         verifier: Verifier,
-        upstream_password: Secret,
+        keys: Keys,
         upstream: Arc<Upstream>,
         max_connections: u32,
     ) -> Self {
@@ -80,7 +80,7 @@ impl Live {
             permit,
             role,
             verifier,
-            upstream_password,
+            keys,
             upstream,
             counters: Counters::default(),
             life: watch::Sender::new(Life::Open),

@@ -226,7 +226,8 @@ pub struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    fn decode(message: &'static str, body: &'a [u8]) -> Result<Self, WireError> {
+    /// Of a Describe or Close; `message` names it in an error.
+    pub fn decode(message: &'static str, body: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(message, body);
         let kind = match reader.u8()? {
             b'S' => Kind::Statement,

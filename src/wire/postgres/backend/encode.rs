@@ -80,12 +80,13 @@ pub struct Report<'a> {
     message: &'a str,
     detail: Option<&'a str>,
     hint: Option<&'a str>,
+    position: Option<usize>,
 }
 
 impl<'a> Report<'a> {
     /// The statement fails, the connection lives on.
     pub fn error(sqlstate: &'a str, message: &'a str) -> Self {
-        Self { tag: tag::ERROR, severity: "ERROR", sqlstate, message, detail: None, hint: None }
+        Self { tag: tag::ERROR, severity: "ERROR", sqlstate, message, detail: None, hint: None, position: None }
     }
 
     /// The connection ends.
@@ -109,7 +110,13 @@ impl<'a> Report<'a> {
         Self { hint: Some(hint), ..self }
     }
 
+    /// Where in the statement, in characters from 1.
+    pub fn position(self, position: usize) -> Self {
+        Self { position: Some(position), ..self }
+    }
+
     pub fn encode(&self, out: &mut BytesMut) {
+        let position = self.position.map(|position| position.to_string());
         let fields = [
             (b'S', Some(self.severity)),
             (b'V', Some(self.severity)),
@@ -117,6 +124,7 @@ impl<'a> Report<'a> {
             (b'M', Some(self.message)),
             (b'D', self.detail),
             (b'H', self.hint),
+            (b'P', position.as_deref()),
         ];
         frame(out, self.tag, |out| {
             for (code, text) in fields {

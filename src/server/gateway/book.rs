@@ -1,0 +1,240 @@
+//! One connection's book: which reply answers what, which name stands for
+//! which text, and what each statement has done so far. Pure state; the pump
+//! holds it under a lock that is never kept over I/O.
+
+use super::names::{Names, Prepared};
+use super::refusal::Refusal;
+use crate::core::guard::TxStatus;
+use crate::core::model::StatementResult;
+use crate::core::sql::{Class, Statement};
+use crate::server::journal::Position;
+use crate::wire::postgres::WireError;
+use crate::wire::postgres::backend::{self, Fields, TransactionStatus};
+use crate::wire::postgres::frame::What;
+use crate::wire::postgres::tracker::{Event, Tracker};
+use bytes::BytesMut;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Replies that one connection may wait for.
+const MOST_PENDING: usize = 8192;
+
+/// A statement on its way.
+#[derive(Debug)]
+pub struct Running {
+    /// Its intent's place in the ledger; none for an empty text.
+    pub intent: Option<Position>,
+    pub started: Instant,
+    pub rows: u64,
+    pub bytes: u64,
+    /// It came in a Query message.
+    pub simple: bool,
+    /// What the names mean once it has succeeded.
+    pub then: Then,
+    /// It was refused: the database gets a text that can only fail.
+    pub refusal: Option<Refusal>,
+}
+
+/// What a statement's success changes about names.
+#[derive(Debug, Default)]
+pub enum Then {
+    #[default]
+    Nothing,
+    Prepare {
+        name: Vec<u8>,
+        prepared: Arc<Prepared>,
+    },
+    /// `None` forgets all.
+    Deallocate(Option<Vec<u8>>),
+}
+
+/// A portal: what Execute will run.
+#[derive(Clone, Debug)]
+pub struct Portal {
+    pub prepared: Arc<Prepared>,
+    pub parameters: Arc<[Option<String>]>,
+    pub parameters_sha256: Option<Arc<str>>,
+}
+
+/// How a statement ended, for its record.
+pub struct Ended {
+    pub running: Running,
+    pub result: StatementResult,
+    pub rows: u64,
+}
+
+/// What a piece of the server's stream means for the pump.
+#[derive(Default)]
+pub struct Seen {
+    pub ended: Vec<Ended>,
+    /// The newest intent whose results are in what was seen.
+    pub results_of: Option<Position>,
+    /// Put these bytes in the place of the piece.
+    pub replace: Option<BytesMut>,
+}
+
+pub struct Book {
+    pub tracker: Tracker<Running>,
+    pub names: Names,
+    pub portals: HashMap<Vec<u8>, Portal>,
+    /// SQL on its way changes names: what follows waits for its answer.
+    pub unsettled: bool,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            tracker: Tracker::new(MOST_PENDING),
+            names: Names::default(),
+            portals: HashMap::new(),
+            unsettled: false,
+        }
+    }
+}
+
+impl Book {
+    /// The transaction status for the next message: certain only when nothing is on its way.
+    pub fn tx_status(&self) -> TxStatus {
+        if !self.tracker.is_idle() {
+            return TxStatus::Idle;
+        }
+        match self.tracker.status() {
+            TransactionStatus::Idle => TxStatus::Idle,
+            TransactionStatus::Open => TxStatus::InBlock,
+            TransactionStatus::Failed => TxStatus::Failed,
+        }
+    }
+
+    /// Whether every reply that names depend on has come.
+    pub fn is_settled(&self) -> bool {
+        self.tracker.is_idle() || self.tracker.is_skipping()
+    }
+
+    /// One piece of what the server sends. The rest of a long frame means nothing new.
+    pub fn see(&mut self, what: &What<'_>, bytes: usize, seen: &mut Seen) -> Result<(), WireError> {
+        match *what {
+            What::Bulk { tag, frames } => {
+                let running = self.tracker.rows(tag)?;
+                running.rows += frames;
+                running.bytes += bytes as u64;
+                seen.results_of = seen.results_of.max(running.intent);
+                Ok(())
+            }
+            What::Rest { .. } => Ok(()),
+            What::Frame { tag, body } | What::Head { tag, body } => self.message(tag, body, seen),
+        }
+    }
+
+    fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<(), WireError> {
+        match self.tracker.receive(tag, body)? {
+            Event::Aside => {}
+            Event::Progress => match tag {
+                backend::tag::PARSE_COMPLETE => self.names.parsed()?,
+                backend::tag::CLOSE_COMPLETE => self.names.closed()?,
+                // What a statement's columns are is a result of it, too.
+                _ => seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent)),
+            },
+            Event::CopyIn => {
+                if self.tracker.current().is_some_and(|running| !running.simple) {
+                    self.names.copy_in();
+                }
+            }
+            Event::Completed { mut token, tag } => {
+                match std::mem::take(&mut token.then) {
+                    Then::Nothing => {}
+                    Then::Prepare { name, prepared } => self.names.set(name, prepared),
+                    Then::Deallocate(name) => self.names.forget(name.as_deref()),
+                }
+                let rows = tag.rows().unwrap_or(token.rows);
+                seen.end(token, StatementResult::Ok { tag: tag.0.to_owned() }, rows);
+            }
+            Event::Empty { token } => {
+                for token in token {
+                    seen.end(token, StatementResult::Ok { tag: String::new() }, 0);
+                }
+            }
+            Event::Suspended { token } => {
+                let rows = token.rows;
+                seen.end(token, StatementResult::Suspended, rows);
+            }
+            Event::Returned { token } => {
+                seen.end(token, StatementResult::Ok { tag: "FUNCTION".to_owned() }, 0);
+            }
+            Event::Failed { token, refused, skipped } => {
+                self.names.failed();
+                self.failed(body, token, refused, skipped, seen);
+            }
+            Event::Ready(status) => {
+                self.names.ready();
+                if status == TransactionStatus::Idle {
+                    // Portals do not outlive their transaction; what is on its way makes new ones.
+                    if self.tracker.is_idle() {
+                        self.portals.clear();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(
+        &mut self,
+        body: &[u8],
+        token: Option<Running>,
+        refused: bool,
+        skipped: Vec<Running>,
+        seen: &mut Seen,
+    ) {
+        let fields = Fields::new(body);
+        if let Some(mut token) = token {
+            let result = match token.refusal.take().filter(|_| refused) {
+                Some(refusal) => {
+                    let mut out = BytesMut::new();
+                    refusal.error(&mut out);
+                    seen.replace = Some(out);
+                    StatementResult::Refused {
+                        sqlstate: refusal.sqlstate.to_owned(),
+                        message: refusal.message,
+                    }
+                }
+                None => StatementResult::Error {
+                    sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
+                    message: fields.message().unwrap_or_default().into_owned(),
+                },
+            };
+            let rows = token.rows;
+            seen.end(token, result, rows);
+        }
+        for token in skipped {
+            seen.end(token, StatementResult::Skipped, 0);
+        }
+    }
+}
+
+impl Seen {
+    fn end(&mut self, running: Running, result: StatementResult, rows: u64) {
+        self.results_of = self.results_of.max(running.intent);
+        self.ended.push(Ended { running, result, rows });
+    }
+}
+
+impl Then {
+    /// What a statement of a text means for names when it succeeds.
+    pub fn of(statement: &Statement, prepared: impl FnOnce() -> Arc<Prepared>) -> Self {
+        let subject = || statement.subject.as_ref().map(|name| name.as_bytes().to_vec());
+        match statement.class {
+            Class::Prepare => match subject() {
+                Some(name) => Self::Prepare { name, prepared: prepared() },
+                None => Self::Nothing,
+            },
+            Class::Deallocate => Self::Deallocate(subject()),
+            Class::Discard => Self::Deallocate(None),
+            _ => Self::Nothing,
+        }
+    }
+
+    pub fn changes_names(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+}

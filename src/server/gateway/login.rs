@@ -1,0 +1,303 @@
+//! From the first byte to an authenticated client with a server connection.
+//!
+//! ```text
+//! SSLRequest? GSSENCRequest? ─► Startup ─► SCRAM ─► the session is open?
+//!   ─► the parameters are allowed? ─► a place? ─► upstream as the role ─► ReadyForQuery
+//! ```
+
+use super::connection::Connection;
+use super::cancel::Backend;
+use super::live::{End, Live};
+use super::refusal::Refusal;
+use super::{Gateway, upstream};
+use crate::core::guard;
+use crate::core::model::{EndReason, Event, Secret};
+use crate::server::listen::POSTGRES_ALPN;
+use crate::wire::postgres::backend::{self, TransactionStatus};
+use crate::wire::postgres::frame::{Header, Limits, Scanner, What};
+use crate::wire::postgres::frontend::{self, SaslInitial};
+use crate::wire::postgres::scram::{Binding, DEFAULT_ITERATIONS, Server, Verifier};
+use crate::wire::postgres::startup::{self, First, Startup};
+use crate::wire::postgres::{Tag, WireError};
+use bytes::{Buf as _, BytesMut};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+/// A client that says nothing gives its place to another.
+const LOGIN: Duration = Duration::from_secs(30);
+/// SASL messages are short.
+const SASL: Limits = Limits { frame: 16 << 10, whole: 16 << 10, head: 16 << 10 };
+
+/// Why a login ended without a connection.
+enum Over {
+    /// Nothing is to be said: the client left, or asked for a cancel.
+    Silently,
+    Refused(Refusal),
+}
+
+impl From<io::Error> for Over {
+    fn from(_: io::Error) -> Self {
+        Self::Silently
+    }
+}
+
+impl From<WireError> for Over {
+    fn from(error: WireError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<Refusal> for Over {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Gateway {
+    /// A stream that is encrypted already: the tunnel's.
+    pub async fn serve<S>(self: &Arc<Self>, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        self.metrics.connections.inc();
+        self.serve_encrypted(stream, BytesMut::new()).await;
+        self.metrics.connections.dec();
+    }
+
+    /// A plain TCP stream on the native port: TLS first, by SSLRequest or at once.
+    pub async fn serve_native(self: &Arc<Self>, stream: TcpStream, tls: TlsAcceptor) {
+        self.metrics.connections.inc();
+        match tokio::time::timeout(LOGIN, self.secure(stream, tls)).await {
+            Ok(Ok(stream)) => self.serve_encrypted(stream, BytesMut::new()).await,
+            Ok(Err(_)) | Err(_) => {}
+        }
+        self.metrics.connections.dec();
+    }
+
+    async fn secure(
+        &self,
+        mut stream: TcpStream,
+        tls: TlsAcceptor,
+    ) -> Result<tokio_rustls::server::TlsStream<TcpStream>, Over> {
+        let mut buffer = BytesMut::with_capacity(1024);
+        loop {
+            let mut first = [0; 1];
+            if stream.peek(&mut first).await? == 0 {
+                return Err(Over::Silently);
+            }
+            if buffer.is_empty() && first == [0x16] {
+                let stream = tls.accept(stream).await?;
+                // Without ALPN another protocol's client could be led here (libpq 17 demands it too).
+                return if stream.get_ref().1.alpn_protocol() == Some(POSTGRES_ALPN) {
+                    Ok(stream)
+                } else {
+                    Err(Over::Silently)
+                };
+            }
+            let (wanted, used) = first_packet(&mut stream, &mut buffer).await?;
+            match wanted {
+                Wanted::Ssl => {
+                    buffer.advance(used);
+                    if !buffer.is_empty() {
+                        // Sent before encryption began: somebody in between could have put it there.
+                        return Err(WireError::Unexpected { expected: "a TLS handshake", got: Tag(0) }.into());
+                    }
+                    stream.write_all(b"S").await?;
+                    return Ok(tls.accept(stream).await?);
+                }
+                Wanted::GssEnc => {
+                    buffer.advance(used);
+                    stream.write_all(b"N").await?;
+                }
+                Wanted::Cancel(backend) => {
+                    cancel(backend).await;
+                    return Err(Over::Silently);
+                }
+                Wanted::Startup(_) => {
+                    let refusal = Refusal::new("28000", "this endpoint speaks TLS only")
+                        .hint("connect with sslmode=require, or better verify-full");
+                    say(&mut stream, &refusal).await;
+                    return Err(Over::Silently);
+                }
+            }
+        }
+    }
+
+    async fn serve_encrypted<S>(self: &Arc<Self>, mut stream: S, mut buffer: BytesMut)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let login = tokio::time::timeout(LOGIN, self.login(&mut stream, &mut buffer)).await;
+        let (connection, server) = match login {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(Over::Silently)) => return,
+            Ok(Err(Over::Refused(refusal))) => {
+                self.metrics.login_failures.inc();
+                tracing::info!(sqlstate = refusal.sqlstate, reason = %refusal, "refused a connection");
+                return say(&mut stream, &refusal).await;
+            }
+            Err(_) => return,
+        };
+        let cancels = self.cancels.register(Backend {
+            live: Arc::clone(&connection.live),
+            process_id: server.process_id,
+            key: server.key.clone(),
+        });
+        let mut out = BytesMut::new();
+        backend::authentication_ok(&mut out);
+        out.extend_from_slice(&server.greeting);
+        backend::key_data(&mut out, cancels.process_id, &cancels.key);
+        backend::ready_for_query(&mut out, TransactionStatus::Idle);
+        let greeted = async {
+            stream.write_all(&out).await?;
+            stream.flush().await
+        };
+        if greeted.await.is_ok() {
+            connection.carry(stream, server.stream, server.process_id, &server.key).await;
+        }
+    }
+
+    async fn login<S>(
+        self: &Arc<Self>,
+        stream: &mut S,
+        buffer: &mut BytesMut,
+    ) -> Result<(Connection, upstream::Ready), Over>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let startup = self.startup(stream, buffer).await?;
+        if startup.must_negotiate() {
+            let mut out = BytesMut::new();
+            let unknown = startup.protocol_options.iter().map(String::as_str);
+            backend::negotiate_protocol_version(&mut out, startup.agreed_minor(), unknown);
+            stream.write_all(&out).await?;
+        }
+        let live = self.authenticate(stream, buffer, &startup).await?;
+        if !live.is_open() {
+            let end = live.wait_end().await;
+            return Err(self.ended(&live, &end).into());
+        }
+        let database = startup.parameter("database").or_else(|| startup.parameter("user"));
+        if database != Some(live.upstream.database.as_str()) {
+            return Err(Refusal::new("3D000", format!("this session is for the database {}", live.upstream.database))
+                .hint("another target needs another grant: `dbaccess targets`")
+                .into());
+        }
+        let parameters = self.parameters(&live, &startup)?;
+        let place = live.connect().ok_or_else(|| {
+            Refusal::new("53300", format!("session {} has as many connections as it may", live.permit.session))
+                .hint("make the client's pool smaller")
+        })?;
+        let connection = Connection::new(Arc::clone(self), place);
+        tokio::select! {
+            end = connection.live.wait_end() => Err(self.ended(&connection.live, &end).into()),
+            ready = upstream::connect(&connection.live, &parameters) => Ok((connection_of(&connection)?, ready?)).map(|((), ready)| (connection, ready)),
+        }
+    }
+
+    async fn startup<S>(&self, stream: &mut S, buffer: &mut BytesMut) -> Result<Startup, Over>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        loop {
+            let (wanted, used) = self.first_packet(stream, buffer).await?;
+            buffer.advance(used);
+            match wanted {
+                // The stream is encrypted already; once more would gain nothing.
+                Wanted::Ssl | Wanted::GssEnc => {
+                    stream.write_all(b"N").await?;
+                    stream.flush().await?;
+                }
+                Wanted::Cancel(backend) => {
+                    cancel(backend).await;
+                    return Err(Over::Silently);
+                }
+                Wanted::Startup(startup) => return Ok(startup),
+            }
+        }
+    }
+
+    /// SCRAM (RFC 5802, PostgreSQL manual 55.3). A user that no session has
+    /// goes through the same exchange, and fails at its end like a wrong password.
+    async fn authenticate<S>(
+        &self,
+        stream: &mut S,
+        buffer: &mut BytesMut,
+        startup: &Startup,
+    ) -> Result<Arc<Live>, Over>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let user = startup.parameter("user").unwrap_or_default();
+        let live = self.registry.find(user);
+        let verifier = match &live {
+            Some(live) => live.verifier.clone(),
+            None => Verifier::mock(&self.mock_secret, user, DEFAULT_ITERATIONS),
+        };
+        let nonce = Secret::from_random(crate::os::random());
+        let binding = Binding::Unavailable;
+        let mut out = BytesMut::new();
+        backend::sasl_mechanisms(&mut out, binding.mechanisms());
+        send(stream, &out).await?;
+        let first = password_message(stream, buffer).await?;
+        let SaslInitial { mechanism, data } = SaslInitial::decode(&first)?;
+        let server = Server::new(verifier, nonce.expose(), binding);
+        let (challenged, challenge) = server.transition(mechanism, data.unwrap_or_default())?;
+        out.clear();
+        backend::sasl_continue(&mut out, challenge.as_bytes());
+        send(stream, &out).await?;
+        let last = password_message(stream, buffer).await?;
+        let failed = || {
+            Over::Refused(
+                Refusal::new("28P01", format!("no open session has the user \"{user}\" with this password"))
+                    .hint("`dbaccess connect` opens a session; its credential ends with it"),
+            )
+        };
+        let signature = challenged.transition(&last).map_err(|_| failed())?;
+        let live = live.ok_or_else(failed)?;
+        out.clear();
+        backend::sasl_final(&mut out, signature.as_bytes());
+        stream.write_all(&out).await?;
+        Ok(live)
+    }
+
+    /// What goes upstream of the client's startup parameters, and what we pin.
+    fn parameters(&self, live: &Live, startup: &Startup) -> Result<Vec<(String, String)>, Refusal> {
+        let asked: Vec<(&str, &str)> =
+            startup.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let allowed = guard::check_startup(&live.permit, &asked)?;
+        let client = allowed.iter().find(|(name, _)| name == "application_name").map(|(_, value)| value.clone());
+        let mut parameters: Vec<(String, String)> = allowed
+            .into_iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "application_name"))
+            .collect();
+        // The database's own view names person and session too (R1.4).
+        let who = format!("{} {}", live.permit.person.email, live.permit.session);
+        let name = match client.filter(|client| !client.is_empty()) {
+            Some(client) => format!("{who} {client}"),
+            None => who,
+        };
+        parameters.push(("application_name".to_owned(), name));
+        // Parser differentials: the gateway and the database must read the same text.
+        parameters.push(("standard_conforming_strings".to_owned(), "on".to_owned()));
+        if !parameters.iter().any(|(name, _)| name == "client_encoding") {
+            parameters.push(("client_encoding".to_owned(), "UTF8".to_owned()));
+        }
+        Ok(parameters)
+    }
+
+    /// An ended session, in words for its client.
+    pub(super) fn ended(&self, live: &Live, end: &End) -> Refusal {
+        let hint = match end.reason {
+            EndReason::Expired => format!("more time is a request away: `dbaccess request {} …`", live.permit.target),
+            _ => format!("`dbaccess connect {}` opens a new session while a grant lasts", live.permit.target),
+        };
+        let why = crate::server::access::why(end);
+        Refusal::new("57P01", format!("session {} under {} has ended: {why}", live.permit.session, live.permit.grant))
+            .hint(hint)
+    }
+}
