@@ -141,11 +141,13 @@ fn rule(class: Class) -> Rule {
         Class::Set | Class::Reset | Class::SetConstraints | Class::Discard => Rule::Any,
         Class::Listen | Class::Unlisten => Rule::Any,
         Class::CopyOut(CopyEnd::Client) => Rule::Any,
-        // ACCESS SHARE is what a SELECT takes.
-        Class::Lock { mode: 1 } => Rule::Any,
 
         Class::Insert | Class::Update | Class::Delete | Class::Merge | Class::Truncate => Rule::Write,
-        Class::CopyIn(CopyEnd::Client) | Class::Notify | Class::Lock { .. } => Rule::Write,
+        Class::CopyIn(CopyEnd::Client) | Class::Notify => Rule::Write,
+        // Up to ROW EXCLUSIVE, which an UPDATE takes too. A stronger lock stops
+        // the application, and LOCK of a view locks the tables beneath it.
+        Class::Lock { mode: 1..=3 } => Rule::Write,
+        Class::Lock { .. } => Rule::Never("lock IN ROW EXCLUSIVE MODE or weaker, or rows with FOR UPDATE"),
         Class::SelectInto { temporary: true }
         | Class::CreateTable { temporary: true }
         | Class::CreateTableAs { temporary: true }
@@ -234,4 +236,4 @@ fn quoted(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

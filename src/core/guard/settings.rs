@@ -35,7 +35,7 @@ pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Re
         Rule::ReadOnly if may_write || boolean(value) == Some(true) => None,
         Rule::ReadOnly => Some(Reason::NeedsWrite(format!("setting {} off", shown(name)))),
         Rule::Utf8 if is_safe_encoding(value) => None,
-        Rule::Utf8 => outside("use UTF8 or LATIN1: under other encodings a text can be read in two ways"),
+        Rule::Utf8 => outside("use UTF8: under other encodings a text can be read in two ways"),
         Rule::Milliseconds(most) if milliseconds(value).is_some_and(|v| 0 < v && v <= *most) => None,
         Rule::Milliseconds(_) => outside("it may be lowered, up to an hour and never off"),
         Rule::Kilobytes(most) if kilobytes(value).is_some_and(|v| v <= *most) => None,
@@ -51,7 +51,9 @@ enum Rule {
     On,
     /// On under any permit, off only under one that writes.
     ReadOnly,
-    /// An encoding in which no byte of a character can be a quote or a backslash.
+    /// UTF-8, or SQL_ASCII (psql without a locale asks for it), under which texts
+    /// go unconverted. In others a byte of a character can be a quote or a
+    /// backslash, and a text would be recorded as something that it is not.
     Utf8,
     /// A time above zero, up to so many.
     Milliseconds(i64),
@@ -154,7 +156,7 @@ fn boolean(value: &str) -> Option<bool> {
 fn is_safe_encoding(value: &str) -> bool {
     let letters: String =
         value.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    ["utf8", "unicode", "latin1", "iso88591", "sqlascii"].contains(&letters.as_str())
+    ["utf8", "unicode", "sqlascii"].contains(&letters.as_str())
 }
 
 fn milliseconds(value: &str) -> Option<i64> {

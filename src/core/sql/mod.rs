@@ -20,9 +20,9 @@ use super::model::ErrorKind;
 /// costs memory is the number of tokens, bounded apart.
 pub const MAX_TEXT: usize = 64 << 20;
 
-/// The most tokens that are analysed. The tree takes some 700 bytes a token
-/// while it is read.
-pub const MAX_TOKENS: usize = 500_000;
+/// The most tokens that are analysed: room for the 65,535 parameters that a
+/// statement can have. While it is read the tree takes up to 1.3 kB a token.
+pub const MAX_TOKENS: usize = 250_000;
 
 /// Why a text gives no facts. The gateway refuses it and answers with
 /// [`SqlError::sqlstate`] and, for a syntax error, the position.

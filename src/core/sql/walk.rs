@@ -443,7 +443,7 @@ impl<'t> Walker<'t> {
     }
 
     fn set_config(&mut self, args: &'t [Node]) {
-        let constant = |index: usize| args.get(index).and_then(constant);
+        let constant = |index: usize| args.get(index).and_then(uncut_constant);
         let name = constant(0).unwrap_or_default().to_lowercase();
         let change = constant(1).map_or(Change::Unknown, Change::To);
         self.out.settings.push(Setting { name, change });
@@ -568,7 +568,25 @@ pub(super) fn qualified(names: &[Node]) -> Option<Name> {
     }
 }
 
-/// The text of a constant, as SET and `set_config` take it.
+/// A constant whose casts do not change its text: `'10'::char(1)` is not one.
+fn uncut_constant(node: &Node) -> Option<String> {
+    match node.node.as_ref()? {
+        NodeEnum::TypeCast(cast) => {
+            let to = cast.type_name.as_ref()?;
+            let text = qualified(&to.names).is_some_and(|name| {
+                name.may_be_builtin() && ["text", "varchar"].contains(&name.name.as_str())
+            });
+            if text && to.typmods.is_empty() && to.array_bounds.is_empty() {
+                uncut_constant(cast.arg.as_ref()?)
+            } else {
+                None
+            }
+        }
+        _ => constant(node),
+    }
+}
+
+/// The text of a constant. Casts are looked through: SET has one, of an interval.
 pub(super) fn constant(node: &Node) -> Option<String> {
     use pg::a_const::Val;
     match node.node.as_ref()? {
