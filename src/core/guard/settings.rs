@@ -8,6 +8,9 @@ use crate::core::sql::{Change, Setting};
 pub(super) fn check(setting: &Setting, may_write: bool) -> Option<Reason> {
     let name = setting.name.as_str();
     match &setting.change {
+        // The one setting whose reset is not what the session began with: the
+        // transaction becomes READ WRITE, whatever the default is (tried on 15).
+        Change::Back if name == "transaction_read_only" => (!may_write).then(|| lifts_read_only(name)),
         // What the session began with is what the gateway and the role chose.
         Change::Back => None,
         Change::To(value) => check_value(name, value, may_write),
@@ -33,7 +36,7 @@ pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Re
         Rule::On if boolean(value) == Some(true) => None,
         Rule::On => outside("it stays on"),
         Rule::ReadOnly if may_write || boolean(value) == Some(true) => None,
-        Rule::ReadOnly => Some(Reason::NeedsWrite(format!("setting {} off", shown(name)))),
+        Rule::ReadOnly => Some(lifts_read_only(name)),
         Rule::Utf8 if is_safe_encoding(value) => None,
         Rule::Utf8 => outside("use UTF8: under other encodings a text can be read in two ways"),
         Rule::Milliseconds(most) if milliseconds(value).is_some_and(|v| 0 < v && v <= *most) => None,
@@ -44,6 +47,14 @@ pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Re
         Rule::AtMost(_) => outside("it may be lowered"),
     }
 }
+
+/// What every session begins with, whatever the server's default, because the
+/// grammar here reads texts under them (parser differentials, masking.md).
+pub(super) const PINNED: &[(&str, &str)] = &[
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("backslash_quote", "safe_encoding"),
+];
 
 enum Rule {
     Any,
@@ -70,7 +81,6 @@ const SETTINGS: &[(&str, Rule)] = &[
     ("client_encoding", Rule::Utf8),
     ("standard_conforming_strings", Rule::On),
     ("escape_string_warning", Rule::Any),
-    ("backslash_quote", Rule::Any),
     ("client_min_messages", Rule::Any),
     // What values look like.
     ("datestyle", Rule::Any),
@@ -134,6 +144,10 @@ const SETTINGS: &[(&str, Rule)] = &[
     ("enable_sort", Rule::Any),
     ("enable_tidscan", Rule::Any),
 ];
+
+fn lifts_read_only(name: &str) -> Reason {
+    Reason::NeedsWrite(format!("turning {name} off"))
+}
 
 fn shown(name: &str) -> String {
     if name.is_empty() { "whose name is not a constant".to_owned() } else { name.to_owned() }

@@ -8,7 +8,9 @@ pub struct Startup {
     pub user: String,
     /// As PostgreSQL has it, the user's name where none is given.
     pub database: String,
-    /// Settings to send upstream, those of `options` among them, in order.
+    /// Settings to send upstream as parameters of the StartupMessage: those that
+    /// the client gave, of `options` too, in order, then those that are pinned.
+    /// RESET returns to them.
     pub settings: Vec<(String, String)>,
 }
 
@@ -48,6 +50,11 @@ pub fn check_startup(parameters: &[(String, String)]) -> Result<Startup, Refusal
     if startup.database.is_empty() {
         startup.database.clone_from(&startup.user);
     }
+    for (name, value) in settings::PINNED {
+        if !startup.settings.iter().any(|(given, _)| given == name) {
+            startup.settings.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
     Ok(startup)
 }
 
@@ -57,9 +64,7 @@ fn push(startup: &mut Startup, name: &str, value: &str) -> Result<(), Refusal> {
             startup.settings.push((name.to_ascii_lowercase(), value.to_owned()));
             Ok(())
         }
-        Some(Reason::NeedsWrite(what) | Reason::Never(what, "")) => {
-            Err(refused(&what, "set it inside the session instead"))
-        }
+        Some(Reason::NeedsWrite(what)) => Err(refused(&what, "set it inside the session instead")),
         Some(Reason::Never(what, instead)) => Err(refused(&what, instead)),
     }
 }

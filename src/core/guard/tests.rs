@@ -107,6 +107,8 @@ fn r3_5_writing_needs_a_grant_to_write() {
         "SET TRANSACTION READ WRITE",
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
         "SET default_transaction_read_only = of",
+        "RESET transaction_read_only",
+        "SET LOCAL transaction_read_only TO DEFAULT",
         "SELECT set_config('transaction_read_only', 'f', true)",
         "VALUES (1), (txid_current())",
     ] {
@@ -175,6 +177,7 @@ fn g2_some_things_no_grant_allows() {
         "SET TRANSACTION SNAPSHOT 'x'",
         "SELECT set_config(name, '0', false) FROM pg_settings",
         "SELECT set_config('statement_timeout', $1, false)",
+        "SELECT set_config('transaction_read_only', NULL, false)",
         "EXPLAIN SELECT set_config('ro' || 'le', 'x', false)",
         "SELECT query_to_xml('select 1', true, false, '')",
         "SELECT pg_catalog.schema_to_xml_and_xmlschema('public', true, false, '')",
@@ -310,7 +313,8 @@ fn a_startup_packet_is_filtered() {
     assert_eq!(
         settings.join(" | "),
         "application_name=psql | client_encoding=UTF8 | datestyle=ISO | timezone=Europe/Berlin | \
-         extra_float_digits=2 | search_path=a, b | statement_timeout=5s | jit=off | geqo=off"
+         extra_float_digits=2 | search_path=a, b | statement_timeout=5s | jit=off | geqo=off | \
+         standard_conforming_strings=on | backslash_quote=safe_encoding"
     );
     assert_eq!(start(&[]).unwrap().database, "u");
     for (name, value) in [
