@@ -179,6 +179,9 @@ fn g2_some_things_no_grant_allows() {
         "SELECT set_config('statement_timeout', $1, false)",
         "SELECT set_config('transaction_read_only', NULL, false)",
         "EXPLAIN SELECT set_config('ro' || 'le', 'x', false)",
+        "SELECT U&\"\\0073et_config\"('role', 'x', false)",
+        "EXECUTE p(set_config('role', 'x', false))",
+        "SELECT 1 LIMIT length(set_config('role', 'x', false))",
         "SELECT query_to_xml('select 1', true, false, '')",
         "SELECT pg_catalog.schema_to_xml_and_xmlschema('public', true, false, '')",
         "SELECT * FROM ts_stat('select 1')",
@@ -257,13 +260,13 @@ fn g1_a_write_is_synced_before_it_can_last() {
 #[test]
 fn the_status_follows_the_statements() {
     let text = "BEGIN; INSERT INTO t VALUES (1); COMMIT AND CHAIN; COMMIT; SELECT 1";
-    let mut status = TxStatus::Idle;
+    use TxStatus::{Failed, Idle, InBlock};
+    let mut status = Idle;
     let mut seen = Vec::new();
     for statement in analyse(text).unwrap().statements {
         seen.push(status);
         status = status.after(statement.effect);
     }
-    use TxStatus::{Failed, Idle, InBlock};
     assert_eq!(seen, [Idle, InBlock, InBlock, InBlock, Idle]);
     assert_eq!(Failed.after(TxEffect::RollbackTo), InBlock);
     assert_eq!(Failed.after(TxEffect::None), Failed);

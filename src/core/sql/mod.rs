@@ -88,7 +88,7 @@ fn tokens_at_most(text: &str) -> usize {
     let mut count = 0;
     for byte in text.bytes() {
         let word = byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-        count += usize::from(!byte.is_ascii_whitespace() && !(word && in_word));
+        count += usize::from(!(byte.is_ascii_whitespace() || word && in_word));
         in_word = word;
     }
     count
