@@ -98,6 +98,14 @@ impl Policy {
         self.rules.iter().flat_map(|rule| &rule.slots).flat_map(|slot| slot.any_of.clone()).collect()
     }
 
+    /// The approvals that rules ask for and that nobody could ever give, if
+    /// only these roles are handed out.
+    pub fn unfillable(&self, known: &BTreeSet<Role>) -> Vec<(RuleRef, Slot)> {
+        let fillable = |slot: &Slot| slot.any_of.iter().any(|role| role.0 == "peer" || known.contains(role));
+        let slots = self.rules.iter().flat_map(|rule| rule.slots.iter().map(move |slot| (rule, slot)));
+        slots.filter(|(_, slot)| !fillable(slot)).map(|(rule, slot)| (rule.to_ref(), slot.clone())).collect()
+    }
+
     /// Decides a request. The lightest tier with a rule that applies and
     /// allows the window wins; forbids take tiers away; nothing left is a denial.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
