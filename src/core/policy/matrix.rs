@@ -330,3 +330,26 @@ fn policy_costs() {
         println!("decide ({name}): {:?}", start.elapsed() / 200);
     }
 }
+
+/// Every rule that the guide shows works, by itself and before the default policy.
+#[test]
+fn the_guide_shows_rules_that_work() {
+    let guide = include_str!("../../../docs/policy.md");
+    let blocks: Vec<&str> =
+        guide.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 4);
+    for block in &blocks {
+        Policy::compile(&[("docs/policy.md", block)]).unwrap();
+    }
+    let mut sources: Vec<(&str, &str)> = blocks.iter().map(|block| ("docs/policy.md", *block)).collect();
+    sources.push(("default.cedar", DEFAULT));
+    let policy = Policy::compile(&sources).unwrap();
+    let night = ask(&policy, &["shop"], "table", false, 1, false);
+    assert_eq!((night.tier, night.rules[0].id.as_str()), (Tier::Auto, "oncall-orders"));
+    let write = ask(&policy, &["shop"], "table", true, 1, false);
+    assert_eq!((write.tier, write.rules[0].id.as_str()), (Tier::Deny, "no-writes-at-night"));
+    // What the guide quotes is what is said.
+    let guest = ask(&policy, &["other"], "database", false, 1, true).why;
+    let one_line = guide.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(one_line.contains(&guest), "{guest}");
+}

@@ -1,7 +1,7 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
-use super::reader::{Section, nearest};
+use super::reader::Section;
 use super::secret::secret;
 use super::target::targets;
 use super::{Config, Directory, IdentityProvider, Limits, Outside, Server};
@@ -9,6 +9,7 @@ use crate::core::model::{Role, parse_duration};
 use crate::core::policy::{BusinessHours, DEFAULT, Policy, PolicyError};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -199,13 +200,18 @@ struct Rules {
 }
 
 fn policy(section: Section<'_>, directory: &Directory, outside: &Outside<'_>) -> Option<Rules> {
+    // `None` when the key is absent; an unreadable file is told here, and then no rule is checked.
+    let all_read = Cell::new(true);
     let read = |name: &str| -> Option<Vec<(String, String)>> {
         let mut sources = Vec::new();
         for found in section.texts(name, "a list of Cedar files")? {
             let path = outside.path(found.value);
             match std::fs::read_to_string(&path) {
                 Ok(text) => sources.push((path.display().to_string(), text)),
-                Err(error) => found.say(format!("cannot read {}: {error}", path.display())),
+                Err(error) => {
+                    found.say(format!("cannot read {}: {error}", path.display()));
+                    all_read.set(false);
+                }
             }
         }
         Some(sources)
@@ -216,7 +222,7 @@ fn policy(section: Section<'_>, directory: &Directory, outside: &Outside<'_>) ->
     sources.extend(files.unwrap_or_else(|| vec![("default.cedar".to_owned(), DEFAULT.to_owned())]));
     let request_expiry = length(&section, "request_expiry", DAY);
     let default_window = length(&section, "default_window", HOUR);
-    let policy = compiled(&section, &sources, directory);
+    let policy = if all_read.get() { compiled(&section, &sources, directory) } else { None };
     section.finish();
     Some(Rules { policy: policy?, request_expiry, default_window })
 }
