@@ -261,3 +261,48 @@ fn who_may_cancel_and_revoke() {
     );
     assert!(matches!(revoke(grant, &guard, &[], None, at(60)), Err(ApprovalError::Finished(_))));
 }
+
+proptest::proptest! {
+    /// Whoever approves in whatever order with whatever roles and narrowings: a
+    /// grant means that every slot is filled, each by another person than the
+    /// requester and than each other, and that nothing was widened.
+    #[test]
+    fn g6_b7_no_order_of_approvals_gets_round_the_rules(
+        acts in proptest::collection::vec((0..5_usize, 0..4_u8, 0..8_u8, 0..5000_u64), 0..8)
+    ) {
+        let people = ["alice", "bob", "ben", "carol", "dora"];
+        let asked_scope = asked(Tier::Dual).scope;
+        let mut request = submitted(Tier::Dual);
+        let mut granted = None;
+        for (who, fills, chosen, seconds) in acts {
+            let fills = [
+                if fills & 1 == 0 { vec![] } else { vec![Role::new("peer")] },
+                if fills & 2 == 0 { vec![] } else { vec![Role::new("lead")] },
+            ];
+            let names = ["orders", "payments", "refunds"];
+            let chosen = names.iter().enumerate().filter(|(i, _)| chosen & (1 << i) != 0);
+            let chosen = chosen.map(|(_, name)| TableName::new("public", *name)).collect();
+            let window = (seconds > 0).then(|| Duration::from_secs(seconds));
+            let narrowing = Narrowing { tables: Some(chosen), window };
+            let person = person(people[who]);
+            if let Ok(next) = approve(request.clone(), &person, &fills, narrowing, None, at(1), grant_id()) {
+                request = next.request;
+                granted = granted.or(next.grant);
+            }
+        }
+        let by: BTreeSet<&str> = request.approvals.iter().map(|given| given.by.subject.as_str()).collect();
+        proptest::prop_assert_eq!(by.len(), request.approvals.len());
+        proptest::prop_assert!(!by.contains("alice"));
+        proptest::prop_assert_eq!(granted.is_some(), request.approvals.len() == 2);
+        if let Some(grant) = granted {
+            proptest::prop_assert!(grant.until <= at(61) && grant.until > grant.from);
+            let Objects::Only { schemas, tables } = grant.scope.objects else { panic!("widened") };
+            proptest::prop_assert!(schemas.is_empty() && !tables.is_empty());
+            proptest::prop_assert!(tables.iter().all(|table| asked_scope.covers(table)));
+            for given in &request.approvals {
+                let kept = given.narrowing.tables.as_ref().unwrap();
+                proptest::prop_assert!(tables.is_subset(kept));
+            }
+        }
+    }
+}

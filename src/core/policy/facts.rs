@@ -97,17 +97,18 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    pub fn new() -> Result<Self, cedar_policy::ParseErrors> {
+    pub fn new() -> Result<Self, BadFact> {
+        let name = |text: &str| text.parse().map_err(bad);
         Ok(Self {
-            person: "Person".parse()?,
-            team: "Team".parse()?,
-            role: "Role".parse()?,
-            target: "Target".parse()?,
-            environment: "Environment".parse()?,
-            sensitivity: "Sensitivity".parse()?,
-            permission: "Permission".parse()?,
-            level: "Level".parse()?,
-            action: "Action".parse()?,
+            person: name("Person")?,
+            team: name("Team")?,
+            role: name("Role")?,
+            target: name("Target")?,
+            environment: name("Environment")?,
+            sensitivity: name("Sensitivity")?,
+            permission: name("Permission")?,
+            level: name("Level")?,
+            action: name("Action")?,
         })
     }
 

@@ -315,19 +315,23 @@ fn a_bad_policy_is_refused_with_file_and_line() {
     }
 }
 
-/// Prints what policy costs: `cargo test --lib policy_costs -- --ignored --nocapture`.
+/// Request to first row has one second in all. Policy must not be seen in it,
+/// not even unoptimised on a busy machine; the figures are printed.
 #[test]
-#[ignore = "a measurement, not a check"]
-fn policy_costs() {
+fn r10_4_policy_costs_next_to_nothing() {
     let start = std::time::Instant::now();
     let policy = Policy::default_set().unwrap();
-    println!("compile: {:?}", start.elapsed());
-    for (name, teams, level) in [("auto", "shop", "table"), ("deny", "other", "database")] {
+    let compile = start.elapsed();
+    println!("compile: {compile:?}");
+    assert!(compile < Duration::from_secs(2));
+    for (name, team, level) in [("auto", "shop", "table"), ("deny", "other", "database")] {
         let start = std::time::Instant::now();
-        for _ in 0..200 {
-            std::hint::black_box(ask(&policy, &[teams], level, false, 1, true));
+        for _ in 0..50 {
+            std::hint::black_box(ask(&policy, &[team], level, false, 1, true));
         }
-        println!("decide ({name}): {:?}", start.elapsed() / 200);
+        let each = start.elapsed() / 50;
+        println!("decide ({name}): {each:?}");
+        assert!(each < Duration::from_millis(50));
     }
 }
 
