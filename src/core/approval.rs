@@ -1,1 +1,391 @@
+//! The life of a request: asked, approved step by step, granted or ended.
 //!
+//! Pure transitions `(request, act) → (request, grant, events)`. The store
+//! calls them inside the transaction that holds the row, so of two acts at once
+//! the second sees what the first did and is refused with its words. Who fills
+//! which role is policy's answer ([`super::policy::Policy::fills_slots`]) and
+//! comes in as an argument; that nobody approves their own request is enforced
+//! here too (G6).
+//!
+//! ```text
+//! submit ─► granted                 (auto)
+//!        ─► denied                  (policy allows nothing)
+//!        ─► waiting ─► granted      (every slot filled by another person)
+//!                   ─► denied | cancelled | expired
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use super::model::{
+    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Narrowing, Objects,
+    Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName, Tier,
+    format_duration,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Why a transition was refused. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalError {
+    #[error("a request needs a reason: say what the access is for")]
+    NoReason,
+    #[error("request {0} is your own: somebody else must {1} it")]
+    Own(RequestId, &'static str),
+    #[error("request {id} needs approval by {needed}: you are not one for this request")]
+    NotAnApprover { id: RequestId, needed: String },
+    #[error("you approved request {id} already, as {role}: the other approval must be another person's")]
+    ApprovedAlready { id: RequestId, role: Role },
+    #[error("only {0}, who asked, can cancel this request: `deny` it instead")]
+    NotYours(String),
+    #[error("only {0}, an approver, security or an admin can revoke this grant")]
+    MayNotRevoke(String),
+    /// Says who did what, and when.
+    #[error("{0}")]
+    Finished(String),
+    #[error("request {id} expired at {at}: ask again")]
+    Lapsed { id: RequestId, at: Timestamp },
+    #[error("request {id} is good until {until}")]
+    NotDue { id: RequestId, until: Timestamp },
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    #[error("{0} is longer than the {1} asked for: approval can only narrow")]
+    LongerWindow(String, String),
+    #[error("a window must last at least a second")]
+    NoWindow,
+    #[error("nothing would be left: another approver narrowed this request to {0}")]
+    NothingLeft(String),
+}
+
+impl ApprovalError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoReason | Self::LongerWindow(..) | Self::NoWindow | Self::NothingLeft(_) => {
+                ErrorKind::Usage
+            }
+            Self::Own(..) | Self::NotAnApprover { .. } | Self::NotYours(_) | Self::MayNotRevoke(_) => {
+                ErrorKind::Denied
+            }
+            Self::ApprovedAlready { .. } | Self::Finished(_) | Self::NotDue { .. } => ErrorKind::Conflict,
+            Self::Lapsed { .. } => ErrorKind::Expired,
+            Self::Scope(error) => error.kind(),
+        }
+    }
+}
+
+/// A request as it comes in, with policy's answer to it.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub id: RequestId,
+    pub person: PersonRef,
+    pub target: String,
+    pub scope: Scope,
+    pub reason: String,
+    /// The window asked for.
+    pub window: Duration,
+    /// How long the request may wait for approval.
+    pub expiry: Duration,
+    pub decision: Decision,
+}
+
+/// What a transition made: to be stored together (G7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub request: AccessRequest,
+    /// The grant, when this transition issued it.
+    pub grant: Option<Grant>,
+    pub events: Vec<Event>,
+}
+
+/// Takes a request in. The tier auto grants at once, deny ends it at once;
+/// else it waits. `grant` is the id of the grant if there is to be one.
+pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outcome, ApprovalError> {
+    let reason = asked.reason.trim().to_owned();
+    if reason.is_empty() {
+        return Err(ApprovalError::NoReason);
+    }
+    if asked.window.as_secs() == 0 {
+        return Err(ApprovalError::NoWindow);
+    }
+    let path = if asked.scope.writes() { Path::Write } else { Path::ReadOnly };
+    let mut request = AccessRequest {
+        id: asked.id,
+        person: asked.person,
+        target: asked.target,
+        scope: asked.scope,
+        path,
+        reason,
+        window: asked.window,
+        created_at: now,
+        expires_at: after(now, asked.expiry),
+        state: RequestState::Waiting,
+        decision: asked.decision,
+        approvals: Vec::new(),
+        closed: None,
+        grant: None,
+    };
+    match request.decision.tier {
+        Tier::Deny => {
+            let why = Some(request.decision.why.clone());
+            request.state = RequestState::Denied;
+            request.closed = Some(Closed { by: None, at: now, reason: why.clone() });
+            let events = vec![
+                created(&request),
+                Event::RequestDenied { request: request.id.clone(), by: Actor::System, reason: why },
+            ];
+            Ok(Outcome { request, grant: None, events })
+        }
+        Tier::Auto => {
+            let grant = issue(&mut request, grant, now);
+            let events = vec![created(&request), Event::GrantIssued { grant: Box::new(grant.clone()) }];
+            Ok(Outcome { request, grant: Some(grant), events })
+        }
+        Tier::Single | Tier::Dual => {
+            let events = vec![created(&request)];
+            Ok(Outcome { request, grant: None, events })
+        }
+    }
+}
+
+/// One person's yes. `fills` holds, for each slot of the decision, the roles
+/// in which policy lets this person approve. Fills one open slot; when it was
+/// the last, the grant is issued and its window starts now.
+pub fn approve(
+    mut request: AccessRequest,
+    approver: &Person,
+    fills: &[Vec<Role>],
+    narrowing: Narrowing,
+    comment: Option<String>,
+    now: Timestamp,
+    grant: GrantId,
+) -> Result<Outcome, ApprovalError> {
+    check_open(&request, now)?;
+    if approver.subject == request.person.subject {
+        return Err(ApprovalError::Own(request.id, "approve"));
+    }
+    if let Some(given) = request.approvals.iter().find(|given| given.by.subject == approver.subject) {
+        let role = given.role.clone();
+        return Err(ApprovalError::ApprovedAlready { id: request.id, role });
+    }
+    let Some((slot, role)) = choose_slot(&request, fills) else {
+        return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
+    };
+    check_narrowing(&request, &narrowing)?;
+    let approval = Approval { by: approver.to_ref(), role, slot, at: now, narrowing, comment };
+    request.approvals.push(approval.clone());
+    let mut events = vec![Event::RequestApproved { request: request.id.clone(), approval }];
+    let complete = request.open_slots().next().is_none();
+    let grant = complete.then(|| issue(&mut request, grant, now));
+    events.extend(grant.iter().map(|grant| Event::GrantIssued { grant: Box::new(grant.clone()) }));
+    Ok(Outcome { request, grant, events })
+}
+
+/// One approver's no ends the request. Whoever could approve may deny, also
+/// after having approved.
+pub fn deny(
+    mut request: AccessRequest,
+    by: &Person,
+    fills: &[Vec<Role>],
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Outcome, ApprovalError> {
+    check_open(&request, now)?;
+    if by.subject == request.person.subject {
+        return Err(ApprovalError::Own(request.id, "deny"));
+    }
+    if fills.iter().all(Vec::is_empty) {
+        return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
+    }
+    request.state = RequestState::Denied;
+    request.closed = Some(Closed { by: Some(by.to_ref()), at: now, reason: reason.clone() });
+    let event = Event::RequestDenied { request: request.id.clone(), by: Actor::Person(by.to_ref()), reason };
+    Ok(Outcome { request, grant: None, events: vec![event] })
+}
+
+/// The requester withdraws.
+pub fn cancel(
+    mut request: AccessRequest,
+    by: &PersonRef,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Outcome, ApprovalError> {
+    if by.subject != request.person.subject {
+        return Err(ApprovalError::NotYours(request.person.email));
+    }
+    check_open(&request, now)?;
+    request.state = RequestState::Cancelled;
+    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason });
+    let event = Event::RequestCancelled { request: request.id.clone(), by: by.clone() };
+    Ok(Outcome { request, grant: None, events: vec![event] })
+}
+
+/// Time ends a request that nobody answered.
+///
+/// # Errors
+/// [`ApprovalError::NotDue`] before its time, [`ApprovalError::Finished`] after its end.
+pub fn expire(mut request: AccessRequest, now: Timestamp) -> Result<Outcome, ApprovalError> {
+    if request.state != RequestState::Waiting {
+        return Err(ApprovalError::Finished(ended(&request)));
+    }
+    if now < request.expires_at {
+        return Err(ApprovalError::NotDue { id: request.id, until: request.expires_at });
+    }
+    request.state = RequestState::Expired;
+    request.closed = Some(Closed { by: None, at: now, reason: None });
+    let event = Event::RequestExpired { request: request.id.clone() };
+    Ok(Outcome { request, grant: None, events: vec![event] })
+}
+
+/// Ends a grant before its time: its requester, whoever could approve for this
+/// person and target (`fills`: [`super::policy::Policy::fills`] for the policy's
+/// roles), security and admins. Ending is the safe direction, so it is wide.
+pub fn revoke(
+    mut grant: Grant,
+    by: &Person,
+    fills: &[Role],
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<(Grant, Event), ApprovalError> {
+    let own = by.subject == grant.person.subject;
+    let guardian = by.roles.iter().any(|role| matches!(role.0.as_str(), "security" | "admin"));
+    if !own && !guardian && fills.is_empty() {
+        return Err(ApprovalError::MayNotRevoke(grant.person.email));
+    }
+    if let Some(Revoked { by, at, .. }) = &grant.revoked {
+        let by = &by.email;
+        return Err(ApprovalError::Finished(format!(
+            "grant {} was already revoked by {by} at {at}",
+            grant.id
+        )));
+    }
+    if grant.until <= now {
+        return Err(ApprovalError::Finished(format!("grant {} already ended at {}", grant.id, grant.until)));
+    }
+    grant.revoked = Some(Revoked { by: by.to_ref(), at: now, reason: reason.clone() });
+    let event = Event::GrantRevoked { grant: grant.id.clone(), by: by.to_ref(), reason };
+    Ok((grant, event))
+}
+
+/// The slot that this person is best used for, with the role they fill in it:
+/// of the open ones not the peer's, if there is another, because colleagues are
+/// many and leads, managers and security few; then the one with fewest roles.
+pub fn choose_slot(request: &AccessRequest, fills: &[Vec<Role>]) -> Option<(usize, Role)> {
+    request
+        .open_slots()
+        .filter_map(|(index, slot)| Some((index, slot, fills.get(index)?.first()?)))
+        .min_by_key(|(index, slot, role)| (role.0 == "peer", slot.any_of.len(), *index))
+        .map(|(index, _, role)| (index, role.clone()))
+}
+
+/// The scope and window that the approvals so far leave of what was asked.
+pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
+    let window = request
+        .approvals
+        .iter()
+        .filter_map(|given| given.narrowing.window)
+        .fold(request.window, Duration::min);
+    let scope = match tables_left(request) {
+        Some(tables) => Scope {
+            objects: Objects::Only { schemas: BTreeSet::new(), tables },
+            permissions: request.scope.permissions.clone(),
+        },
+        None => request.scope.clone(),
+    };
+    (scope, window)
+}
+
+/// The tables that all narrowing approvals have in common; `None` when none narrowed.
+fn tables_left(request: &AccessRequest) -> Option<BTreeSet<TableName>> {
+    let narrowings = request.approvals.iter().filter_map(|given| given.narrowing.tables.clone());
+    narrowings.reduce(|left, next| left.intersection(&next).cloned().collect())
+}
+
+fn check_narrowing(request: &AccessRequest, narrowing: &Narrowing) -> Result<(), ApprovalError> {
+    if let Some(window) = narrowing.window {
+        if window.as_secs() == 0 {
+            return Err(ApprovalError::NoWindow);
+        }
+        if window > request.window {
+            return Err(ApprovalError::LongerWindow(
+                format_duration(window),
+                format_duration(request.window),
+            ));
+        }
+    }
+    if let Some(tables) = &narrowing.tables {
+        request.scope.narrowed_to(tables.clone())?;
+        let left = tables_left(request);
+        if left.as_ref().map_or(tables.is_empty(), |left| left.is_disjoint(tables)) {
+            return Err(ApprovalError::NothingLeft(names(left.as_ref())));
+        }
+    }
+    Ok(())
+}
+
+fn names(tables: Option<&BTreeSet<TableName>>) -> String {
+    let names: Vec<String> = tables.into_iter().flatten().map(ToString::to_string).collect();
+    if names.is_empty() { "no table".to_owned() } else { names.join(", ") }
+}
+
+fn issue(request: &mut AccessRequest, id: GrantId, now: Timestamp) -> Grant {
+    let (scope, window) = narrowed(request);
+    request.state = RequestState::Granted;
+    request.grant = Some(id.clone());
+    Grant {
+        id,
+        request: request.id.clone(),
+        person: request.person.clone(),
+        target: request.target.clone(),
+        scope,
+        path: request.path,
+        from: now,
+        until: after(now, window),
+        revoked: None,
+    }
+}
+
+fn created(request: &AccessRequest) -> Event {
+    Event::RequestCreated { request: Box::new(request.clone()) }
+}
+
+fn check_open(request: &AccessRequest, now: Timestamp) -> Result<(), ApprovalError> {
+    if request.state != RequestState::Waiting {
+        return Err(ApprovalError::Finished(ended(request)));
+    }
+    if request.expires_at <= now {
+        return Err(ApprovalError::Lapsed { id: request.id.clone(), at: request.expires_at });
+    }
+    Ok(())
+}
+
+/// `request req-… was already denied by bob@example.com at …`
+fn ended(request: &AccessRequest) -> String {
+    let (who, at) = match (&request.closed, request.approvals.as_slice()) {
+        (Some(Closed { by: Some(by), at, .. }), _) => (format!(" by {}", by.email), *at),
+        (Some(Closed { at, .. }), _) if request.state == RequestState::Denied => {
+            (" by policy".to_owned(), *at)
+        }
+        (Some(Closed { at, .. }), _) => (String::new(), *at),
+        (None, []) => (" by policy".to_owned(), request.created_at),
+        (None, given @ [.., last]) => {
+            let people: Vec<&str> = given.iter().map(|given| given.by.email.as_str()).collect();
+            (format!(" by {}", people.join(" and ")), last.at)
+        }
+    };
+    match request.state {
+        RequestState::Expired => format!("request {} already expired at {at}: ask again", request.id),
+        state => format!("request {} was already {}{who} at {at}", request.id, state.as_str()),
+    }
+}
+
+/// The roles that are still missing, in words.
+fn needed(request: &AccessRequest) -> String {
+    request.open_slots().map(|(_, slot)| slot.to_string()).collect::<Vec<_>>().join(", and by ")
+}
+
+/// `at` plus a length; the end of time where that is beyond it.
+fn after(at: Timestamp, length: Duration) -> Timestamp {
+    let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+    at.saturating_add(length).unwrap_or(Timestamp::MAX)
+}

@@ -1,1 +1,245 @@
+//! Policy: which tier a request falls into, who may approve it, and why.
 //!
+//! Rules are Cedar texts over a published schema ([`SCHEMA`]); the tiers are
+//! Cedar actions, and so is approving. It never looks anything up: the caller
+//! (`server::access`) brings person, target, scope and the time's facts, and
+//! stores the [`Decision`] as evidence. What cannot be decided is denied.
+//!
+//! ```text
+//! Question ─► Facts ─► Cedar, tier by tier, lightest first ─► first rule ─► Decision
+//!                └──► when none: the same facts, one changed ─► near misses
+//! ```
+
+mod compile;
+mod explain;
+mod facts;
+mod hours;
+mod sensitivity;
+
+#[cfg(test)]
+mod matrix;
+
+pub use compile::{PolicyError, Problem};
+pub use hours::BusinessHours;
+pub use sensitivity::sensitivities;
+
+use super::model::{Decision, Person, PersonRef, Role, RuleRef, Scope, Sensitivity, Slot, Target, Tier};
+use cedar_policy::{Authorizer, Decision as Answer, Effect, PolicySet, Schema};
+use facts::{Facts, Vocabulary};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+/// The schema that every policy is checked against.
+pub const SCHEMA: &str = include_str!("schema.cedarschema");
+/// The policy in force where none is configured.
+pub const DEFAULT: &str = include_str!("default.cedar");
+
+/// The tiers that rules can permit, lightest first.
+const TIERS: [Tier; 3] = [Tier::Auto, Tier::Single, Tier::Dual];
+
+/// A checked set of rules.
+pub struct Policy {
+    /// In the order of the sources: within a tier the first that applies decides.
+    rules: Vec<Rule>,
+    by_id: HashMap<String, usize>,
+    set: PolicySet,
+    schema: Schema,
+    vocabulary: Vocabulary,
+    hash: String,
+}
+
+/// What the annotations of one rule say.
+#[derive(Debug)]
+struct Rule {
+    id: String,
+    title: String,
+    effect: Effect,
+    slots: Vec<Slot>,
+    longest: Duration,
+}
+
+/// One request, as policy sees it.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    pub person: &'a Person,
+    pub target: &'a Target,
+    pub scope: &'a Scope,
+    /// From [`sensitivities`].
+    pub sensitivities: BTreeSet<Sensitivity>,
+    /// The window asked for.
+    pub window: Duration,
+    /// From [`BusinessHours::contains`].
+    pub business_hours: bool,
+}
+
+impl Policy {
+    /// The default policy: R4 for the tiers auto, single and dual.
+    pub fn default_set() -> Result<Self, PolicyError> {
+        Self::compile(&[("default.cedar", DEFAULT)])
+    }
+
+    /// Checks policy texts, given with their names, and makes them one policy.
+    ///
+    /// # Errors
+    /// All problems found, each with file and line: syntax, facts that the
+    /// schema does not know, rules that can never apply, missing or repeated annotations.
+    pub fn compile(sources: &[(&str, &str)]) -> Result<Self, PolicyError> {
+        compile::compile(sources)
+    }
+
+    /// SHA-256 in hex of the sources, one after the other.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Every role that some rule asks to approve, `peer` included.
+    pub fn roles(&self) -> BTreeSet<Role> {
+        self.rules.iter().flat_map(|rule| &rule.slots).flat_map(|slot| slot.any_of.clone()).collect()
+    }
+
+    /// The approvals that rules ask for and that nobody could ever give, if
+    /// only these roles are handed out.
+    pub fn unfillable(&self, known: &BTreeSet<Role>) -> Vec<(RuleRef, Slot)> {
+        let fillable = |slot: &Slot| slot.any_of.iter().any(|role| role.0 == "peer" || known.contains(role));
+        let slots = self.rules.iter().flat_map(|rule| rule.slots.iter().map(move |slot| (rule, slot)));
+        slots.filter(|(_, slot)| !fillable(slot)).map(|(rule, slot)| (rule.to_ref(), slot.clone())).collect()
+    }
+
+    /// Decides a request. The lightest tier with a rule that applies and
+    /// allows the window wins; forbids take tiers away; nothing left is a denial.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        let facts = Facts::of(question);
+        let verdict = self.weigh(&facts);
+        match verdict.chosen {
+            Some((tier, rule)) => Decision {
+                tier,
+                rules: vec![rule.to_ref()],
+                why: explain::chosen(&facts, &verdict.too_long),
+                slots: rule.slots.clone(),
+                longest: rule.longest,
+                policy: self.hash.clone(),
+            },
+            None => Decision {
+                tier: Tier::Deny,
+                rules: verdict.forbids.iter().map(|rule| rule.to_ref()).collect(),
+                why: explain::denied(self, &facts, &verdict),
+                slots: Vec::new(),
+                longest: verdict.longest().unwrap_or_default(),
+                policy: self.hash.clone(),
+            },
+        }
+    }
+
+    /// The roles out of `roles` in which `approver` may approve what
+    /// `requester` asks for. Nobody has one for their own request, whatever
+    /// the rules say (G6).
+    pub fn fills(
+        &self,
+        approver: &Person,
+        requester: &PersonRef,
+        requester_teams: &BTreeSet<String>,
+        target: &Target,
+        roles: &[Role],
+    ) -> Vec<Role> {
+        if approver.subject == requester.subject {
+            return Vec::new();
+        }
+        let may = |role: &&Role| {
+            let asked =
+                self.vocabulary.approval(approver, requester, requester_teams, target, role, &self.schema);
+            asked.is_ok_and(|(request, entities)| {
+                let response = Authorizer::new().is_authorized(&request, &self.set, &entities);
+                response.decision() == Answer::Allow && response.diagnostics().errors().next().is_none()
+            })
+        };
+        roles.iter().filter(may).cloned().collect()
+    }
+
+    /// [`Policy::fills`] for each slot of a decision, in its order.
+    pub fn fills_slots(
+        &self,
+        approver: &Person,
+        requester: &PersonRef,
+        requester_teams: &BTreeSet<String>,
+        target: &Target,
+        slots: &[Slot],
+    ) -> Vec<Vec<Role>> {
+        let fills = |slot: &Slot| self.fills(approver, requester, requester_teams, target, &slot.any_of);
+        slots.iter().map(fills).collect()
+    }
+
+    /// Asks Cedar tier by tier. A rule that fails to evaluate takes its tier
+    /// away: Cedar would skip it, and a skipped forbid would let through.
+    fn weigh(&self, facts: &Facts) -> Verdict<'_> {
+        let mut verdict = Verdict::default();
+        let entities = match self.vocabulary.entities(facts) {
+            Ok(entities) => entities,
+            Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
+        };
+        for tier in TIERS {
+            let request = match self.vocabulary.access(facts, tier, &self.schema) {
+                Ok(request) => request,
+                Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
+            };
+            let response = Authorizer::new().is_authorized(&request, &self.set, &entities);
+            if let Some(error) = response.diagnostics().errors().next() {
+                verdict.broken = Some(error.to_string());
+                continue;
+            }
+            for rule in self.in_order(response.diagnostics().reason()) {
+                match rule.effect {
+                    Effect::Forbid => {
+                        if !verdict.forbids.iter().any(|known| known.id == rule.id) {
+                            verdict.forbids.push(rule);
+                        }
+                    }
+                    Effect::Permit if rule.longest >= facts.window => {
+                        return Verdict { chosen: Some((tier, rule)), ..verdict };
+                    }
+                    Effect::Permit => verdict.too_long.push((tier, rule)),
+                }
+            }
+        }
+        verdict
+    }
+
+    fn in_order<'a>(&self, ids: impl Iterator<Item = &'a cedar_policy::PolicyId>) -> Vec<&Rule> {
+        let mut places: Vec<usize> =
+            ids.filter_map(|id| self.by_id.get::<str>(id.as_ref())).copied().collect();
+        places.sort_unstable();
+        places.into_iter().filter_map(|place| self.rules.get(place)).collect()
+    }
+}
+
+impl Rule {
+    fn to_ref(&self) -> RuleRef {
+        RuleRef { id: self.id.clone(), title: self.title.clone() }
+    }
+}
+
+/// The rules by name: the trees behind them fill pages.
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<&str> = self.rules.iter().map(|rule| rule.id.as_str()).collect();
+        f.debug_struct("Policy").field("rules", &ids).field("hash", &self.hash).finish()
+    }
+}
+
+/// What the rules say to one set of facts.
+#[derive(Default)]
+struct Verdict<'p> {
+    chosen: Option<(Tier, &'p Rule)>,
+    /// Permits that apply, but not to a window as long as this.
+    too_long: Vec<(Tier, &'p Rule)>,
+    forbids: Vec<&'p Rule>,
+    /// A rule or fact could not be evaluated.
+    broken: Option<String>,
+}
+
+impl Verdict<'_> {
+    /// The longest window that would have been allowed.
+    fn longest(&self) -> Option<Duration> {
+        self.too_long.iter().map(|(_, rule)| rule.longest).max()
+    }
+}

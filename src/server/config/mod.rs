@@ -1,7 +1,96 @@
 //! The server's configuration: raw TOML in, checked values out.
+//!
+//! It decides what a configuration means and refuses what is unclear, all
+//! problems at once. It reads the files that the text names (policy, secrets)
+//! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
-use crate::core::model::Secret;
-use std::path::PathBuf;
+mod directory;
+mod reader;
+mod secret;
+mod sections;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+pub use directory::Directory;
+pub use reader::Problem;
+
+use crate::core::model::{ErrorKind, Secret, Target};
+use crate::core::policy::{BusinessHours, Policy};
+use reader::{Reader, Section};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::DeTable;
+
+/// Everything that the server is told.
+#[derive(Debug)]
+pub struct Config {
+    pub server: Server,
+    pub identity: IdentityProvider,
+    pub directory: Directory,
+    pub business_hours: BusinessHours,
+    pub policy: Policy,
+    /// How long a request waits for approval.
+    pub request_expiry: Duration,
+    /// The window of a request that names none.
+    pub default_window: Duration,
+    pub targets: BTreeMap<String, ConfiguredTarget>,
+    pub limits: Limits,
+    /// Where Prometheus metrics are served, in plain HTTP.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Where the server listens and lives.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The one port: API and tunnel.
+    pub listen: SocketAddr,
+    /// The native PostgreSQL endpoint, when it is on.
+    pub native_listen: Option<SocketAddr>,
+    /// How people reach it: `https://host[:port]`, without a slash at the end.
+    pub public_url: String,
+    /// Its state, ledger and recordings.
+    pub data_dir: PathBuf,
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
+}
+
+/// The identity provider, and the client that we are there.
+#[derive(Clone, Debug)]
+pub struct IdentityProvider {
+    pub issuer: String,
+    pub client_id: String,
+    pub client_secret: Option<Secret>,
+    pub scopes: Vec<String>,
+    /// The claim of the ID token that lists a person's groups.
+    pub groups_claim: String,
+    /// A certificate authority beside the system's.
+    pub ca: Option<PathBuf>,
+    /// How far the provider's clock may be off.
+    pub leeway: Duration,
+    /// How long a token of ours lives before it is renewed.
+    pub token_lifetime: Duration,
+}
+
+/// A target: what decisions need to know, and how to reach it.
+#[derive(Clone, Debug)]
+pub struct ConfiguredTarget {
+    pub target: Target,
+    pub upstream: Upstream,
+}
+
+/// Bounds (G9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest statement text that is taken, in bytes.
+    pub statement_bytes: usize,
+    pub sessions_per_person: usize,
+    pub connections_per_session: usize,
+    pub waiting_requests_per_person: usize,
+}
 
 /// How the server reaches one target, as its own restricted login.
 #[derive(Clone, Debug)]
@@ -26,4 +115,71 @@ pub enum UpstreamTls {
     Off,
     /// Encrypted, certificate and host name verified.
     Verify { ca: Option<PathBuf> },
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("the configuration has problems:\n{}", list(.0))]
+    Problems(Vec<Problem>),
+}
+
+impl ConfigError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { .. } => ErrorKind::NotFound,
+            Self::Problems(_) => ErrorKind::Usage,
+        }
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What a configuration text refers to.
+pub struct Outside<'a> {
+    /// The directory that relative paths start from: the configuration file's own.
+    pub dir: &'a Path,
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Outside<'_> {
+    fn path(&self, text: &str) -> PathBuf {
+        self.dir.join(text)
+    }
+}
+
+impl Config {
+    /// Reads the file, and what it names relative to itself.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, &shown, &Outside { dir, env: &|name| std::env::var(name).ok() })
+    }
+
+    /// Checks a text. `file` is how errors call it.
+    ///
+    /// # Errors
+    /// All problems that can be found at once. A text that is not TOML is not read further.
+    pub fn parse(text: &str, file: &str, outside: &Outside<'_>) -> Result<Self, ConfigError> {
+        let reader = Reader::new(file, text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            reader.say(error.span().map_or(0, |span| span.start), "", error.message());
+        }
+        let config = if errors.is_empty() {
+            sections::config(Section::root(&reader, table.get_ref()), outside)
+        } else {
+            None
+        };
+        match (config, reader.into_problems()) {
+            (Some(config), problems) if problems.is_empty() => Ok(config),
+            (_, problems) => Err(ConfigError::Problems(problems)),
+        }
+    }
 }

@@ -1,0 +1,308 @@
+//! Every act in every state, then the rules one by one.
+
+use super::*;
+use crate::core::model::{Permission, Slot};
+
+fn person(name: &str) -> Person {
+    Person {
+        subject: name.into(),
+        email: format!("{name}@example.com"),
+        name: None,
+        teams: BTreeSet::new(),
+        roles: BTreeSet::new(),
+    }
+}
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
+}
+
+fn slot(roles: &[&str]) -> Slot {
+    Slot { any_of: roles.iter().map(|role| Role::new(*role)).collect() }
+}
+
+fn tables(names: &[&str]) -> BTreeSet<TableName> {
+    names.iter().map(|name| TableName::new("public", *name)).collect()
+}
+
+fn request_id() -> RequestId {
+    RequestId::from_stored("req-1")
+}
+
+fn grant_id() -> GrantId {
+    GrantId::from_stored("grt-1")
+}
+
+fn asked(tier: Tier) -> Submission {
+    let slots = match tier {
+        Tier::Single => vec![slot(&["lead", "security"])],
+        Tier::Dual => vec![slot(&["peer"]), slot(&["lead", "manager", "security"])],
+        _ => Vec::new(),
+    };
+    let objects =
+        Objects::Only { schemas: BTreeSet::new(), tables: tables(&["orders", "payments", "refunds"]) };
+    Submission {
+        id: request_id(),
+        person: person("alice").to_ref(),
+        target: "prod-orders".into(),
+        scope: Scope { objects, permissions: BTreeSet::from([Permission::Read, Permission::Write]) },
+        reason: " ticket 7 ".into(),
+        window: Duration::from_secs(3600),
+        expiry: Duration::from_secs(86_400),
+        decision: Decision {
+            tier,
+            rules: Vec::new(),
+            why: "because".into(),
+            slots,
+            longest: Duration::from_secs(7200),
+            policy: "0".into(),
+        },
+    }
+}
+
+fn submitted(tier: Tier) -> AccessRequest {
+    submit(asked(tier), at(0), grant_id()).unwrap().request
+}
+
+fn yes(request: AccessRequest, who: &str, fills: &[&[&str]], minute: i64) -> Result<Outcome, ApprovalError> {
+    narrower(request, who, fills, Narrowing::default(), minute)
+}
+
+fn narrower(
+    request: AccessRequest,
+    who: &str,
+    fills: &[&[&str]],
+    narrowing: Narrowing,
+    minute: i64,
+) -> Result<Outcome, ApprovalError> {
+    let fills: Vec<Vec<Role>> =
+        fills.iter().map(|roles| roles.iter().map(|r| Role::new(*r)).collect()).collect();
+    approve(request, &person(who), &fills, narrowing, None, at(minute), grant_id())
+}
+
+fn kinds(outcome: &Outcome) -> Vec<String> {
+    let kind = |event| serde_json::to_value(event).unwrap()["kind"].as_str().unwrap().to_owned();
+    outcome.events.iter().map(kind).collect()
+}
+
+/// (state, act) → state or the refusal's words.
+#[test]
+fn every_act_in_every_state() {
+    let waiting = submitted(Tier::Single);
+    let lead = vec![vec![Role::new("lead")]];
+    let states = [
+        ("waiting", waiting.clone()),
+        ("auto", submitted(Tier::Auto)),
+        ("approved", yes(waiting.clone(), "carol", &[&["lead"]], 1).unwrap().request),
+        ("refused", submitted(Tier::Deny)),
+        ("denied", deny(waiting.clone(), &person("bob"), &lead, None, at(1)).unwrap().request),
+        ("cancelled", cancel(waiting.clone(), &person("alice").to_ref(), None, at(1)).unwrap().request),
+        ("expired", expire(waiting, at(1440)).unwrap().request),
+    ];
+    type Act = fn(AccessRequest) -> Result<Outcome, ApprovalError>;
+    let acts: [(&str, Act); 4] = [
+        ("approve", |r| yes(r, "carol", &[&["lead"]], 2)),
+        ("deny", |r| deny(r, &person("carol"), &[vec![Role::new("lead")]], None, at(2))),
+        ("cancel", |r| cancel(r, &person("alice").to_ref(), None, at(2))),
+        ("expire", |r| expire(r, at(1440))),
+    ];
+    let mut lines = Vec::new();
+    for (state, request) in &states {
+        for (act, run) in &acts {
+            let result = match run(request.clone()) {
+                Ok(outcome) => format!("{}, {}", outcome.request.state.as_str(), kinds(&outcome).join(" ")),
+                Err(error) => format!("{error}"),
+            };
+            lines.push(format!("{state:<9} {act:<7} {result}"));
+        }
+    }
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("transitions", lines.join("
+    "));
+    });
+}
+
+#[test]
+fn r4_1_auto_grants_at_once_and_deny_ends_at_once() {
+    let auto = submit(asked(Tier::Auto), at(0), grant_id()).unwrap();
+    assert_eq!(kinds(&auto), ["request.created", "grant.issued"]);
+    let grant = auto.grant.unwrap();
+    assert_eq!((grant.from, grant.until, grant.path), (at(0), at(60), Path::Write));
+    assert_eq!(auto.request.reason, "ticket 7");
+    let denied = submit(asked(Tier::Deny), at(0), grant_id()).unwrap();
+    assert_eq!(kinds(&denied), ["request.created", "request.denied"]);
+    assert_eq!((denied.grant, denied.request.closed.unwrap().reason), (None, Some("because".into())));
+    let silent = Submission { reason: " \n".into(), ..asked(Tier::Auto) };
+    assert_eq!(submit(silent, at(0), grant_id()), Err(ApprovalError::NoReason));
+}
+
+#[test]
+fn r4_3_dual_needs_two_people() {
+    let first = yes(submitted(Tier::Dual), "bob", &[&["peer"], &[]], 1).unwrap();
+    assert_eq!((first.request.state, &first.grant), (RequestState::Waiting, &None));
+    let again = yes(first.request.clone(), "bob", &[&["peer"], &["lead"]], 2).unwrap_err();
+    assert_eq!(
+        again.to_string(),
+        "you approved request req-1 already, as peer: the other approval must be another person's"
+    );
+    let another_peer = yes(first.request.clone(), "ben", &[&["peer"], &[]], 2).unwrap_err();
+    assert_eq!(
+        another_peer.to_string(),
+        "request req-1 needs approval by lead or manager or security: you are not one for this request"
+    );
+    let second = yes(first.request, "carol", &[&["peer"], &["lead"]], 30).unwrap();
+    assert_eq!(kinds(&second), ["request.approved", "grant.issued"]);
+    let grant = second.grant.unwrap();
+    // The window starts at the last approval.
+    assert_eq!((grant.from, grant.until), (at(30), at(90)));
+}
+
+#[test]
+fn g6_nobody_decides_their_own_request() {
+    let all: &[&[&str]] = &[&["peer"], &["lead", "security"]];
+    let error = yes(submitted(Tier::Dual), "alice", all, 1).unwrap_err();
+    assert_eq!(error.to_string(), "request req-1 is your own: somebody else must approve it");
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let fills = [vec![Role::new("peer")]];
+    assert!(matches!(
+        deny(submitted(Tier::Dual), &person("alice"), &fills, None, at(1)),
+        Err(ApprovalError::Own(..))
+    ));
+}
+
+/// Whoever fits several slots takes the one that is harder to fill.
+#[test]
+fn a_manager_who_is_also_a_peer_leaves_the_peer_slot_open() {
+    let request = submitted(Tier::Dual);
+    for (fills, slot, role) in [
+        ([&["peer"][..], &["manager"][..]], 1, "manager"),
+        ([&["peer"][..], &[][..]], 0, "peer"),
+        ([&[][..], &["security"][..]], 1, "security"),
+    ] {
+        let outcome = yes(request.clone(), "dora", &fills, 1).unwrap();
+        let given = &outcome.request.approvals[0];
+        assert_eq!((given.slot, given.role.0.as_str()), (slot, role));
+    }
+    // With the other slot taken, they still serve as a peer.
+    let first = yes(request, "mia", &[&[], &["manager"]], 1).unwrap().request;
+    let second = yes(first, "dora", &[&["peer"], &["manager"]], 2).unwrap();
+    assert_eq!((second.request.approvals[1].slot, second.grant.is_some()), (0, true));
+}
+
+#[test]
+fn b7_approvals_narrow_and_the_narrowings_add_up() {
+    let only = |names: &[&str], minutes: Option<u64>| Narrowing {
+        tables: Some(tables(names)),
+        window: minutes.map(|m| Duration::from_secs(m * 60)),
+    };
+    let first =
+        narrower(submitted(Tier::Dual), "bob", &[&["peer"], &[]], only(&["orders", "payments"], Some(30)), 1);
+    let first = first.unwrap().request;
+    let lead: &[&[&str]] = &[&[], &["lead"]];
+    let grant = |narrowing| narrower(first.clone(), "carol", lead, narrowing, 2).map(|o| o.grant.unwrap());
+    let both = grant(only(&["payments", "refunds"], Some(45))).unwrap();
+    assert_eq!(both.scope.to_string(), "read+write public.payments");
+    assert_eq!(both.until, at(32));
+    let none = grant(Narrowing::default()).unwrap();
+    assert_eq!(none.scope.to_string(), "read+write public.orders, public.payments");
+    for (narrowing, words) in [
+        (
+            only(&["refunds"], None),
+            "nothing would be left: another approver narrowed this request to public.orders, public.payments",
+        ),
+        (
+            only(&["salaries"], None),
+            "public.salaries is outside what was asked for: approval can only narrow",
+        ),
+        (only(&["orders"], Some(61)), "1h 1m is longer than the 1h asked for: approval can only narrow"),
+        (only(&["orders"], Some(0)), "a window must last at least a second"),
+    ] {
+        assert_eq!(grant(narrowing).unwrap_err().to_string(), words);
+    }
+    let nothing = narrower(submitted(Tier::Dual), "bob", &[&["peer"], &[]], only(&[], None), 1);
+    assert!(matches!(nothing, Err(ApprovalError::NothingLeft(_))));
+}
+
+#[test]
+fn requests_lapse_on_time_even_before_the_timer() {
+    let request = submitted(Tier::Single);
+    let early = expire(request.clone(), at(1439)).unwrap_err();
+    assert!(matches!(early, ApprovalError::NotDue { .. }));
+    let late = yes(request, "carol", &[&["lead"]], 1440).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Expired);
+}
+
+#[test]
+fn who_may_cancel_and_revoke() {
+    let other = cancel(submitted(Tier::Single), &person("bob").to_ref(), None, at(1)).unwrap_err();
+    assert_eq!(
+        other.to_string(),
+        "only alice@example.com, who asked, can cancel this request: `deny` it instead"
+    );
+    let grant = submit(asked(Tier::Auto), at(0), grant_id()).unwrap().grant.unwrap();
+    let guard = Person { roles: BTreeSet::from([Role::new("security")]), ..person("sam") };
+    let lead = [Role::new("lead")];
+    for (by, fills, may) in [
+        (person("alice"), &[][..], true),
+        (person("carol"), &lead[..], true),
+        (guard.clone(), &[][..], true),
+        (person("gus"), &[][..], false),
+    ] {
+        let result = revoke(grant.clone(), &by, fills, None, at(5));
+        assert_eq!(result.is_ok(), may, "{}", by.subject);
+    }
+    let (revoked, event) = revoke(grant.clone(), &guard, &[], Some("incident".into()), at(5)).unwrap();
+    assert!(!revoked.is_live(at(6)));
+    assert!(matches!(event, Event::GrantRevoked { .. }));
+    let twice = revoke(revoked, &guard, &[], None, at(6)).unwrap_err();
+    assert_eq!(
+        twice.to_string(),
+        "grant grt-1 was already revoked by sam@example.com at 2027-01-15T08:05:00Z"
+    );
+    assert!(matches!(revoke(grant, &guard, &[], None, at(60)), Err(ApprovalError::Finished(_))));
+}
+
+proptest::proptest! {
+    /// Whoever approves in whatever order with whatever roles and narrowings: a
+    /// grant means that every slot is filled, each by another person than the
+    /// requester and than each other, and that nothing was widened.
+    #[test]
+    fn g6_b7_no_order_of_approvals_gets_round_the_rules(
+        acts in proptest::collection::vec((0..5_usize, 0..4_u8, 0..8_u8, 0..5000_u64), 0..8)
+    ) {
+        let people = ["alice", "bob", "ben", "carol", "dora"];
+        let asked_scope = asked(Tier::Dual).scope;
+        let mut request = submitted(Tier::Dual);
+        let mut granted = None;
+        for (who, fills, chosen, seconds) in acts {
+            let fills = [
+                if fills & 1 == 0 { vec![] } else { vec![Role::new("peer")] },
+                if fills & 2 == 0 { vec![] } else { vec![Role::new("lead")] },
+            ];
+            let names = ["orders", "payments", "refunds"];
+            let chosen = names.iter().enumerate().filter(|(i, _)| chosen & (1 << i) != 0);
+            let chosen = chosen.map(|(_, name)| TableName::new("public", *name)).collect();
+            let window = (seconds > 0).then(|| Duration::from_secs(seconds));
+            let narrowing = Narrowing { tables: Some(chosen), window };
+            let person = person(people[who]);
+            if let Ok(next) = approve(request.clone(), &person, &fills, narrowing, None, at(1), grant_id()) {
+                request = next.request;
+                granted = granted.or(next.grant);
+            }
+        }
+        let by: BTreeSet<&str> = request.approvals.iter().map(|given| given.by.subject.as_str()).collect();
+        proptest::prop_assert_eq!(by.len(), request.approvals.len());
+        proptest::prop_assert!(!by.contains("alice"));
+        proptest::prop_assert_eq!(granted.is_some(), request.approvals.len() == 2);
+        if let Some(grant) = granted {
+            proptest::prop_assert!(grant.until <= at(61) && grant.until > grant.from);
+            let Objects::Only { schemas, tables } = grant.scope.objects else { panic!("widened") };
+            proptest::prop_assert!(schemas.is_empty() && !tables.is_empty());
+            proptest::prop_assert!(tables.iter().all(|table| asked_scope.covers(table)));
+            for given in &request.approvals {
+                let kept = given.narrowing.tables.as_ref().unwrap();
+                proptest::prop_assert!(tables.is_subset(kept));
+            }
+        }
+    }
+}

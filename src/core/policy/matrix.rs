@@ -1,0 +1,359 @@
+//! R4 as a table: who × where × what × when → tier, rule, approvers. And what
+//! a policy text can get wrong.
+
+use super::*;
+use crate::core::model::{Environment, Objects, Permission, TableName};
+
+fn person(subject: &str, teams: &[&str], roles: &[&str]) -> Person {
+    Person {
+        subject: subject.into(),
+        email: format!("{subject}@example.com"),
+        name: None,
+        teams: teams.iter().map(|team| (*team).to_owned()).collect(),
+        roles: roles.iter().map(|role| Role::new(*role)).collect(),
+    }
+}
+
+fn target(environment: Environment) -> Target {
+    Target {
+        name: "prod-orders".into(),
+        environment,
+        service: Some("orders".into()),
+        owners: BTreeSet::from(["shop".to_owned()]),
+        classified: Default::default(),
+    }
+}
+
+fn scope(level: &str, write: bool) -> Scope {
+    let objects = match level {
+        "database" => Objects::Database,
+        "schema" => Objects::Only { schemas: BTreeSet::from(["public".into()]), tables: BTreeSet::new() },
+        _ => Objects::Only {
+            schemas: BTreeSet::new(),
+            tables: BTreeSet::from([TableName::new("public", "orders")]),
+        },
+    };
+    let mut permissions = BTreeSet::from([Permission::Read]);
+    if write {
+        permissions.insert(Permission::Write);
+    }
+    Scope { objects, permissions }
+}
+
+fn line(policy: &Policy, asked: (bool, Environment, bool, &str, &[Sensitivity], bool)) -> String {
+    let (member, environment, write, level, sensitivities, business_hours) = asked;
+    let person = if member { person("alice", &["shop"], &[]) } else { person("gus", &["other"], &[]) };
+    let question = Question {
+        person: &person,
+        target: &target(environment),
+        scope: &scope(level, write),
+        sensitivities: sensitivities.iter().copied().collect(),
+        window: Duration::from_secs(3600),
+        business_hours,
+    };
+    let decision = policy.decide(&question);
+    let kinds: Vec<&str> = sensitivities.iter().map(|s| s.as_str()).collect();
+    let slots: Vec<String> = decision.slots.iter().map(ToString::to_string).collect();
+    let rules: Vec<&str> = decision.rules.iter().map(|rule| rule.id.as_str()).collect();
+    format!(
+        "{:<6} {:<11} {:<5} {:<8} {:<13} {:<5} | {:<6} {:<28} {}",
+        if member { "member" } else { "guest" },
+        environment.as_str(),
+        if write { "write" } else { "read" },
+        level,
+        if kinds.is_empty() { "-".to_owned() } else { kinds.join("+") },
+        if business_hours { "day" } else { "night" },
+        decision.tier.as_str(),
+        rules.join(", "),
+        slots.join(" and "),
+    )
+    .trim_end()
+    .to_owned()
+}
+
+/// The whole matrix, read by people when it changes.
+#[test]
+fn r4_the_default_policy_as_a_table() {
+    use Sensitivity::{Financial, Health, Pii, Secret};
+    let policy = Policy::default_set().unwrap();
+    let kinds: [&[Sensitivity]; 6] = [&[], &[Pii], &[Financial], &[Health], &[Secret], &[Pii, Financial]];
+    let mut lines = Vec::new();
+    for environment in [Environment::Production, Environment::Staging, Environment::Development] {
+        for write in [false, true] {
+            for level in ["table", "schema", "database"] {
+                for kind in kinds {
+                    for member in [true, false] {
+                        for day in [true, false] {
+                            lines.push(line(&policy, (member, environment, write, level, kind, day)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(lines.len(), 432);
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("default_policy", lines.join("\n"));
+    });
+}
+
+/// The sentences of R4, one by one.
+#[test]
+fn r4_1_to_r4_3_word_for_word() {
+    use Environment::{Development, Production, Staging};
+    use Sensitivity::{Financial, Health, Pii, Secret};
+    let policy = Policy::default_set().unwrap();
+    let none: &[Sensitivity] = &[];
+    let cases = [
+        // R4.1: read-only, non-sensitive tables, team members, business hours.
+        ((true, Production, false, "table", none, true), "auto", "auto-read"),
+        ((true, Staging, false, "schema", none, true), "auto", "auto-read"),
+        ((true, Production, false, "table", none, false), "single", "single-read"),
+        ((false, Production, false, "table", none, true), "single", "single-read"),
+        ((true, Production, false, "table", &[Pii], true), "single", "single-read-pii"),
+        // R4.2: write on staging; read of production PII.
+        ((true, Staging, true, "table", none, true), "single", "single-outside-production"),
+        ((false, Production, false, "table", &[Pii], true), "single", "single-read-pii"),
+        ((true, Development, true, "table", none, false), "auto", "auto-development"),
+        // R4.3: write on production, financial or health data.
+        ((true, Production, true, "table", none, true), "dual", "dual-write-production"),
+        ((true, Production, false, "table", &[Financial], true), "dual", "dual-sensitive"),
+        ((true, Staging, false, "table", &[Health], true), "dual", "dual-sensitive"),
+        ((true, Production, true, "table", &[Secret], true), "dual", "dual-sensitive"),
+        ((true, Production, false, "database", none, true), "dual", "dual-whole-database"),
+        // Nobody but the owning team gets a whole database.
+        ((false, Production, false, "database", none, true), "deny", "no-whole-database-for-guests"),
+        ((false, Development, false, "database", none, true), "deny", "no-whole-database-for-guests"),
+    ];
+    for (asked, tier, rule) in cases {
+        let line = line(&policy, asked);
+        let answer = line.split_once("| ").unwrap().1;
+        assert!(answer.starts_with(&format!("{tier:<6} {rule}")), "{line}");
+    }
+}
+
+fn ask(policy: &Policy, teams: &[&str], level: &str, write: bool, hours: u64, day: bool) -> Decision {
+    policy.decide(&Question {
+        person: &person("alice", teams, &[]),
+        target: &target(Environment::Production),
+        scope: &scope(level, write),
+        sensitivities: BTreeSet::new(),
+        window: Duration::from_secs(hours * 3600),
+        business_hours: day,
+    })
+}
+
+#[test]
+fn r4_5_a_decision_says_why() {
+    let policy = Policy::default_set().unwrap();
+    let cases = [
+        (
+            ask(&policy, &["shop"], "table", false, 1, true),
+            "read of public.orders on production, no classified columns, member of shop, within business hours",
+        ),
+        (
+            ask(&policy, &["other"], "table", true, 1, false),
+            "read and write of public.orders on production, no classified columns, not a member of shop, \
+             outside business hours",
+        ),
+        (
+            ask(&policy, &["shop"], "table", false, 9, true),
+            "read of public.orders on production, no classified columns, member of shop, within business \
+             hours; 9h is too long: the longest possible is 8h",
+        ),
+        (
+            ask(&policy, &["other"], "database", false, 1, true),
+            "forbidden by the rule \"Only the owning team is let into a whole database\": read of the whole \
+             database on production, no classified columns, not a member of shop, within business hours; it \
+             would be single for single tables, or dual for a member of the owning team",
+        ),
+    ];
+    for (decision, why) in cases {
+        assert_eq!(decision.why, why);
+        assert_eq!(decision.policy, policy.hash());
+    }
+}
+
+#[test]
+fn a_longer_window_needs_a_heavier_tier() {
+    let rules = r#"
+        @id("short") @title("Short reads") @longest("1h")
+        permit (principal, action == Action::"auto", resource) when { context.business_hours };
+        @id("long") @title("Long reads") @longest("4h") @approvers("lead")
+        permit (principal, action == Action::"single", resource) when { context.business_hours };
+    "#;
+    let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
+    let one = ask(&policy, &[], "table", false, 1, true);
+    assert_eq!((one.tier, one.longest), (Tier::Auto, Duration::from_secs(3600)));
+    let two = ask(&policy, &[], "table", false, 2, true);
+    assert_eq!(two.tier, Tier::Single);
+    assert!(two.why.ends_with("; for at most 1h it would be auto"), "{}", two.why);
+    let five = ask(&policy, &[], "table", false, 5, true);
+    assert_eq!((five.tier, five.longest), (Tier::Deny, Duration::from_secs(4 * 3600)));
+    let night = ask(&policy, &["shop"], "table", false, 1, false);
+    assert_eq!(
+        night.why,
+        "no rule allows read of public.orders on production, no classified columns, member of shop, outside \
+         business hours; it would be auto within business hours"
+    );
+}
+
+/// A forbid on the lighter tiers lifts a request into the next; the rule that
+/// is written first wins within a tier.
+#[test]
+fn forbids_take_tiers_away_and_order_decides_within_one() {
+    let extra = r#"
+        @id("first") @title("First") @longest("1h") @approvers("security")
+        permit (principal, action == Action::"single", resource) when { resource == Target::"prod-orders" };
+        @id("lift") @title("Never at once")
+        forbid (principal, action == Action::"auto", resource);
+    "#;
+    let policy = Policy::compile(&[("extra.cedar", extra), ("default.cedar", DEFAULT)]).unwrap();
+    let decision = ask(&policy, &["shop"], "table", false, 1, true);
+    assert_eq!((decision.tier, decision.rules[0].id.as_str()), (Tier::Single, "first"));
+    let longer = ask(&policy, &["shop"], "table", false, 2, false);
+    assert_eq!((longer.tier, longer.rules[0].id.as_str()), (Tier::Single, "single-read"));
+}
+
+/// Cedar skips a rule that fails; a skipped forbid would let through.
+#[test]
+fn g2_a_rule_that_fails_denies() {
+    let rules = r#"
+        @id("all") @title("All") @longest("1h")
+        permit (principal, action == Action::"auto", resource) when { context.business_hours };
+        @id("overflow") @title("Fails")
+        forbid (principal, action, resource)
+        when { principal is Person && resource is Target && context has minutes && context.minutes * 9223372036854775807 > 5 };
+    "#;
+    let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
+    let decision = ask(&policy, &[], "table", false, 1, true);
+    assert_eq!(decision.tier, Tier::Deny);
+    assert!(decision.why.starts_with("policy cannot decide read of public.orders"), "{}", decision.why);
+}
+
+#[test]
+fn g6_who_may_approve() {
+    let policy = Policy::default_set().unwrap();
+    let requester = person("alice", &["shop"], &["lead", "security", "manager"]);
+    let here = target(Environment::Production);
+    let roles = ["peer", "lead", "manager", "security"].map(Role::new);
+    let fills = |approver: &Person| -> String {
+        let filled = policy.fills(approver, &requester.to_ref(), &requester.teams, &here, &roles);
+        filled.iter().map(|role| role.0.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    for (approver, expected) in [
+        (person("alice", &["shop"], &["lead", "security", "manager"]), ""),
+        (person("bob", &["shop"], &[]), "peer"),
+        (person("carol", &["shop"], &["lead"]), "peer lead"),
+        (person("lena", &["other"], &["lead"]), ""),
+        (person("mia", &["other"], &["manager"]), "manager"),
+        (person("sam", &[], &["security"]), "security"),
+        (person("gus", &["other"], &[]), ""),
+    ] {
+        assert_eq!(fills(&approver), expected, "{}", approver.subject);
+    }
+    // A policy without the rule changes nothing.
+    let open = r#"
+        @id("all") @title("Everybody approves")
+        permit (principal, action == Action::"approve", resource);
+    "#;
+    let open = Policy::compile(&[("open.cedar", open)]).unwrap();
+    let own = open.fills(&requester, &requester.to_ref(), &requester.teams, &here, &roles);
+    assert_eq!(own, []);
+}
+
+#[test]
+fn a_bad_policy_is_refused_with_file_and_line() {
+    let ok = r#"@id("a") @title("A") @longest("1h")"#;
+    let cases: [(String, &str); 12] = [
+        ("permit (principal action, resource);".into(), "p.cedar:1: unexpected token"),
+        ("permit (principal, action == Action::\"auto\", resource);".into(), "p.cedar:1: a rule has no @id"),
+        (format!("\n{ok}\npermit (principal, action, resource);"), "p.cedar:2: rule a must name one action"),
+        (
+            format!("{ok}\npermit (principal, action == Action::\"auto\", resource)\nwhen {{ context.nothing }};"),
+            "p.cedar:3:",
+        ),
+        (
+            format!(
+                "{ok}\npermit (principal, action == Action::\"auto\", resource)\n\
+                 when {{ resource.environment == Environment::\"prod\" }};"
+            ),
+            "p.cedar:3:",
+        ),
+        (
+            format!(
+                "{ok}\npermit (principal, action == Action::\"auto\", resource)\n\
+                 when {{ principal is Target }};"
+            ),
+            "p.cedar:1:",
+        ),
+        (
+            format!("{ok}\npermit (principal, action == Action::\"single\", resource);"),
+            "p.cedar:1: rule a is single: expected approvers",
+        ),
+        (
+            format!("@approvers(\"peer\") {ok}\npermit (principal, action == Action::\"dual\", resource);"),
+            "p.cedar:1: rule a is dual: expected approvers",
+        ),
+        (
+            format!("@aprovers(\"peer\") {ok}\npermit (principal, action == Action::\"auto\", resource);"),
+            "p.cedar:1: rule a has @aprovers, which means nothing here",
+        ),
+        (
+            "@id(\"a\") @title(\"A\") @longest(\"soon\")\npermit (principal, action == Action::\"auto\", resource);".into(),
+            "p.cedar:1: @longest of rule a: `soon` is not a length of time",
+        ),
+        (
+            format!("{0}\n{0}", format_args!("{ok} permit (principal, action == Action::\"auto\", resource);")),
+            "p.cedar:2: a rule with @id(\"a\") is there already",
+        ),
+        ("// nothing".into(), "p.cedar:1: no rule: every request would be denied"),
+    ];
+    for (text, expected) in cases {
+        let error = Policy::compile(&[("p.cedar", &text)]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}\ngave {error}\nexpected {expected}");
+    }
+}
+
+/// Request to first row has one second in all. Policy must not be seen in it,
+/// not even unoptimised on a busy machine; the figures are printed.
+#[test]
+fn r10_4_policy_costs_next_to_nothing() {
+    let start = std::time::Instant::now();
+    let policy = Policy::default_set().unwrap();
+    let compile = start.elapsed();
+    println!("compile: {compile:?}");
+    assert!(compile < Duration::from_secs(2));
+    for (name, team, level) in [("auto", "shop", "table"), ("deny", "other", "database")] {
+        let start = std::time::Instant::now();
+        for _ in 0..50 {
+            std::hint::black_box(ask(&policy, &[team], level, false, 1, true));
+        }
+        let each = start.elapsed() / 50;
+        println!("decide ({name}): {each:?}");
+        assert!(each < Duration::from_millis(50));
+    }
+}
+
+/// Every rule that the guide shows works, by itself and before the default policy.
+#[test]
+fn the_guide_shows_rules_that_work() {
+    let guide = include_str!("../../../docs/policy.md");
+    let blocks: Vec<&str> =
+        guide.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 4);
+    for block in &blocks {
+        Policy::compile(&[("docs/policy.md", block)]).unwrap();
+    }
+    let mut sources: Vec<(&str, &str)> = blocks.iter().map(|block| ("docs/policy.md", *block)).collect();
+    sources.push(("default.cedar", DEFAULT));
+    let policy = Policy::compile(&sources).unwrap();
+    let night = ask(&policy, &["shop"], "table", false, 1, false);
+    assert_eq!((night.tier, night.rules[0].id.as_str()), (Tier::Auto, "oncall-orders"));
+    let write = ask(&policy, &["shop"], "table", true, 1, false);
+    assert_eq!((write.tier, write.rules[0].id.as_str()), (Tier::Deny, "no-writes-at-night"));
+    // What the guide quotes is what is said.
+    let guest = ask(&policy, &["other"], "database", false, 1, true).why;
+    let one_line = guide.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(one_line.contains(&guest), "{guest}");
+}

@@ -1,0 +1,279 @@
+//! The sections of a configuration, one function each. A function reads all
+//! its keys before it gives up, so that all problems are reported together.
+
+use super::reader::Section;
+use super::secret::secret;
+use super::target::targets;
+use super::{Config, Directory, IdentityProvider, Limits, Outside, Server};
+use crate::core::model::{Role, parse_duration};
+use crate::core::policy::{BusinessHours, DEFAULT, Policy, PolicyError};
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const LENGTH: &str = "a length of time such as 90s, 45m or 1h30m";
+const ADDRESS: &str = "an address with a port such as 0.0.0.0:7443 or [::1]:7443";
+
+pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config> {
+    let server = root.required_section("server", "a table [server]").map(|s| server(s, outside));
+    let identity = root.required_section("identity", "a table [identity]").map(|s| identity(s, outside));
+    let directory = directory(&root);
+    let hours = root.required_section("business_hours", "a table [business_hours]").map(business_hours);
+    let rules = match root.section("policy") {
+        Some(section) => policy(section, &directory, outside),
+        None => {
+            let policy = compiled(&root, &[("default.cedar".to_owned(), DEFAULT.to_owned())], &directory);
+            policy.map(|policy| Rules { policy, request_expiry: DAY, default_window: HOUR })
+        }
+    };
+    let known = directory.teams.keys().map(String::as_str).collect();
+    let targets = root
+        .required_section("targets", "at least one table [targets.NAME]")
+        .map(|section| targets(section, &known, outside));
+    let limits = limits(root.section("limits"));
+    let metrics = root.section("metrics").and_then(|section| {
+        let listen = address(&section, "listen", true);
+        section.finish();
+        listen
+    });
+    root.finish();
+    let rules = rules?;
+    Some(Config {
+        server: server??,
+        identity: identity??,
+        directory,
+        business_hours: hours??,
+        policy: rules.policy,
+        request_expiry: rules.request_expiry,
+        default_window: rules.default_window,
+        targets: targets?,
+        limits,
+        metrics,
+    })
+}
+
+fn server(section: Section<'_>, outside: &Outside<'_>) -> Option<Server> {
+    let listen = address(&section, "listen", true);
+    let native_listen = address(&section, "native_listen", false);
+    let public_url = https(&section, "public_url");
+    let path = |name, expected| section.required(name, expected).map(|found| outside.path(found.value));
+    let data_dir = path("data_dir", "a directory that is the server's own");
+    let tls_certificate = path("tls_certificate", "a PEM file with the certificate and its chain");
+    let tls_key = path("tls_key", "a PEM file with the private key");
+    section.finish();
+    Some(Server {
+        listen: listen?,
+        native_listen,
+        public_url: public_url?,
+        data_dir: data_dir?,
+        tls_certificate: tls_certificate?,
+        tls_key: tls_key?,
+    })
+}
+
+fn address(section: &Section<'_>, name: &str, required: bool) -> Option<SocketAddr> {
+    let parse = |text: &str| text.parse().ok();
+    if required {
+        section.required_parsed(name, ADDRESS, parse)
+    } else {
+        section.parsed(name, ADDRESS, parse)
+    }
+}
+
+/// An `https` URL without a slash at its end.
+fn https(section: &Section<'_>, name: &str) -> Option<String> {
+    let expected = "an https URL such as https://dbaccess.example.com";
+    section.required_parsed(name, expected, |text| {
+        let url: hyper::Uri = text.parse().ok()?;
+        let fine = url.scheme_str() == Some("https") && url.host().is_some_and(|host| !host.is_empty());
+        (fine && url.query().is_none()).then(|| text.trim_end_matches('/').to_owned())
+    })
+}
+
+fn length(section: &Section<'_>, name: &str, default: Duration) -> Duration {
+    section.parsed(name, LENGTH, |text| parse_duration(text).ok()).unwrap_or(default)
+}
+
+fn identity(section: Section<'_>, outside: &Outside<'_>) -> Option<IdentityProvider> {
+    // The issuer must be kept letter by letter: tokens name it so (OpenID Connect Core 1.0, 3.1.3.7).
+    let issuer =
+        https(&section, "issuer").and_then(|_| section.text("issuer", "")).map(|f| f.value.to_owned());
+    let client_id =
+        section.required("client_id", "the client's id at the provider").map(|f| f.value.to_owned());
+    let client_secret = secret(&section, "client_secret", outside);
+    let scopes = section.texts("scopes", "a list of scopes").map(|list| {
+        let scopes: Vec<String> = list.iter().map(|found| found.value.to_owned()).collect();
+        if !scopes.iter().any(|scope| scope == "openid") {
+            section.say("scopes lacks openid: without it there is no ID token");
+        }
+        scopes
+    });
+    let groups_claim = section.text("groups_claim", "the name of a claim").map(|f| f.value.to_owned());
+    let ca = section.text("ca", "a PEM file").map(|found| outside.path(found.value));
+    let leeway = length(&section, "leeway", Duration::from_secs(60));
+    let token_lifetime = length(&section, "token_lifetime", HOUR);
+    section.finish();
+    let usual = ["openid", "email", "profile", "groups", "offline_access"];
+    Some(IdentityProvider {
+        issuer: issuer?,
+        client_id: client_id?,
+        client_secret,
+        scopes: scopes.unwrap_or_else(|| usual.map(str::to_owned).to_vec()),
+        groups_claim: groups_claim.unwrap_or_else(|| "groups".to_owned()),
+        ca,
+        leeway,
+        token_lifetime,
+    })
+}
+
+/// `[teams.NAME]` and `[roles.NAME]`.
+fn directory(root: &Section<'_>) -> Directory {
+    let teams = root.section("teams").map(grouped).unwrap_or_default();
+    let mut roles = BTreeMap::new();
+    if let Some(section) = root.section("roles") {
+        if section.names().iter().any(|name| name == "peer") {
+            section.say("peer is not a role to give: policy says who is a peer of whom");
+        }
+        roles = grouped(section).into_iter().map(|(name, groups)| (Role(name), groups)).collect();
+    }
+    Directory { teams, roles }
+}
+
+fn grouped(section: Section<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found = BTreeMap::new();
+    for (name, entry) in section.sections() {
+        let groups = entry.required_texts("groups", "a list of the identity provider's groups");
+        // Known even when its groups are wrong, so that one mistake is told once.
+        found.insert(name, groups.iter().map(|group| group.value.to_owned()).collect());
+        entry.finish();
+    }
+    found
+}
+
+fn business_hours(section: Section<'_>) -> Option<BusinessHours> {
+    let zone = section.required_parsed("timezone", "a time zone such as Europe/Berlin or UTC", |text| {
+        TimeZone::get(text).ok()
+    });
+    let weekdays =
+        vec![Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday, Weekday::Friday];
+    let expected = "a list of days such as [\"mon\", \"tue\"]";
+    let days = section.texts("days", expected).map_or(weekdays, |list| {
+        let day = |found: &super::reader::Found<'_, &str>| {
+            let day = weekday(found.value);
+            if day.is_none() {
+                found.say(format!("expected {expected}, found `{}`", found.value));
+            }
+            day
+        };
+        list.iter().filter_map(day).collect()
+    });
+    let clock = "a time of day such as 09:00";
+    let from = section.required_parsed("from", clock, time);
+    let to = section.required_parsed("to", clock, time);
+    section.finish();
+    Some(BusinessHours { zone: zone?, days, from: from?, to: to? })
+}
+
+fn weekday(text: &str) -> Option<Weekday> {
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let text = text.to_lowercase();
+    let place = days.iter().position(|day| text == *day || (text.len() == 3 && day.starts_with(&text)))?;
+    Weekday::from_monday_zero_offset(i8::try_from(place).ok()?).ok()
+}
+
+/// `24:00` is the midnight that ends the day.
+fn time(text: &str) -> Option<Time> {
+    let text = if text == "24:00" { "00:00" } else { text };
+    Time::strptime("%H:%M", text).ok()
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Rules {
+    policy: Policy,
+    request_expiry: Duration,
+    default_window: Duration,
+}
+
+fn policy(section: Section<'_>, directory: &Directory, outside: &Outside<'_>) -> Option<Rules> {
+    // `None` when the key is absent; an unreadable file is told here, and then no rule is checked.
+    let all_read = Cell::new(true);
+    let read = |name: &str| -> Option<Vec<(String, String)>> {
+        let mut sources = Vec::new();
+        for found in section.texts(name, "a list of Cedar files")? {
+            let path = outside.path(found.value);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => sources.push((path.display().to_string(), text)),
+                Err(error) => {
+                    found.say(format!("cannot read {}: {error}", path.display()));
+                    all_read.set(false);
+                }
+            }
+        }
+        Some(sources)
+    };
+    // Extra rules come first, so that within a tier they win over the default's.
+    let mut sources = read("extra").unwrap_or_default();
+    let files = read("files");
+    sources.extend(files.unwrap_or_else(|| vec![("default.cedar".to_owned(), DEFAULT.to_owned())]));
+    let request_expiry = length(&section, "request_expiry", DAY);
+    let default_window = length(&section, "default_window", HOUR);
+    let policy = if all_read.get() { compiled(&section, &sources, directory) } else { None };
+    section.finish();
+    Some(Rules { policy: policy?, request_expiry, default_window })
+}
+
+fn compiled(section: &Section<'_>, sources: &[(String, String)], directory: &Directory) -> Option<Policy> {
+    let sources: Vec<(&str, &str)> =
+        sources.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
+    match Policy::compile(&sources) {
+        Ok(policy) => {
+            let known = directory.roles.keys().cloned().collect();
+            let mut slots: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for (rule, slot) in policy.unfillable(&known) {
+                slots.entry(slot.to_string()).or_default().push(rule.id);
+            }
+            for (slot, rules) in slots {
+                let rules = rules.join(", ");
+                let expected = "expected a table [roles.NAME] for one of them";
+                section.reader.say(
+                    0,
+                    "roles",
+                    format!("policy asks for approval by {slot} ({rules}): {expected}"),
+                );
+            }
+            Some(policy)
+        }
+        Err(PolicyError::Problems(problems)) => {
+            for problem in problems {
+                section.say(problem.to_string());
+            }
+            None
+        }
+        Err(error) => {
+            section.say(error.to_string());
+            None
+        }
+    }
+}
+
+fn limits(section: Option<Section<'_>>) -> Limits {
+    let number = |name: &str, most: u64, default: u64| {
+        let n = section.as_ref().map_or(default, |section| section.number(name, most, default));
+        usize::try_from(n).unwrap_or(usize::MAX)
+    };
+    let limits = Limits {
+        statement_bytes: number("statement_bytes", 1 << 30, 16 << 20),
+        sessions_per_person: number("sessions_per_person", 1000, 10),
+        connections_per_session: number("connections_per_session", 10_000, 100),
+        waiting_requests_per_person: number("waiting_requests_per_person", 1000, 20),
+    };
+    if let Some(section) = section {
+        section.finish();
+    }
+    limits
+}

@@ -1,0 +1,137 @@
+//! `[targets.NAME]`: what decisions need to know of a database, and how to reach it.
+
+use super::reader::{Section, nearest};
+use super::secret::secret;
+use super::{ConfiguredTarget, Outside, Upstream, UpstreamTls};
+use crate::core::model::{Environment, Sensitivity, TableName, Target};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub(super) fn targets(
+    section: Section<'_>,
+    teams: &BTreeSet<&str>,
+    outside: &Outside<'_>,
+) -> BTreeMap<String, ConfiguredTarget> {
+    let sections = section.sections();
+    if sections.is_empty() {
+        section.say("expected at least one table [targets.NAME]");
+    }
+    let read = |(name, section)| Some((String::clone(&name), target(name, section, teams, outside)?));
+    sections.into_iter().filter_map(read).collect()
+}
+
+fn target(
+    name: String,
+    section: Section<'_>,
+    teams: &BTreeSet<&str>,
+    outside: &Outside<'_>,
+) -> Option<ConfiguredTarget> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 63 || !name.chars().all(plain) || name.starts_with('-') {
+        section.say("expected a name of at most 63 letters, digits, dashes, dots and underscores");
+    }
+    let environment =
+        section.required_parsed("environment", "production, staging or development", |text| match text {
+            "production" => Some(Environment::Production),
+            "staging" => Some(Environment::Staging),
+            "development" => Some(Environment::Development),
+            _ => None,
+        });
+    let service = section.text("service", "the name of a service").map(|found| found.value.to_owned());
+    let owners = section.texts("owners", "a list of teams").unwrap_or_default();
+    for owner in owners.iter().filter(|owner| !teams.contains(owner.value)) {
+        let near = nearest(owner.value, teams.iter().copied());
+        let hint = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
+        owner.say(format!("there is no table [teams.{}]{hint}", owner.value));
+    }
+    let owners = owners.iter().map(|owner| owner.value.to_owned()).collect();
+    let classified = section.section("classified").map(classified).unwrap_or_default();
+    let upstream = upstream(&section, outside);
+    section.finish();
+    let target = Target { name, environment: environment?, service, owners, classified };
+    Some(ConfiguredTarget { target, upstream: upstream? })
+}
+
+fn upstream(section: &Section<'_>, outside: &Outside<'_>) -> Option<Upstream> {
+    let required = |name, expected| section.required(name, expected).map(|found| found.value.to_owned());
+    let host = required("host", "a host name or address");
+    let database = required("database", "the database's name");
+    let user = required("user", "the login that dbaccess uses");
+    let port = u16::try_from(section.number("port", 65_535, 5432)).unwrap_or(5432);
+    let password = secret(section, "password", outside);
+    let object_owner = section.text("object_owner", "the name of a role").map(|found| found.value.to_owned());
+    let tls = tls(section, host.as_deref(), outside);
+    Some(Upstream { host: host?, port, database: database?, user: user?, password, tls: tls?, object_owner })
+}
+
+fn tls(section: &Section<'_>, host: Option<&str>, outside: &Outside<'_>) -> Option<UpstreamTls> {
+    let allow_plaintext = section.boolean("allow_plaintext");
+    let ca = section.text("ca", "a PEM file").map(|found| (outside.path(found.value), found));
+    let Some(found) = section.text("tls", "\"verify\" or \"off\"") else {
+        return Some(UpstreamTls::Verify { ca: ca.map(|(path, _)| path) });
+    };
+    match found.value {
+        "verify" => Some(UpstreamTls::Verify { ca: ca.map(|(path, _)| path) }),
+        "off" if ca.is_some() => {
+            found.say("expected \"verify\": there is a ca, which off would not use");
+            None
+        }
+        "off" if allow_plaintext || host.is_none_or(is_local) => Some(UpstreamTls::Off),
+        "off" => {
+            found.say(
+                "passwords and rows would cross the network in plain text: expected \"verify\", or \
+                 allow_plaintext = true where the network itself is encrypted",
+            );
+            None
+        }
+        other => {
+            found.say(format!("expected \"verify\" or \"off\", found `{other}`"));
+            None
+        }
+    }
+}
+
+/// This machine: a loopback address or a Unix socket's directory.
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.starts_with('/') || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+/// `"schema.table.column" = "pii"`
+fn classified(section: Section<'_>) -> BTreeMap<TableName, BTreeMap<String, Sensitivity>> {
+    let mut found: BTreeMap<TableName, BTreeMap<String, Sensitivity>> = BTreeMap::new();
+    for key in section.names() {
+        let sensitivity = section.parsed(&key, "pii, financial, health or secret", |text| match text {
+            "pii" => Some(Sensitivity::Pii),
+            "financial" => Some(Sensitivity::Financial),
+            "health" => Some(Sensitivity::Health),
+            "secret" => Some(Sensitivity::Secret),
+            _ => None,
+        });
+        let Some([schema, table, column]) = column_name(&key) else {
+            section.say(format!("`{key}` is not a column: expected \"schema.table.column\""));
+            continue;
+        };
+        if let Some(sensitivity) = sensitivity {
+            found.entry(TableName::new(schema, table)).or_default().insert(column, sensitivity);
+        }
+    }
+    found
+}
+
+/// The three parts of a column's name; a part in double quotes may hold dots.
+fn column_name(text: &str) -> Option<[String; 3]> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        let part = parts.last_mut()?;
+        match c {
+            '"' if quoted && letters.next_if_eq(&'"').is_some() => part.push('"'),
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            c => part.push(c),
+        }
+    }
+    let whole = !quoted && parts.iter().all(|part| !part.is_empty());
+    if whole { parts.try_into().ok() } else { None }
+}

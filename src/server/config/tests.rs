@@ -1,0 +1,276 @@
+//! The example parses, and every mistake is told with file, line, key and what
+//! was expected.
+
+use super::*;
+use crate::core::model::{Environment, Identity, Role, Sensitivity, TableName};
+use std::collections::BTreeSet;
+
+const EXAMPLE: &str = include_str!("../../../docs/server.example.toml");
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    let env = |name: &str| (name == "DB_PASSWORD").then(|| "hunter2".to_owned());
+    Config::parse(text, "server.toml", &Outside { dir: Path::new("/nowhere"), env: &env })
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match parse(text).unwrap_err() {
+        ConfigError::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
+        error => vec![error.to_string()],
+    }
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!(config.server.public_url, "https://dbaccess.example.com:7443");
+    assert_eq!(config.request_expiry, Duration::from_secs(86_400));
+    assert_eq!(config.limits.statement_bytes, 16_777_216);
+    assert_eq!(config.identity.scopes.len(), 5);
+    assert!(config.business_hours.contains("2026-11-23T08:00:00Z".parse().unwrap()));
+    let orders = &config.targets["prod-orders"];
+    assert_eq!(orders.upstream.tls, UpstreamTls::Verify { ca: None });
+    assert_eq!(orders.target.environment, Environment::Production);
+    assert_eq!(
+        orders.target.classified[&TableName::new("public", "payments")]["card_number"],
+        Sensitivity::Pii
+    );
+}
+
+#[test]
+fn groups_become_teams_and_roles() {
+    let identity = Identity {
+        subject: "1".into(),
+        email: "alice@example.com".into(),
+        name: None,
+        groups: ["eng-billing", "eng-leads", "choir"].map(str::to_owned).into(),
+    };
+    let person = parse(EXAMPLE).unwrap().directory.person(&identity);
+    assert_eq!(person.teams, BTreeSet::from(["payments".to_owned()]));
+    assert_eq!(person.roles, BTreeSet::from([Role::new("lead")]));
+}
+
+/// The example with one change → exactly one problem.
+#[test]
+fn bad_configurations_are_told_with_line_key_and_expectation() {
+    let cases = [
+        ("listen = \"0.0.0.0:7443\"", "listen = \"7443\"", "server.listen: expected an address with a port"),
+        (
+            "listen = \"0.0.0.0:7443\"",
+            "listen = 7443",
+            "server.listen: expected an address with a port such as 0.0.0.0:7443 or [::1]:7443, found integer",
+        ),
+        (
+            "listen = \"0.0.0.0:7443\"",
+            "lisen = \"0.0.0.0:7443\"\nlisten = \"0.0.0.0:7443\"",
+            "server.lisen: unknown key: did you mean listen?",
+        ),
+        ("data_dir = \"/var/lib/dbaccess\"", "", "server.data_dir: missing: expected a directory"),
+        ("public_url = \"https://", "public_url = \"http://", "server.public_url: expected an https URL"),
+        ("issuer = \"https://login", "issuer = \"login", "identity.issuer: expected an https URL"),
+        (
+            "client_id = \"dbaccess\"",
+            "client_id = \"dbaccess\"\nclient_secret = \"x\"",
+            "identity.client_secret: a secret does not belong in this file: use client_secret_file or client_secret_env",
+        ),
+        (
+            "client_id = \"dbaccess\"",
+            "client_id = \"dbaccess\"\nclient_secret_env = \"NOT_SET\"",
+            "identity.client_secret_env: the environment variable NOT_SET is not set",
+        ),
+        (
+            "client_id = \"dbaccess\"",
+            "client_id = \"dbaccess\"\nleeway = \"60\"",
+            "identity.leeway: expected a length of time",
+        ),
+        ("groups = [\"eng-shop\"]", "groups = []", "teams.shop.groups: empty: expected a list"),
+        (
+            "groups = [\"eng-shop\"]",
+            "groups = [1]",
+            "teams.shop.groups: expected a list of the identity provider's groups, found integer in the list",
+        ),
+        ("[roles.admin]", "[roles.peer]", "roles: peer is not a role to give"),
+        ("\"Europe/Berlin\"", "\"Europe/Berlln\"", "business_hours.timezone: expected a time zone"),
+        (
+            "\"mon\", ",
+            "\"moon\", ",
+            "business_hours.days: expected a list of days such as [\"mon\", \"tue\"], found `moon`",
+        ),
+        ("from = \"09:00\"", "from = \"9 am\"", "business_hours.from: expected a time of day"),
+        (
+            "request_expiry = \"24h\"",
+            "request_expiry = \"24h\"\nfiles = [\"gone.cedar\"]",
+            "policy.files: cannot read /nowhere/gone.cedar",
+        ),
+        ("port = 5432", "port = 70000", "targets.prod-orders.port: expected a whole number from 1 to 65535"),
+        (
+            "user = \"dbaccess\"",
+            "user = \"dbaccess\"\npassword_file = \"gone\"",
+            "targets.prod-orders.password_file: cannot read /nowhere/gone",
+        ),
+        (
+            "tls = \"verify\"",
+            "tls = \"off\"",
+            "targets.prod-orders.tls: passwords and rows would cross the network in plain text",
+        ),
+        (
+            "tls = \"verify\"",
+            "tls = \"prefer\"",
+            "targets.prod-orders.tls: expected \"verify\" or \"off\", found `prefer`",
+        ),
+        (
+            "environment = \"production\"",
+            "environment = \"prod\"",
+            "targets.prod-orders.environment: expected production, staging or development, found `prod`",
+        ),
+        (
+            "owners = [\"shop\"]",
+            "owners = [\"shpo\"]",
+            "targets.prod-orders.owners: there is no table [teams.shpo]: did you mean shop?",
+        ),
+        (
+            "\"public.customers.email\" = \"pii\"",
+            "\"public.customers.email\" = \"private\"",
+            "targets.prod-orders.classified.public.customers.email: expected pii, financial, health or secret, found `private`",
+        ),
+        (
+            "\"public.customers.email\"",
+            "\"customers.email\"",
+            "targets.prod-orders.classified: `customers.email` is not a column",
+        ),
+        (
+            "[targets.prod-orders.classified]",
+            "[targets.\"prod orders\"]\nhost = \"h\"\ndatabase = \"d\"\nuser = \"u\"\nenvironment = \"staging\"\n[targets.prod-orders.classified]",
+            "targets.prod orders: expected a name",
+        ),
+        (
+            "# statement_bytes = 16777216",
+            "statement_bytes = 0",
+            "limits.statement_bytes: expected a whole number",
+        ),
+        ("[metrics]", "[metric]", "metric: unknown key: did you mean metrics?"),
+        ("[server]", "[server", "unclosed table, expected `]`"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(EXAMPLE.contains(from), "{from}");
+        let text = EXAMPLE.replacen(from, to, 1);
+        let found = problems(&text);
+        let (place, message) = found[0].split_once(": ").unwrap();
+        assert!(message.contains(expected), "{to}\ngave {found:?}");
+        // The line is the changed one, or its section's.
+        let line: usize = place.rsplit(':').next().unwrap().parse().unwrap();
+        let at = text.lines().nth(line - 1).unwrap();
+        let near = to.lines().any(|changed| at.contains(changed)) || at.starts_with('[');
+        assert!(near, "{to}\npoints to line {line}: {at}");
+        assert!(found.len() <= 2, "{found:?}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_in_the_order_of_the_text() {
+    let text = EXAMPLE
+        .replace("0.0.0.0:7443\"", "here\"")
+        .replace("\"18:00\"", "\"6 pm\"")
+        .replace("environment = \"production\"", "enviroment = \"production\"");
+    let found = problems(&text);
+    let keys: Vec<&str> = found.iter().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(
+        keys,
+        [
+            "server.listen",
+            "business_hours.to",
+            "targets.prod-orders.environment",
+            "targets.prod-orders.enviroment"
+        ]
+    );
+    assert!(found[0].starts_with("server.toml:8: server.listen: expected an address"), "{}", found[0]);
+    let empty = problems("");
+    let missing = empty.iter().filter(|line| line.contains("missing: expected")).count();
+    assert_eq!((missing, empty.len()), (4, 7), "{empty:?}");
+}
+
+#[test]
+fn plain_text_is_for_this_machine() {
+    for (host, extra, fine) in [
+        ("127.0.0.1", "", true),
+        ("::1", "", true),
+        ("localhost", "", true),
+        ("/run/postgresql", "", true),
+        ("10.0.0.1", "", false),
+        ("localhost.example.com", "", false),
+        ("10.0.0.1", "allow_plaintext = true", true),
+    ] {
+        let text = EXAMPLE
+            .replace("orders-db.internal", host)
+            .replace("tls = \"verify\"", &format!("tls = \"off\"\n{extra}"));
+        assert_eq!(parse(&text).is_ok(), fine, "{host}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn g8_a_secret_file_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    std::fs::write(&path, "hunter2\n").unwrap();
+    let text = EXAMPLE.replace("user = \"dbaccess\"", "user = \"dbaccess\"\npassword_file = \"password\"");
+    let parse = |credentials: Option<String>| {
+        let env = move |name: &str| credentials.clone().filter(|_| name == "CREDENTIALS_DIRECTORY");
+        Config::parse(&text, "server.toml", &Outside { dir: dir.path(), env: &env })
+    };
+    for (mode, fine) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let result = parse(None);
+        assert_eq!(result.is_ok(), fine, "{mode:o}");
+        match result {
+            Ok(config) => {
+                let password = config.targets["prod-orders"].upstream.password.as_ref().unwrap();
+                assert_eq!(password.expose(), "hunter2");
+                assert!(!format!("{config:?}").contains("hunter2"));
+            }
+            Err(error) => assert!(error.to_string().contains("chmod 600"), "{error}"),
+        }
+    }
+    let credentials = dir.path().display().to_string();
+    assert!(parse(Some(credentials)).is_ok());
+}
+
+#[test]
+fn a_password_can_come_from_the_environment() {
+    let text = EXAMPLE.replace("user = \"dbaccess\"", "user = \"dbaccess\"\npassword_env = \"DB_PASSWORD\"");
+    let config = parse(&text).unwrap();
+    assert_eq!(config.targets["prod-orders"].upstream.password.as_ref().unwrap().expose(), "hunter2");
+}
+
+#[test]
+fn own_rules_come_before_the_default_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = "@id(\"own\") @title(\"Own\") @longest(\"1h\")\npermit (principal, action == Action::\"auto\", resource);";
+    std::fs::write(dir.path().join("extra.cedar"), rule).unwrap();
+    std::fs::write(
+        dir.path().join("bad.cedar"),
+        "\npermit (principal, action == Action::\"auto\", resource);",
+    )
+    .unwrap();
+    let parse = |line: &str| {
+        let text = EXAMPLE.replace("request_expiry", &format!("{line}\nrequest_expiry"));
+        Config::parse(&text, "server.toml", &Outside { dir: dir.path(), env: &|_| None })
+    };
+    let default = parse("").unwrap().policy;
+    assert_ne!(parse("extra = [\"extra.cedar\"]").unwrap().policy.hash(), default.hash());
+    assert!(parse("files = [\"extra.cedar\"]").unwrap().policy.roles().is_empty());
+    let error = parse("files = [\"bad.cedar\"]").unwrap_err().to_string();
+    assert!(error.contains("bad.cedar:2: a rule has no @id"), "{error}");
+}
+
+#[test]
+fn r4_3_an_approval_that_nobody_could_give_is_told() {
+    let found = problems(
+        &EXAMPLE.replace("[roles.security]", "[roles.guard]").replace("[roles.manager]", "[roles.boss]"),
+    );
+    assert_eq!(
+        found,
+        ["server.toml:1: roles: policy asks for approval by manager or security (dual-sensitive, \
+          dual-whole-database): expected a table [roles.NAME] for one of them"]
+    );
+}
