@@ -267,3 +267,6 @@ impl Drop for Handle {
         self.0.queue.close();
     }
 }
+
+#[cfg(test)]
+mod tests;
