@@ -62,7 +62,7 @@ async fn the_chain_runs_on_over_segments_and_restarts() {
         journal.close().await.unwrap();
     }
     let report = verify(dir.path());
-    assert_eq!((report.broken, report.unsigned), (None, 0));
+    assert_eq!((&report.broken, report.unsigned), (&None, 0));
     assert!(report.segments > 3, "{report:?}");
     assert_eq!(report.lines, 150 + report.checkpoints);
     let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;

@@ -25,15 +25,18 @@
 mod blob;
 mod disk;
 mod error;
+mod index;
 mod key;
 mod progress;
 mod queue;
 mod recover;
 mod sync;
+mod tail;
 mod writer;
 
 pub use blob::read_record;
 pub use error::{JournalError, NotAppended};
+pub use index::{EventQuery, EventRow, Index};
 pub use recover::Recovered;
 
 use crate::core::ledger::PublicKey;
