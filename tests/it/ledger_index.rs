@@ -1,4 +1,5 @@
 //! The index of the ledger: what was asked is found, and it heals.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 use dbaccess::core::model::{ConnectionId, GrantId, PersonRef, SessionId, StatementRecord, StatementResult};
 use dbaccess::proto::AuditQuery;

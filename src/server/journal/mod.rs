@@ -161,14 +161,18 @@ impl Journal {
     /// # Errors
     /// When the ledger cannot be written, is closed, or `body` is not one JSON
     /// object on one line.
-    pub async fn append(&self, at: Timestamp, mut body: String) -> Result<Position, JournalError> {
+    pub async fn append(&self, at: Timestamp, body: String) -> Result<Position, JournalError> {
+        let mut body = match self.try_append(at, body) {
+            Err(NotAppended::Full(body)) => body,
+            done => return done.map_err(NotAppended::into_error),
+        };
         loop {
+            // Made before looking again, so that no word is missed.
             let space = self.shared().queue.space();
-            match self.try_append(at, body) {
-                Ok(position) => return Ok(position),
-                Err(NotAppended::Full(returned)) => body = returned,
-                Err(NotAppended::Failed(error)) => return Err(error),
-            }
+            body = match self.try_append(at, body) {
+                Err(NotAppended::Full(body)) => body,
+                done => return done.map_err(NotAppended::into_error),
+            };
             space.await;
         }
     }
