@@ -92,7 +92,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     marker text := CASE WHEN role ~ '^dbaccess_s_[0-9a-f]{16,40}$' THEN 'dbaccess_sessions'
                         WHEN role ~ '^dbaccess_p_[0-9a-f]{32}$' THEN 'dbaccess_profiles' END;
-    found record;
+    existing record;
 BEGIN
     IF marker IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('%L is not a role of dbaccess', role);
@@ -100,13 +100,13 @@ BEGIN
     SELECT r.oid, r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls AS strong,
            EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
                    WHERE m.member = r.oid AND g.rolname = marker) AS marked
-      INTO found FROM pg_roles r WHERE r.rolname = role::name;
+      INTO existing FROM pg_roles r WHERE r.rolname = role::name;
     IF NOT FOUND THEN
         RETURN NULL;
-    ELSIF found.strong OR NOT found.marked THEN
+    ELSIF existing.strong OR NOT existing.marked THEN
         RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('role %s was not made by dbaccess', role);
     END IF;
-    RETURN found.oid;
+    RETURN existing.oid;
 END $$;
 
 CREATE FUNCTION dbaccess.session_oid(role text) RETURNS oid
