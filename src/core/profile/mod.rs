@@ -1,1 +1,242 @@
+//! Profiles: the exact set of privileges that a scope compiles to in one
+//! database. Sessions with equal profiles share one access role there.
 //!
+//! Decides what is granted; never how it gets into the database (that is
+//! `server::provision`) nor who may have it (policy).
+
+mod quote;
+
+pub use quote::{quote_ident, quote_literal};
+
+use super::model::{Catalog, Objects, Relation, RelationKind, Scope};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// Every access role's name begins so; 32 hex digits follow.
+pub const PROFILE_PREFIX: &str = "dbaccess_p_";
+/// Every session role's name begins so; 16 to 40 hex digits follow.
+pub const SESSION_PREFIX: &str = "dbaccess_s_";
+
+/// A new session role's name. Never made of anything that a person typed: two
+/// long names would be cut to one.
+pub fn session_role(random: [u8; 16]) -> String {
+    format!("{SESSION_PREFIX}{}", hex(&random))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What kind of object a privilege is held on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectKind {
+    Database,
+    Schema,
+    /// Whatever `GRANT … ON TABLE` takes: tables, views, foreign tables.
+    Table,
+    Sequence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Privilege {
+    Select,
+    Insert,
+    Update,
+    Delete,
+    Usage,
+    Connect,
+}
+
+/// Privileges on one object. A schema's or database's name stands in both places.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ObjectGrant {
+    pub kind: ObjectKind,
+    pub schema: String,
+    pub name: String,
+    pub privileges: Vec<Privilege>,
+}
+
+/// A compiled scope. Its name is the digest of its content, so equal content
+/// is the same access role and changed content is another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    name: String,
+    content: String,
+    grants: Vec<ObjectGrant>,
+}
+
+/// What the digest covers, in one fixed order. The database is part of it:
+/// roles belong to a whole cluster, and an access role that two databases
+/// shared would carry one target's session into the other.
+#[derive(Serialize)]
+struct Content<'a> {
+    database: &'a str,
+    grants: &'a [ObjectGrant],
+}
+
+impl Profile {
+    /// Compiles a scope against the catalog as it is now. A whole schema or
+    /// database is the relations that it has now; one made later is in the
+    /// profile of the next session, because its digest differs.
+    pub fn compile(scope: &Scope, catalog: &Catalog, database: &str) -> Self {
+        let mut schemas: BTreeSet<&str> = match &scope.objects {
+            Objects::Database => catalog.schemas.iter().map(String::as_str).collect(),
+            Objects::Only { schemas, .. } => schemas.iter().map(String::as_str).collect(),
+        };
+        // So that a target may take CONNECT away from PUBLIC.
+        let mut grants = BTreeSet::from([ObjectGrant {
+            kind: ObjectKind::Database,
+            schema: database.to_owned(),
+            name: database.to_owned(),
+            privileges: vec![Privilege::Connect],
+        }]);
+        for relation in scope.relations(catalog) {
+            schemas.insert(&relation.name.schema);
+            grants.insert(ObjectGrant {
+                kind: ObjectKind::Table,
+                schema: relation.name.schema.clone(),
+                name: relation.name.name.clone(),
+                privileges: table_privileges(relation, scope.writes()),
+            });
+            let sequences = relation.sequences.iter().filter(|_| scope.writes());
+            grants.extend(sequences.map(|sequence| ObjectGrant {
+                kind: ObjectKind::Sequence,
+                schema: sequence.schema.clone(),
+                name: sequence.name.clone(),
+                privileges: vec![Privilege::Usage],
+            }));
+        }
+        grants.extend(schemas.into_iter().map(|schema| ObjectGrant {
+            kind: ObjectKind::Schema,
+            schema: schema.to_owned(),
+            name: schema.to_owned(),
+            privileges: vec![Privilege::Usage],
+        }));
+        Self::of(database, grants.into_iter().collect())
+    }
+
+    fn of(database: &str, grants: Vec<ObjectGrant>) -> Self {
+        // Serialising strings and enums cannot fail; were it to, the empty
+        // content is refused by the database.
+        let content = serde_json::to_string(&Content { database, grants: &grants }).unwrap_or_default();
+        let digest = Sha256::digest(content.as_bytes());
+        let name = format!("{PROFILE_PREFIX}{}", hex(digest.first_chunk::<16>().unwrap_or(&[0; 16])));
+        Self { name, content, grants }
+    }
+
+    /// The access role's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// In a fixed order: the database, schemas, tables, sequences, each by name.
+    pub fn grants(&self) -> &[ObjectGrant] {
+        &self.grants
+    }
+
+    /// The content, exactly as the digest in the name was taken of it.
+    pub fn to_json(&self) -> &str {
+        &self.content
+    }
+}
+
+/// A materialized view cannot be written; the rest may be, as far as
+/// PostgreSQL finds it updatable.
+fn table_privileges(relation: &Relation, write: bool) -> Vec<Privilege> {
+    let writable = write && relation.kind != RelationKind::MaterializedView;
+    let mut privileges = vec![Privilege::Select];
+    if writable {
+        privileges.extend([Privilege::Insert, Privilege::Update, Privilege::Delete]);
+    }
+    privileges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::{AskedScope, TableName};
+    use jiff::Timestamp;
+
+    fn relation(schema: &str, name: &str, kind: RelationKind) -> Relation {
+        Relation {
+            name: TableName::new(schema, name),
+            kind,
+            owner: "app".to_owned(),
+            columns: Vec::new(),
+            sequences: vec![TableName::new(schema, format!("{name}_id_seq"))],
+        }
+    }
+
+    fn catalog() -> Catalog {
+        Catalog {
+            relations: vec![
+                relation("public", "orders", RelationKind::Table),
+                relation("public", "totals", RelationKind::MaterializedView),
+                relation("hr", "Salary\"", RelationKind::Table),
+            ],
+            schemas: vec!["public".to_owned(), "hr".to_owned(), "empty".to_owned()],
+            taken_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn compiled(schemas: &[&str], tables: &[&str], write: bool) -> Profile {
+        let asked = AskedScope {
+            schemas: schemas.iter().map(ToString::to_string).collect(),
+            tables: tables.iter().map(ToString::to_string).collect(),
+            write,
+        };
+        Profile::compile(&asked.resolve(&catalog()).unwrap(), &catalog(), "shop")
+    }
+
+    fn shown(profile: &Profile) -> Vec<String> {
+        profile
+            .grants()
+            .iter()
+            .filter(|g| g.kind != ObjectKind::Database)
+            .map(|g| format!("{:?} {}.{} {:?}", g.kind, g.schema, g.name, g.privileges))
+            .collect()
+    }
+
+    #[test]
+    fn r3_levels_compile_to_exactly_their_relations() {
+        let read_orders = ["Schema public.public [Usage]", "Table public.orders [Select]"];
+        assert_eq!(shown(&compiled(&[], &["orders"], false)), read_orders);
+        let schema = ["Schema hr.hr [Usage]", "Table hr.Salary\" [Select]"];
+        assert_eq!(shown(&compiled(&["hr"], &[], false)), schema);
+        assert_eq!(compiled(&[], &[], false).grants().len(), 1 + 3 + 3);
+    }
+
+    #[test]
+    fn r3_5_write_adds_dml_and_sequences_but_not_on_materialized_views() {
+        let orders = [
+            "Schema public.public [Usage]",
+            "Table public.orders [Select, Insert, Update, Delete]",
+            "Sequence public.orders_id_seq [Usage]",
+        ];
+        assert_eq!(shown(&compiled(&[], &["orders"], true)), orders);
+        let totals = shown(&compiled(&[], &["totals"], true));
+        assert!(totals.contains(&"Table public.totals [Select]".to_owned()), "{totals:?}");
+    }
+
+    #[test]
+    fn equal_privileges_share_a_profile_and_a_database_is_part_of_it() {
+        let by_tables = compiled(&[], &["orders", "totals"], false);
+        assert_eq!(by_tables, compiled(&["public"], &[], false));
+        assert_eq!(by_tables, compiled(&[], &["totals", "orders"], false));
+        assert_ne!(by_tables.name(), compiled(&[], &["orders"], false).name());
+        let scope = AskedScope::default().resolve(&catalog()).unwrap();
+        let elsewhere = Profile::compile(&scope, &catalog(), "shop2");
+        assert_ne!(Profile::compile(&scope, &catalog(), "shop").name(), elsewhere.name());
+    }
+
+    #[test]
+    fn a_name_is_the_prefix_and_32_hex_digits_of_the_content() {
+        let profile = compiled(&[], &["orders"], false);
+        let digits = profile.name().strip_prefix(PROFILE_PREFIX).unwrap();
+        assert!(digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()), "{digits}");
+        insta::assert_snapshot!(profile.to_json(), @r#"{"database":"shop","grants":[{"kind":"database","schema":"shop","name":"shop","privileges":["CONNECT"]},{"kind":"schema","schema":"public","name":"public","privileges":["USAGE"]},{"kind":"table","schema":"public","name":"orders","privileges":["SELECT"]}]}"#);
+    }
+}

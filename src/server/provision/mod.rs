@@ -1,1 +1,65 @@
+//! Provisioning: profiles and sessions as roles in a target, and back out.
 //!
+//! ```text
+//!  open_session ── opening ──► dbaccess.open_session(…)           one round trip
+//!                              (ensure_profile first, when the profile is new or has drifted)
+//!  close_session ─ closing ──► lock_session → end_connections… → close_session
+//!                              (dispose_owned in other databases, where something was left)
+//! ```
+//!
+//! The target does the work in a handful of definer functions (`setup.sql`)
+//! that defend themselves; the server's login may do nothing but call them.
+//! This room decides no access: it is called with what was decided, by the use
+//! cases that open and close sessions, by the sweeper and by doctor. It never
+//! remembers a session: what exists is asked of the target.
+
+mod catalog;
+mod close;
+mod control;
+mod error;
+mod findings;
+mod open;
+mod roles;
+mod setup;
+
+pub use close::{Closed, Step, StepTime};
+pub use error::ProvisionError;
+pub use open::{OpenSession, SessionSettings};
+pub use roles::{ManagedProfile, ManagedRole};
+pub use setup::{NOBODY, SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
+
+use crate::core::model::{Catalog, Scope};
+use crate::core::profile::Profile;
+use crate::server::config::Upstream;
+use control::Control;
+
+/// One target, as the place where roles are made and removed. Cheap to keep:
+/// two warm connections at most, made on first use and replaced when they die.
+pub struct Target {
+    upstream: Upstream,
+    /// For everything that may wait for somebody's lock.
+    opening: Control,
+    /// For ending sessions: nothing that opens one is ever ahead of it.
+    closing: Control,
+}
+
+impl Target {
+    /// Connects on first use, so a target that is down is no error here.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Tls`] when the CA file is not usable.
+    pub fn new(upstream: Upstream) -> Result<Self, ProvisionError> {
+        let opening = Control::new(&upstream, &upstream.database)?;
+        let closing = Control::new(&upstream, &upstream.database)?;
+        Ok(Self { upstream, opening, closing })
+    }
+
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The profile of a scope in this target's database.
+    pub fn profile(&self, scope: &Scope, catalog: &Catalog) -> Profile {
+        Profile::compile(scope, catalog, &self.upstream.database)
+    }
+}

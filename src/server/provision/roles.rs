@@ -1,0 +1,102 @@
+//! What of ours exists in a target now: for the sweeper, and as proof of an end.
+
+use super::{ProvisionError, Target};
+use jiff::Timestamp;
+use tokio_postgres::types::Type;
+
+/// A session role that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedRole {
+    pub name: String,
+    /// `None`: no end was set, which is never ours.
+    pub until: Option<Timestamp>,
+    pub connections: i32,
+    pub can_login: bool,
+    pub comment: Option<String>,
+    pub profile: Option<String>,
+}
+
+/// An access role that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedProfile {
+    pub name: String,
+    /// Sessions that use it.
+    pub members: i32,
+}
+
+/// Roles belong to the cluster, targets to a database of it: a session is
+/// here when its profile is; one without any profile is everybody's to sweep.
+const ROLES: &str = "
+    SELECT r.rolname::text,
+           CASE WHEN isfinite(r.rolvaliduntil) THEN (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint END,
+           (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid)::int,
+           r.rolcanlogin, shobj_description(r.oid, 'pg_authid'), p.name
+    FROM pg_roles r
+    LEFT JOIN LATERAL (
+        SELECT g.rolname::text AS name, shobj_description(g.oid, 'pg_authid') AS about
+        FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+        WHERE m.member = r.oid AND g.rolname ~ '^dbaccess_p_' LIMIT 1) p ON true
+    WHERE r.rolname ~ '^dbaccess_s_[0-9a-f]{16,40}$'
+      AND EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+                  WHERE m.member = r.oid AND g.rolname = 'dbaccess_sessions')
+      AND (p.name IS NULL OR p.about = 'dbaccess: privileges in database ' || current_database())
+    ORDER BY 1";
+
+const PROFILES: &str = "
+    SELECT p.rolname::text,
+           (SELECT count(DISTINCT m.member) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+            WHERE m.roleid = p.oid AND r.rolname ~ '^dbaccess_s_')::int
+    FROM pg_roles p
+    WHERE p.rolname ~ '^dbaccess_p_[0-9a-f]{32}$'
+      AND shobj_description(p.oid, 'pg_authid') = 'dbaccess: privileges in database ' || current_database()
+    ORDER BY 1";
+
+/// A ghost is a backend whose role was dropped under it: it counts as not gone.
+const IS_GONE: &str = "
+    SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
+       AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.usename = $1 OR a.backend_type = 'client backend'
+                       AND a.usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.usesysid))";
+
+impl Target {
+    /// The session roles that exist now.
+    pub async fn managed_roles(&self) -> Result<Vec<ManagedRole>, ProvisionError> {
+        let rows = self.closing.call(ROLES, &[]).await?;
+        let role = |row: &tokio_postgres::Row| ManagedRole {
+            name: row.get(0),
+            until: row.get::<_, Option<i64>>(1).and_then(|us| Timestamp::from_microsecond(us).ok()),
+            connections: row.get(2),
+            can_login: row.get(3),
+            comment: row.get(4),
+            profile: row.get(5),
+        };
+        Ok(rows.iter().map(role).collect())
+    }
+
+    /// The access roles of this database that exist now.
+    pub async fn managed_profiles(&self) -> Result<Vec<ManagedProfile>, ProvisionError> {
+        let rows = self.closing.call(PROFILES, &[]).await?;
+        Ok(rows.iter().map(|row| ManagedProfile { name: row.get(0), members: row.get(1) }).collect())
+    }
+
+    /// Drops a profile. Refused by the target while a session uses it; one
+    /// that is gone is a success. Cancel-safety: safe.
+    pub async fn drop_profile(&self, name: &str) -> Result<(), ProvisionError> {
+        let parameters = [(&name as _, Type::TEXT)];
+        loop {
+            let rows = self.closing.call("SELECT dbaccess.drop_profile($1)", &parameters).await?;
+            let elsewhere: Vec<String> = rows.first().map(|row| row.get(0)).unwrap_or_default();
+            if elsewhere.is_empty() {
+                return Ok(());
+            }
+            for database in elsewhere {
+                self.dispose_owned(&database, name).await?;
+            }
+        }
+    }
+
+    /// Proof, asked of the target's own catalog: no such role, no backend of it.
+    pub async fn is_role_gone(&self, role: &str) -> Result<bool, ProvisionError> {
+        let rows = self.closing.call(IS_GONE, &[(&role, Type::TEXT)]).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+}

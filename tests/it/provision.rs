@@ -1,0 +1,157 @@
+//! Provisioning on real servers, each test on every supported version: the
+//! session role is used directly, without any gateway, because the database is
+//! the boundary (G3).
+
+mod ending;
+mod scope;
+mod setup;
+
+use crate::support::pg_server::PgServer;
+use dbaccess::core::model::{AskedScope, Secret};
+use dbaccess::core::profile::{Profile, session_role};
+use dbaccess::os;
+use dbaccess::server::provision::{
+    NOBODY, OpenSession, ProvisionError, SessionSettings, SetupParams, Target, apply_setup,
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::MutexGuard;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+/// Makes of each scenario one test a version.
+macro_rules! on_every_version {
+    (@version $module:ident $major:literal $($scenario:ident)+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario(&mut crate::provision::Shop::open($major).await).await;
+            })+
+        }
+    };
+    ($($scenario:ident)+) => {
+        on_every_version!(@version pg14 14 $($scenario)+);
+        on_every_version!(@version pg15 15 $($scenario)+);
+        on_every_version!(@version pg16 16 $($scenario)+);
+        on_every_version!(@version pg17 17 $($scenario)+);
+        on_every_version!(@version pg18 18 $($scenario)+);
+    };
+}
+use on_every_version;
+
+const GATEWAY: &str = "dbaccess_gateway";
+const GATEWAY_PASSWORD: &str = "gateway-password";
+
+/// A target with a small shop in it, set up for dbaccess.
+struct Shop {
+    server: MutexGuard<'static, PgServer>,
+    database: String,
+    target: Target,
+    admin: Client,
+    until: Timestamp,
+}
+
+/// What a scenario asks of a session, in words.
+struct Person {
+    role: String,
+    password: String,
+}
+
+impl Shop {
+    async fn open(major: u32) -> Self {
+        let server = PgServer::exclusive(major).await;
+        let database = format!("shop_{:x}", u64::from_be_bytes(os::random::<8>()));
+        let admin = server.admin("postgres").await;
+        run(&admin, &format!("CREATE DATABASE {database}")).await;
+        let admin = server.admin(&database).await;
+        run(&admin, include_str!("provision/shop.sql")).await;
+        apply_setup(&server.admin_upstream(&database), &params(None)).await.expect("the setup applies");
+        let target = Target::new(server.upstream(&database, GATEWAY, GATEWAY_PASSWORD)).unwrap();
+        let until = os::now() + SignedDuration::from_hours(1);
+        Self { server, database, target, admin, until }
+    }
+
+    async fn profile(&self, asked: &AskedScope) -> Profile {
+        let catalog = self.target.catalog().await.expect("the catalog is readable");
+        self.target.profile(&asked.resolve(&catalog).expect("it exists"), &catalog)
+    }
+
+    async fn session(&self, asked: &AskedScope) -> Person {
+        self.session_with(&self.profile(asked).await, !asked.write).await.expect("the session opens")
+    }
+
+    async fn session_with(&self, profile: &Profile, read_only: bool) -> Result<Person, ProvisionError> {
+        let person = Person {
+            role: session_role(os::random()),
+            password: Secret::from_random(os::random()).expose().to_owned(),
+        };
+        let verifier = verifier(&person.password);
+        let session = OpenSession {
+            role: &person.role,
+            verifier: &verifier,
+            until: self.until,
+            profile,
+            comment: "alice@example.com grt-000000000000",
+            settings: SessionSettings::careful("dbaccess alice@example.com", read_only),
+            connection_limit: 8,
+        };
+        self.target.open_session(&session).await.map(|()| person)
+    }
+
+    /// A direct connection to the target's database as the session's role.
+    async fn connect(&self, person: &Person) -> Client {
+        self.connect_to(&self.database, person).await
+    }
+
+    async fn connect_to(&self, database: &str, person: &Person) -> Client {
+        self.server.connect(database, &person.role, &person.password).await.expect("the session's role logs in")
+    }
+}
+
+fn params(object_owner: Option<&str>) -> SetupParams {
+    SetupParams {
+        gateway_login: GATEWAY.to_owned(),
+        gateway_verifier: Some(verifier(GATEWAY_PASSWORD)),
+        object_owner: object_owner.map(ToOwned::to_owned),
+    }
+}
+
+fn verifier(password: &str) -> Secret {
+    Secret::new(postgres_protocol::password::scram_sha_256(password.as_bytes()))
+}
+
+fn tables(names: &[&str]) -> AskedScope {
+    AskedScope { tables: names.iter().map(ToString::to_string).collect(), ..AskedScope::default() }
+}
+
+fn writing(asked: AskedScope) -> AskedScope {
+    AskedScope { write: true, ..asked }
+}
+
+async fn run(client: &Client, sql: &str) {
+    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+/// The SQLSTATE that a statement ends with; `None` when it passes.
+async fn sqlstate(client: &Client, sql: &str) -> Option<String> {
+    client.batch_execute(sql).await.err().map(|error| match error.code() {
+        Some(code) => code.code().to_owned(),
+        None => panic!("{sql}: {error:?}"),
+    })
+}
+
+/// The first value of the first row.
+async fn value(client: &Client, sql: &str) -> Option<String> {
+    let rows = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
+        _ => None,
+    })
+}
+
+async fn role_exists(client: &Client, role: &str) -> bool {
+    value(client, &format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")).await.as_deref() == Some("1")
+}
+
+#[test]
+fn nobody_is_the_name_in_the_setup() {
+    assert_eq!(NOBODY, "dbaccess_objects");
+}

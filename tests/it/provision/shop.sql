@@ -1,0 +1,13 @@
+CREATE TABLE orders (id serial PRIMARY KEY, customer int, total numeric);
+CREATE TABLE payments (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, card_number text);
+CREATE VIEW order_totals AS SELECT customer, sum(total) FROM orders GROUP BY 1;
+CREATE MATERIALIZED VIEW daily AS SELECT count(*) AS orders FROM orders;
+CREATE TABLE events (at date, what text) PARTITION BY RANGE (at);
+CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE SCHEMA hr;
+CREATE TABLE hr.salaries (person text, amount int);
+CREATE TABLE hr.people (person text);
+CREATE SCHEMA "Odd ""Schéma""";
+INSERT INTO orders (customer, total) SELECT n % 10, n FROM generate_series(1, 100) n;
+INSERT INTO payments (card_number) VALUES ('4111 1111 1111 1111');
+INSERT INTO hr.salaries VALUES ('alice', 1);
