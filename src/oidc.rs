@@ -178,8 +178,9 @@ pub async fn request_tokens(
     credentials: Credentials<'_>,
     form: &[(&str, &str)],
 ) -> Result<TokenAnswer, OidcError> {
-    let endpoint =
-        metadata.token_endpoint().ok_or_else(|| OidcError::Unusable("it has no token endpoint".to_owned()))?;
+    let endpoint = metadata
+        .token_endpoint()
+        .ok_or_else(|| OidcError::Unusable("it has no token endpoint".to_owned()))?;
     let answer = post(http, endpoint.url(), credentials, form).await?;
     serde_json::from_slice(&answer).map_err(|_| OidcError::Unusable("it sent no tokens".to_owned()))
 }

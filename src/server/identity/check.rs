@@ -150,8 +150,7 @@ pub(super) struct MoreClaims {
 }
 impl AdditionalClaims for MoreClaims {}
 
-type Token =
-    IdToken<MoreClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
+type Token = IdToken<MoreClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
 
 /// What an ID token or userinfo said, which the crate keeps in two types.
 struct Said<'a> {
@@ -232,12 +231,7 @@ fn not_yet_valid(
     if from > latest { Err(Rejected::NotYetValid { at: from, now }) } else { Ok(()) }
 }
 
-fn rejection(
-    error: &ClaimsVerificationError,
-    token: &Token,
-    rules: &Rules<'_>,
-    now: Timestamp,
-) -> Rejected {
+fn rejection(error: &ClaimsVerificationError, token: &Token, rules: &Rules<'_>, now: Timestamp) -> Rejected {
     match error {
         ClaimsVerificationError::Expired(_) => Rejected::Expired { at: expiry(token).unwrap_or(now), now },
         ClaimsVerificationError::InvalidAudience(_) => {

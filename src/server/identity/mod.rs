@@ -266,8 +266,7 @@ impl Provider {
     ) -> Result<Claims, IdentityError> {
         let unusable = |why: &str| IdentityError::Provider(OidcError::Unusable(why.to_owned()));
         let metadata = self.metadata(now).await?;
-        let endpoint =
-            metadata.userinfo_endpoint().ok_or_else(|| unusable("it has no userinfo endpoint"))?;
+        let endpoint = metadata.userinfo_endpoint().ok_or_else(|| unusable("it has no userinfo endpoint"))?;
         // A header cannot carry other bytes, and the crate below would panic.
         if !access_token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(unusable("its access token is not one (RFC 6750 section 2.1)"));
@@ -312,9 +311,8 @@ impl Provider {
         {
             return Ok(known.metadata.clone());
         }
-        let metadata = Arc::new(
-            oidc::discover(&self.http, &self.config.issuer).await.map_err(IdentityError::Provider)?,
-        );
+        let metadata =
+            Arc::new(oidc::discover(&self.http, &self.config.issuer).await.map_err(IdentityError::Provider)?);
         *known = Some(Known { metadata: metadata.clone(), at: now });
         Ok(metadata)
     }
