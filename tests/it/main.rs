@@ -1,1 +1,2 @@
+mod keyring;
 mod sign_in;
