@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn xdg_variables_win_when_they_are_absolute() {
-        let cases: [(&[(&str, &str)], Option<&str>); 5] = [
+        type Set = &'static [(&'static str, &'static str)];
+        let cases: [(Set, Option<&str>); 5] = [
             (&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")], Some("/s/dbaccess")),
             (&[("XDG_STATE_HOME", "s"), ("HOME", "/h")], Some("/h/.local/state/dbaccess")),
             (&[("XDG_STATE_HOME", ""), ("HOME", "/h")], Some("/h/.local/state/dbaccess")),

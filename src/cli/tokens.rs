@@ -5,12 +5,14 @@
 //!
 //! Reading asks the file first and the keyring only when there is no file:
 //! saving leaves at most one of them, and most machines without a keyring are
-//! then spared the question.
+//! then spared the question. These calls block: on the disk for a moment, and
+//! on a locked keyring for as long as a person takes to unlock it, a minute at most.
 
 use super::paths::{self, PathError};
 use crate::core::model::{ErrorKind, Secret};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -25,6 +27,9 @@ use zeroize::Zeroizing;
 const LARGEST_SECRET: usize = 2500;
 /// A locked keyring asks the person for a password; nobody is there to answer for ever.
 const KEYRING_PATIENCE: Duration = Duration::from_secs(60);
+/// A renewal is a request or two.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const SERVICE: &str = "dbaccess";
 
 /// What is kept of a sign-in.
@@ -74,6 +79,8 @@ pub enum TokenStoreError {
     Corrupt(String),
     #[error("{path} can be read by others (mode {mode:o}): run `dbaccess logout`, then `dbaccess login`")]
     Exposed { path: PathBuf, mode: u32 },
+    #[error("another dbaccess has been renewing the sign-in for a minute: end it, or remove {0}")]
+    Busy(PathBuf),
     #[error("the sign-in comes from DBACCESS_TOKEN: unset it to use `login` and `logout`")]
     FromEnvironment,
 }
@@ -82,6 +89,7 @@ impl TokenStoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Path(_) | Self::Io { .. } => ErrorKind::Internal,
+            Self::Busy(_) => ErrorKind::Conflict,
             Self::Corrupt(_) | Self::Exposed { .. } => ErrorKind::NotSignedIn,
             Self::FromEnvironment => ErrorKind::Usage,
         }
@@ -191,19 +199,26 @@ impl TokenStore {
     /// again, and renew only if the token is still the old one: providers that
     /// rotate refresh tokens end the sign-in when one is used twice.
     ///
-    /// Cancel-safe: a lock that nobody waits for any more is released at once.
+    /// Cancel-safe.
     pub async fn lock(&self) -> Result<RenewLock, TokenStoreError> {
         let path = self.dir.join(format!("{}.lock", self.name()));
-        let failed = |path: PathBuf| move |source| TokenStoreError::Io { path, source };
+        let failed = |source| TokenStoreError::Io { path: path.clone(), source };
         let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = open.map_err(failed(path.clone()))?;
-        let locked = tokio::task::spawn_blocking(move || {
-            flock(&file, FlockOperation::LockExclusive).map(|()| RenewLock { _file: file })
+        let file = open.map_err(failed)?;
+        // Asked for again and again, since a thread that waits for a lock cannot be interrupted.
+        let locked = tokio::time::timeout(LOCK_PATIENCE, async {
+            loop {
+                match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                    Err(Errno::WOULDBLOCK | Errno::INTR) => tokio::time::sleep(LOCK_PAUSE).await,
+                    done => return done,
+                }
+            }
         });
         match locked.await {
-            Ok(locked) => locked.map_err(|error| failed(path)(error.into())),
-            Err(error) => Err(failed(path)(io::Error::other(error))),
+            Ok(locked) => locked.map_err(|error| failed(error.into()))?,
+            Err(_) => return Err(TokenStoreError::Busy(path)),
         }
+        Ok(RenewLock { _file: file })
     }
 
     /// The file that is used where there is no keyring.
@@ -365,10 +380,7 @@ mod keyring {
     /// The crate's texts name platforms' insides; a person needs less.
     fn reason(error: &Error) -> String {
         match error {
-            Error::NoDefaultStore => match Entry::store_status() {
-                Err(cause) => cause.to_string(),
-                Ok(()) => "none is installed".to_owned(),
-            },
+            Error::NoDefaultStore | Error::PlatformFailure(_) => "none answers".to_owned(),
             Error::NoStorageAccess(_) => "it is locked".to_owned(),
             other => other.to_string(),
         }
@@ -457,13 +469,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let held = store.lock().await.unwrap();
-        let waiting = tokio::spawn({
-            let store = store.clone();
-            async move { store.lock().await.map(drop) }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        // Another open file is another holder, as another process would be.
+        assert!(tokio::time::timeout(LOCK_PAUSE * 2, store.lock()).await.is_err());
         drop(held);
-        waiting.await.unwrap().unwrap();
+        store.lock().await.unwrap();
     }
 }

@@ -1,2 +1,4 @@
+#[cfg(test)]
 mod keyring;
+#[cfg(test)]
 mod sign_in;

@@ -286,7 +286,6 @@ async fn keys_are_fetched_again_when_one_is_unknown_but_not_for_every_made_up_to
     let served = idp.idp.keys_served();
 
     idp.idp.rotate_key().unwrap();
-    idp.idp.advance(Duration::from_secs(31));
     let new = idp.alice().await;
     let asked_by_client = idp.idp.keys_served() - served;
     verify(&server, &idp, &new).await.unwrap();
@@ -299,6 +298,18 @@ async fn keys_are_fetched_again_when_one_is_unknown_but_not_for_every_made_up_to
     }
     assert_eq!(idp.idp.keys_served(), served + asked_by_client + 1);
     verify(&server, &idp, &new).await.unwrap();
+    idp.idp.advance(Duration::from_secs(31));
+    verify(&server, &idp, &old).await.unwrap_err();
+    assert_eq!(idp.idp.keys_served(), served + asked_by_client + 2);
+
+    // A key that the provider withdrew is trusted for an hour at most.
+    idp.idp.change(|options| options.token_lifetime = Duration::from_secs(86_400));
+    let stolen = idp.alice().await;
+    idp.idp.rotate_key().unwrap();
+    verify(&server, &idp, &stolen).await.unwrap();
+    idp.idp.advance(Duration::from_secs(3601));
+    let error = verify(&server, &idp, &stolen).await.unwrap_err();
+    assert!(matches!(error, IdentityError::Rejected(Rejected::UnknownKey)), "{error}");
 }
 
 #[tokio::test]
@@ -427,4 +438,36 @@ async fn the_development_provider_stays_on_loopback() {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let error = DevIdp::start(listener, tls, Vec::new(), Options::default()).unwrap_err();
     assert!(error.to_string().contains("loopback"), "{error}");
+}
+
+/// In a process of its own, since the signal reaches every test of this one.
+#[test]
+fn ctrl_c_ends_the_sign_in_at_once() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "sign_in::case_ctrl_c"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "run by ctrl_c_ends_the_sign_in_at_once"]
+async fn case_ctrl_c() {
+    /// A person who gives up while the first wait, of an hour, goes on.
+    struct GivesUp;
+    impl Ui for GivesUp {
+        fn show(&mut self, _: &Prompt) {}
+        fn trouble(&mut self, _: &str) {}
+        async fn wait(&mut self, length: Duration) {
+            assert_eq!(length, Duration::from_secs(3600));
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+            tokio::time::sleep(length).await;
+        }
+    }
+    let options =
+        Options { interval: Some(3600), code_lifetime: Duration::from_secs(7200), ..Options::default() };
+    let idp = Idp::start(options).await;
+    let error = sign_in(&idp.login(), Some(&idp.ca), &mut GivesUp).await.unwrap_err();
+    assert!(matches!(error, SignInError::Interrupted), "{error}");
 }

@@ -428,6 +428,31 @@ mod tests {
     }
 
     #[test]
+    fn no_number_or_shape_of_a_claim_makes_the_check_panic() {
+        let odd = [
+            json!(-1e300),
+            json!(1e18),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(-1),
+            json!(0.5),
+            json!("x"),
+            json!(""),
+            json!([]),
+            json!({}),
+            json!(true),
+        ];
+        let names = ["exp", "iat", "nbf", "auth_time", "updated_at", "aud", "azp", "sub", "email", "address"];
+        for name in names {
+            for value in &odd {
+                let mut changed = claims();
+                changed[name] = value.clone();
+                drop(verdict(&signed(&header(), &changed)));
+            }
+        }
+    }
+
+    #[test]
     fn only_a_private_key_of_the_provider_signs() {
         let algorithm = |name: &str| Err(Rejected::Algorithm(name.to_owned()));
         let good = signed(&header(), &claims());
