@@ -22,9 +22,9 @@ impl Access {
         }
         query.limit = Some(query.limit.unwrap_or(100).min(PAGE));
         // Everything that was answered before this call is found by it.
-        let newest = self.journal.last_position();
+        let newest = self.journal.last_queued();
         self.journal.written(newest).await?;
         self.index.catch_up(newest).await?;
-        Ok(self.index.statements(query).await?)
+        Ok(self.index.statements(&query).await?)
     }
 }

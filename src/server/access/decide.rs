@@ -47,7 +47,7 @@ impl Access {
         let teams = requester.map(|identity| self.config.directory.person(identity).teams).unwrap_or_default();
         let Ok(state) = self.target(&request.target) else { return Vec::new() };
         let roles = |slot: &crate::core::model::Slot| {
-            self.policy.fills(person, &request.person, &teams, &state.target, &slot.any_of)
+            self.config.policy.fills(person, &request.person, &teams, &state.target, &slot.any_of)
         };
         request.decision.slots.iter().map(roles).collect()
     }
@@ -158,9 +158,9 @@ impl Access {
                 let teams = requester
                     .map(|identity| access.config.directory.person(&identity).teams)
                     .unwrap_or_default();
-                let roles: Vec<Role> = access.policy.roles().into_iter().collect();
+                let roles: Vec<Role> = access.config.policy.roles().into_iter().collect();
                 let fills = match access.target(&request.target) {
-                    Ok(state) => access.policy.fills(&person, &grant.person, &teams, &state.target, &roles),
+                    Ok(state) => access.config.policy.fills(&person, &grant.person, &teams, &state.target, &roles),
                     Err(_) => Vec::new(),
                 };
                 match named {

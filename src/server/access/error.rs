@@ -1,6 +1,9 @@
 //! Why a use-case was refused, in words that a person can act on.
 
 use crate::core::model::{ErrorKind, ScopeError};
+use crate::server::identity::IdentityError;
+use crate::server::journal::JournalError;
+use crate::server::provision::ProvisionError;
 use crate::server::store::StoreError;
 
 /// What happened, what kind of failure it is, and what to do next.
@@ -61,5 +64,23 @@ impl From<StoreError> for AccessError {
 impl From<ScopeError> for AccessError {
     fn from(error: ScopeError) -> Self {
         Self::new(error.kind(), error.to_string()).hint("`dbaccess targets TARGET` lists tables and columns")
+    }
+}
+
+impl From<ProvisionError> for AccessError {
+    fn from(error: ProvisionError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<IdentityError> for AccessError {
+    fn from(error: IdentityError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<JournalError> for AccessError {
+    fn from(error: JournalError) -> Self {
+        Self::new(error.kind(), error.to_string())
     }
 }

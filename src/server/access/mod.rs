@@ -13,11 +13,9 @@ mod targets;
 mod views;
 
 pub use error::AccessError;
-pub use sessions::Holder;
+pub(in crate::server) use sessions::why;
 
-use crate::core::guard::Permit;
-use crate::core::model::{Event, Person, PersonRef, Role};
-use crate::core::policy::Policy;
+use crate::core::model::{Person, Role};
 use crate::server::config::Config;
 use crate::server::gateway::Registry;
 use crate::server::identity::Provider;
@@ -33,7 +31,6 @@ use targets::TargetState;
 /// Everything the use-cases stand on; built once, in `boot`.
 pub struct Access {
     pub(super) config: Config,
-    pub(super) policy: Policy,
     pub(super) provider: Provider,
     pub(super) store: Store,
     pub(super) outbox: Outbox,

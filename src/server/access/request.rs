@@ -30,7 +30,7 @@ impl Access {
         let scope = resolve(state, &asked).await?;
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
-        let decision = self.policy.decide(&Question {
+        let decision = self.config.policy.decide(&Question {
             person: &caller.person,
             target: &state.target,
             scope: &scope,

@@ -12,10 +12,10 @@ use crate::core::guard::Permit;
 use crate::core::model::{
     Actor, EndReason, ErrorKind, Event, Grant, Secret, Session, SessionId, SessionState, Totals,
 };
-use crate::core::profile::Profile;
+use crate::core::profile::session_role;
 use crate::proto::{OpenSession, SessionEvent, SessionOpened, SessionSummary, SessionView, SessionsQuery};
 use crate::server::gateway::{End, Life, Live};
-use crate::server::provision;
+use crate::server::provision::{OpenSession as NewRole, SessionSettings};
 use crate::server::store::StoreError;
 use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES, Verifier};
 use futures_util::Stream;
@@ -26,6 +26,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+/// How long a session outlives the client that held it: long enough to change a
+/// network, short enough that a killed client's session is soon gone.
+const GRACE: Duration = Duration::from_secs(10);
 /// How often a held session is told that all is well.
 const TICK: Duration = Duration::from_secs(3);
 /// How long the wall clock may jump unnoticed before an expiry is seen.
@@ -89,7 +92,7 @@ impl Access {
             scram_keys(&password)?.verifier(),
             keys,
             Arc::clone(&target.upstream),
-            self.config.limits.connections_per_session,
+            u32::try_from(self.config.limits.connections_per_session).unwrap_or(u32::MAX),
         ));
         self.registry.insert(Arc::clone(&live));
         tokio::spawn(Arc::clone(self).keep(Arc::clone(&live), open.detached));
@@ -128,13 +131,13 @@ impl Access {
         let grant = own(found, &subject)?;
         let target = self.target(&grant.target)?;
         let catalog = target.fresh_catalog().await?;
-        let profile = Profile::compile(&grant.scope, &catalog);
+        let profile = target.database.profile(&grant.scope, &catalog);
         let session = Session {
             id: SessionId::from_random(crate::os::random()),
             grant: grant.id.clone(),
             person: grant.person.clone(),
             target: grant.target.clone(),
-            role: provision::session_role(crate::os::random()),
+            role: session_role(crate::os::random()),
             profile: profile.name().to_owned(),
             state: SessionState::Opening,
             opened_at: now,
@@ -151,7 +154,8 @@ impl Access {
                 // Read again inside the transaction: a revocation may have come first.
                 let grant = tx.grant(grant.id.as_str())?;
                 usable(&grant, now)?;
-                if tx.sessions(Some(&subject), false, limit + 1)?.len() >= limit as usize {
+                let open = tx.sessions(Some(&subject), false, u32::MAX)?.len();
+                if open >= limit {
                     return Err(AccessError::new(
                         ErrorKind::TooMany,
                         format!("you have {limit} open sessions, which is the limit"),
@@ -178,16 +182,18 @@ impl Access {
     async fn make_role(&self, grant: &Grant, session: &Session, verifier: &Verifier) -> Result<(), AccessError> {
         let target = self.target(&grant.target)?;
         let catalog = target.fresh_catalog().await?;
-        let profile = Profile::compile(&grant.scope, &catalog);
-        let open = provision::OpenSession {
+        let profile = target.database.profile(&grant.scope, &catalog);
+        let open = NewRole {
             role: &session.role,
-            verifier: &verifier.to_postgres(),
+            verifier: &Secret::new(verifier.to_postgres().as_str()),
             until: grant.until,
             profile: &profile,
             comment: &format!("dbaccess {} of {} under {}", session.id, grant.person.email, grant.id),
-            application_name: &format!("dbaccess {} {}", session.id, grant.person.email),
-            write: grant.scope.writes(),
-            connection_limit: self.config.limits.connections_per_session,
+            settings: SessionSettings::careful(
+                format!("{} {}", grant.person.email, session.id),
+                !grant.scope.writes(),
+            ),
+            connection_limit: u16::try_from(self.config.limits.connections_per_session).unwrap_or(u16::MAX),
         };
         target.database.open_session(&open).await?;
         Ok(())
@@ -224,7 +230,7 @@ impl Access {
         tokio::select! {
             _ = live.wait_end() => {}
             () = passed(live.permit.until) => live.finish(at(EndReason::Expired, live.permit.until)),
-            () = abandoned(holders, self.config.limits.hold_grace), if !detached => {
+            () = abandoned(holders, GRACE), if !detached => {
                 live.finish(at(EndReason::Lost, crate::os::now()));
             }
         }
@@ -446,8 +452,8 @@ impl Access {
             self.outbox.wake();
         }
         for profile in database.managed_profiles().await? {
-            if !in_use.contains(&profile) {
-                database.drop_profile(&profile).await?;
+            if profile.members == 0 && !in_use.contains(&profile.name) {
+                database.drop_profile(&profile.name).await?;
             }
         }
         Ok(())

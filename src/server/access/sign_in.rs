@@ -7,8 +7,6 @@ use crate::server::store::TokenRow;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-/// How long a token of ours is good for. Renewal is silent, so short costs nothing.
-const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(30);
 /// How long after its expiry a token still says who may redeem a refresh token.
 const RENEWABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
@@ -38,7 +36,7 @@ impl Access {
     /// Exchanges a verified ID token for a token of ours, of which only the hash is kept.
     pub async fn sign_in(&self, login: Login) -> Result<TokenIssued, AccessError> {
         let now = crate::os::now();
-        let identity = self.provider.verify(&login.id_token, now).await?;
+        let identity = self.provider.verify(&login.id_token, login.access_token.map(Secret::new).as_ref(), now).await?;
         let event = Event::SignedIn {
             person: to_ref(&identity),
             issuer: self.config.identity.issuer.clone(),
@@ -78,7 +76,7 @@ impl Access {
             .await?;
         self.outbox.wake();
         if let Some(refresh) = logout.refresh_token {
-            self.provider.revoke(&Secret::new(refresh)).await?;
+            self.provider.revoke(&Secret::new(refresh), now).await?;
         }
         Ok(())
     }
@@ -113,7 +111,7 @@ impl Access {
     ) -> Result<TokenIssued, AccessError> {
         let person = self.config.directory.person(&identity);
         let token = Secret::from_random(crate::os::random());
-        let expires_at = now + TOKEN_LIFE;
+        let expires_at = now + self.config.identity.token_lifetime;
         let row = TokenRow {
             hash: hash(token.expose()),
             subject: identity.subject.clone(),

@@ -30,11 +30,11 @@ struct Seen {
 
 impl TargetState {
     pub(super) fn all(config: &Config) -> Result<BTreeMap<String, Self>, ProvisionError> {
-        let one = |(name, configured): (&String, &crate::server::config::TargetConfig)| {
+        let one = |(name, configured): (&String, &crate::server::config::ConfiguredTarget)| {
             let state = Self {
                 target: configured.target.clone(),
                 upstream: Arc::new(configured.upstream.clone()),
-                database: provision::Target::new(&configured.upstream)?,
+                database: provision::Target::new(configured.upstream.clone())?,
                 seen: RwLock::default(),
             };
             Ok((name.clone(), state))

@@ -105,7 +105,7 @@ impl Connection {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let limits = Limits { whole: self.gateway.limits.statement_bytes, ..Limits::default() };
+        let limits = Limits { whole: self.gateway.statement_bytes, ..Limits::default() };
         let mut scanner = Scanner::frontend(limits);
         let mut buffer = Buffer::new();
         loop {

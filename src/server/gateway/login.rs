@@ -11,10 +11,10 @@ use super::live::{End, Live};
 use super::refusal::Refusal;
 use super::{Gateway, upstream};
 use crate::core::guard;
-use crate::core::model::{EndReason, Event, Secret};
+use crate::core::model::{EndReason, Secret};
 use crate::server::listen::POSTGRES_ALPN;
 use crate::wire::postgres::backend::{self, TransactionStatus};
-use crate::wire::postgres::frame::{Header, Limits, Scanner, What};
+use crate::wire::postgres::frame::Header;
 use crate::wire::postgres::frontend::{self, SaslInitial};
 use crate::wire::postgres::scram::{Binding, DEFAULT_ITERATIONS, Server, Verifier};
 use crate::wire::postgres::startup::{self, First, Startup};
@@ -29,8 +29,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// A client that says nothing gives its place to another.
 const LOGIN: Duration = Duration::from_secs(30);
-/// SASL messages are short.
-const SASL: Limits = Limits { frame: 16 << 10, whole: 16 << 10, head: 16 << 10 };
+/// SASL messages are short: the longest, in bytes.
+const SASL: u32 = 16 << 10;
 
 /// Why a login ended without a connection.
 enum Over {
@@ -98,7 +98,7 @@ impl Gateway {
                     Err(Over::Silently)
                 };
             }
-            let (wanted, used) = first_packet(&mut stream, &mut buffer).await?;
+            let (wanted, used) = self.first_packet(&mut stream, &mut buffer).await?;
             match wanted {
                 Wanted::Ssl => {
                     buffer.advance(used);
@@ -181,22 +181,23 @@ impl Gateway {
             let end = live.wait_end().await;
             return Err(self.ended(&live, &end).into());
         }
-        let database = startup.parameter("database").or_else(|| startup.parameter("user"));
-        if database != Some(live.upstream.database.as_str()) {
+        let checked = guard::check_startup(&startup.parameters).map_err(Refusal::from)?;
+        if checked.database != live.upstream.database {
             return Err(Refusal::new("3D000", format!("this session is for the database {}", live.upstream.database))
                 .hint("another target needs another grant: `dbaccess targets`")
                 .into());
         }
-        let parameters = self.parameters(&live, &startup)?;
+        let parameters = parameters(&live, checked.settings);
         let place = live.connect().ok_or_else(|| {
             Refusal::new("53300", format!("session {} has as many connections as it may", live.permit.session))
                 .hint("make the client's pool smaller")
         })?;
         let connection = Connection::new(Arc::clone(self), place);
-        tokio::select! {
-            end = connection.live.wait_end() => Err(self.ended(&connection.live, &end).into()),
-            ready = upstream::connect(&connection.live, &parameters) => Ok((connection_of(&connection)?, ready?)).map(|((), ready)| (connection, ready)),
-        }
+        let ready = tokio::select! {
+            end = connection.live.wait_end() => return Err(self.ended(&connection.live, &end).into()),
+            ready = upstream::connect(&connection.live, &parameters) => ready?,
+        };
+        Ok((connection, ready))
     }
 
     async fn startup<S>(&self, stream: &mut S, buffer: &mut BytesMut) -> Result<Startup, Over>
@@ -246,7 +247,7 @@ impl Gateway {
         let first = password_message(stream, buffer).await?;
         let SaslInitial { mechanism, data } = SaslInitial::decode(&first)?;
         let server = Server::new(verifier, nonce.expose(), binding);
-        let (challenged, challenge) = server.transition(mechanism, data.unwrap_or_default())?;
+        let (challenged, challenge) = server.transition(mechanism, data)?;
         out.clear();
         backend::sasl_continue(&mut out, challenge.as_bytes());
         send(stream, &out).await?;
@@ -265,31 +266,6 @@ impl Gateway {
         Ok(live)
     }
 
-    /// What goes upstream of the client's startup parameters, and what we pin.
-    fn parameters(&self, live: &Live, startup: &Startup) -> Result<Vec<(String, String)>, Refusal> {
-        let asked: Vec<(&str, &str)> =
-            startup.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let allowed = guard::check_startup(&live.permit, &asked)?;
-        let client = allowed.iter().find(|(name, _)| name == "application_name").map(|(_, value)| value.clone());
-        let mut parameters: Vec<(String, String)> = allowed
-            .into_iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "user" | "database" | "application_name"))
-            .collect();
-        // The database's own view names person and session too (R1.4).
-        let who = format!("{} {}", live.permit.person.email, live.permit.session);
-        let name = match client.filter(|client| !client.is_empty()) {
-            Some(client) => format!("{who} {client}"),
-            None => who,
-        };
-        parameters.push(("application_name".to_owned(), name));
-        // Parser differentials: the gateway and the database must read the same text.
-        parameters.push(("standard_conforming_strings".to_owned(), "on".to_owned()));
-        if !parameters.iter().any(|(name, _)| name == "client_encoding") {
-            parameters.push(("client_encoding".to_owned(), "UTF8".to_owned()));
-        }
-        Ok(parameters)
-    }
-
     /// An ended session, in words for its client.
     pub(super) fn ended(&self, live: &Live, end: &End) -> Refusal {
         let hint = match end.reason {
@@ -299,5 +275,102 @@ impl Gateway {
         let why = crate::server::access::why(end);
         Refusal::new("57P01", format!("session {} under {} has ended: {why}", live.permit.session, live.permit.grant))
             .hint(hint)
+    }
+}
+
+/// What goes upstream of a client's startup parameters. The database's own view
+/// names person and session too, before what the client calls itself (R1.4).
+fn parameters(live: &Live, settings: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_name = |(name, _): &(String, String)| name.eq_ignore_ascii_case("application_name");
+    let who = format!("{} {}", live.permit.person.email, live.permit.session);
+    let name = match settings.iter().rev().find(|setting| is_name(setting)) {
+        Some((_, client)) if !client.is_empty() => format!("{who} {client}"),
+        _ => who,
+    };
+    let mut parameters: Vec<_> = settings.into_iter().filter(|setting| !is_name(setting)).collect();
+    parameters.push(("application_name".to_owned(), name));
+    parameters
+}
+
+/// What a first packet asks for, free of the buffer it came in.
+enum Wanted {
+    Ssl,
+    GssEnc,
+    Cancel(Option<Backend>),
+    Startup(Startup),
+}
+
+impl Gateway {
+    /// Reads one startup packet; says how many bytes of the buffer it takes.
+    async fn first_packet<S>(&self, stream: &mut S, buffer: &mut BytesMut) -> Result<(Wanted, usize), Over>
+    where
+        S: AsyncRead + Unpin,
+    {
+        loop {
+            if let Some((first, used)) = startup::read(buffer)? {
+                let wanted = match first {
+                    First::Tls => {
+                        return Err(WireError::Unexpected { expected: "a startup packet", got: Tag(0x16) }.into());
+                    }
+                    First::Ssl => Wanted::Ssl,
+                    First::GssEnc => Wanted::GssEnc,
+                    First::Cancel(request) => Wanted::Cancel(self.cancels.find(&request)),
+                    First::Startup(startup) => Wanted::Startup(startup),
+                };
+                return Ok((wanted, used));
+            }
+            if stream.read_buf(buffer).await? == 0 {
+                return Err(Over::Silently);
+            }
+        }
+    }
+}
+
+/// Cancels what a request was entitled to. Nothing is answered either way
+/// (PostgreSQL manual 55.2.8).
+async fn cancel(backend: Option<Backend>) {
+    let Some(backend) = backend else { return };
+    let session = &backend.live.permit.session;
+    match upstream::cancel(&backend.live.upstream, backend.process_id, &backend.key).await {
+        Ok(()) => tracing::debug!(%session, "passed a cancel request on"),
+        Err(error) => tracing::warn!(%session, %error, "cannot pass a cancel request on"),
+    }
+}
+
+/// The body of the one message that is awaited now.
+async fn password_message<S>(stream: &mut S, buffer: &mut BytesMut) -> Result<BytesMut, Over>
+where
+    S: AsyncRead + Unpin,
+{
+    loop {
+        if let Some(header) = Header::peek(buffer) {
+            if header.tag != frontend::tag::PASSWORD {
+                return Err(WireError::Unexpected { expected: "a SASL response", got: Tag(header.tag) }.into());
+            }
+            let length = header.check(SASL)?.frame_len();
+            if buffer.len() >= length {
+                let mut frame = buffer.split_to(length);
+                frame.advance(Header::BYTES);
+                return Ok(frame);
+            }
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(Over::Silently);
+        }
+    }
+}
+
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Says no, and closes.
+async fn say<S: AsyncWrite + Unpin>(stream: &mut S, refusal: &Refusal) {
+    let mut out = BytesMut::new();
+    refusal.fatal(&mut out);
+    if send(stream, &out).await.is_ok() {
+        // The client may be gone already; there is nobody left to tell.
+        drop(stream.shutdown().await);
     }
 }
