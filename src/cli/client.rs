@@ -1,0 +1,359 @@
+//! The typed client of the HTTP API. It holds no rules: it sends, renews the
+//! token when that has run out, and turns every failure into words.
+
+use super::error::CliError;
+use super::paths;
+use super::settings::Endpoint;
+use super::tokens::{StoredToken, TokenStore};
+use crate::core::model::{ErrorKind, Grant, Secret, format_duration};
+use crate::proto::{
+    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Logout, Me, NewRequest, OpenSession, Reason,
+    Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    TargetView, TokenIssued,
+};
+use crate::{os, tls};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Long enough for a slow catalog, short enough that nobody thinks it hangs.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Opening and closing wait for the database's own work.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
+/// A clock that is further off than this makes tokens and windows look wrong.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    store: TokenStore,
+    /// Whoever renews holds this, so that a token is renewed once.
+    token: Mutex<Option<StoredToken>>,
+}
+
+impl Client {
+    pub fn new(endpoint: &Endpoint, store: TokenStore) -> Result<Self, CliError> {
+        let http = tls::http_client(endpoint.ca.as_deref()).map_err(|error| {
+            CliError::usage("TLS cannot be set up").why(error.to_string()).hint("dbaccess config get")
+        })?;
+        let token = store.load()?;
+        Ok(Self { http, base: endpoint.server.clone(), store, token: Mutex::new(token) })
+    }
+
+    pub fn store(&self) -> &TokenStore {
+        &self.store
+    }
+
+    pub async fn about(&self) -> Result<About, CliError> {
+        let url = self.url(&["about"])?;
+        let response = self.http.get(url).timeout(TIMEOUT).send().await;
+        decode(response.map_err(|error| self.unreachable(&error))?).await
+    }
+
+    pub async fn me(&self) -> Result<Me, CliError> {
+        self.get(&["me"], &()).await
+    }
+
+    /// Tells the server to forget the token, and forgets it here in any case.
+    pub async fn logout(&self) -> Result<(), CliError> {
+        let token = self.token.lock().await.take();
+        self.store.delete()?;
+        let Some(token) = token else { return Ok(()) };
+        let body = Logout { refresh_token: token.refresh_token.as_ref().map(|t| t.expose().to_owned()) };
+        let request = self.http.post(self.url(&["logout"])?).bearer_auth(token.token.expose()).json(&body);
+        let response = request.timeout(TIMEOUT).send().await.map_err(|error| self.unreachable(&error))?;
+        // A token that the server no longer accepts is as good as signed out.
+        if response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED {
+            return Ok(());
+        }
+        Err(refusal(response).await)
+    }
+
+    pub async fn targets(&self) -> Result<Vec<TargetView>, CliError> {
+        self.get(&["targets"], &()).await
+    }
+
+    pub async fn request(&self, asked: &NewRequest) -> Result<RequestView, CliError> {
+        self.post(&["requests"], asked).await
+    }
+
+    pub async fn requests(&self, query: &RequestsQuery) -> Result<Vec<RequestView>, CliError> {
+        self.get(&["requests"], query).await
+    }
+
+    pub async fn request_by_id(&self, id: &str) -> Result<RequestView, CliError> {
+        self.get(&["requests", id], &()).await
+    }
+
+    pub async fn approve(&self, id: &str, approval: &Approve) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "approve"], approval).await
+    }
+
+    pub async fn deny(&self, id: &str, reason: &Reason) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "deny"], reason).await
+    }
+
+    pub async fn cancel(&self, id: &str, reason: &Reason) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "cancel"], reason).await
+    }
+
+    pub async fn revoke(&self, id: &str, reason: &Reason) -> Result<RevokedView, CliError> {
+        self.post(&["revoke", id], reason).await
+    }
+
+    /// The caller's live grants.
+    pub async fn grants(&self, target: Option<&str>) -> Result<Vec<Grant>, CliError> {
+        self.get(&["grants"], &serde_json::json!({ "target": target })).await
+    }
+
+    pub async fn open_session(&self, open: &OpenSession) -> Result<SessionOpened, CliError> {
+        self.call(Method::POST, &["sessions"], &(), Some(open), SESSION_TIMEOUT).await
+    }
+
+    pub async fn close_session(&self, id: &str) -> Result<SessionSummary, CliError> {
+        self.call(Method::DELETE, &["sessions", id], &(), None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn sessions(&self, query: &SessionsQuery) -> Result<Vec<SessionView>, CliError> {
+        self.get(&["sessions"], query).await
+    }
+
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, CliError> {
+        self.get(&["audit"], query).await
+    }
+
+    pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {
+        let query = serde_json::json!({ "target": target });
+        self.call(Method::GET, &["doctor"], &query, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    /// The stream that holds a session; it has no timeout of its own.
+    pub async fn session_events(&self, id: &str) -> Result<Response, CliError> {
+        self.send(Method::GET, &["sessions", id, "events"], &(), None::<&()>, None).await
+    }
+
+    /// What the person sees when this clock and the server's disagree.
+    pub fn clock_problem(about: &About) -> Option<String> {
+        let behind = about.now.duration_since(os::now());
+        let distance = Duration::from_millis(u64::try_from(behind.as_millis().abs()).unwrap_or(u64::MAX));
+        (distance > CLOCK_TOLERANCE).then(|| {
+            let way = if behind.is_positive() { "behind" } else { "ahead of" };
+            format!("this machine's clock is {} {way} the server's", format_duration(distance))
+        })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &impl Serialize) -> Result<T, CliError> {
+        self.call(Method::GET, path, query, None::<&()>, TIMEOUT).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, CliError> {
+        self.call(Method::POST, path, &(), Some(body), TIMEOUT).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &impl Serialize,
+        body: Option<&impl Serialize>,
+        timeout: Duration,
+    ) -> Result<T, CliError> {
+        decode(self.send(method, path, query, body, Some(timeout)).await?).await
+    }
+
+    /// Sends with the token; renews it and sends again when it has run out.
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &impl Serialize,
+        body: Option<&impl Serialize>,
+        timeout: Option<Duration>,
+    ) -> Result<Response, CliError> {
+        let url = with_query(self.url(path)?, query)?;
+        let attempt = async |token: &Secret| {
+            let mut request = self.http.request(method.clone(), url.clone()).bearer_auth(token.expose());
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            if let Some(timeout) = timeout {
+                request = request.timeout(timeout);
+            }
+            request.send().await.map_err(|error| self.unreachable(&error))
+        };
+        let token = self.usable_token().await?;
+        let mut response = attempt(&token).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let Some(renewed) = self.renew(&token).await? else {
+                return Err(self.not_accepted(response).await);
+            };
+            response = attempt(&renewed).await?;
+        }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(self.not_accepted(response).await);
+        }
+        Err(refusal(response).await)
+    }
+
+    /// The token, renewed before use when it is known to have run out.
+    async fn usable_token(&self) -> Result<Secret, CliError> {
+        let (token, expired) = match &*self.token.lock().await {
+            Some(stored) => (stored.token.clone(), stored.expires_at.is_some_and(|at| at <= os::now())),
+            None => {
+                return Err(CliError::new(ErrorKind::NotSignedIn, "you are not logged in").hint("dbaccess login"));
+            }
+        };
+        if !expired {
+            return Ok(token);
+        }
+        // Without a renewal the old one is tried: the clock that is wrong may be ours.
+        Ok(self.renew(&token).await?.unwrap_or(token))
+    }
+
+    /// A newer token than `used`, or `None` when there is none to be had. Only
+    /// one task of this process renews; another process's renewal is found in
+    /// the store and used, so that a refresh token is redeemed once.
+    async fn renew(&self, used: &Secret) -> Result<Option<Secret>, CliError> {
+        let mut held = self.token.lock().await;
+        if let Some(stored) = held.as_ref().filter(|stored| stored.token != *used) {
+            return Ok(Some(stored.token.clone()));
+        }
+        let _lock = lock_for_renewal().await?;
+        if let Some(stored) = self.store.load()?.filter(|stored| stored.token != *used) {
+            let token = stored.token.clone();
+            *held = Some(stored);
+            return Ok(Some(token));
+        }
+        let Some(refresh_token) = held.as_ref().and_then(|stored| stored.refresh_token.clone()) else {
+            return Ok(None);
+        };
+        let body = Renew { refresh_token: refresh_token.expose().to_owned() };
+        let request = self.http.post(self.url(&["renew"])?).bearer_auth(used.expose()).json(&body);
+        let response = request.timeout(TIMEOUT).send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            return Ok(None);
+        }
+        let issued: TokenIssued = decode(response).await?;
+        let stored = StoredToken {
+            token: Secret::new(issued.token),
+            refresh_token: issued.refresh_token.map(Secret::new).or(Some(refresh_token)),
+            expires_at: Some(issued.expires_at),
+        };
+        self.store.save(&stored)?;
+        let token = stored.token.clone();
+        *held = Some(stored);
+        Ok(Some(token))
+    }
+
+    /// A 401, with the clocks compared: a wrong clock looks like a bad token.
+    async fn not_accepted(&self, response: Response) -> CliError {
+        let mut error = refusal(response).await;
+        error.kind = ErrorKind::NotSignedIn;
+        if let Some(problem) = self.about().await.ok().as_ref().and_then(Self::clock_problem) {
+            return error.why(problem).hint("set this machine's clock, then: dbaccess login");
+        }
+        if error.hint.is_none() {
+            error.hint = Some("dbaccess login".into());
+        }
+        error
+    }
+
+    /// The address of an API path; each part is escaped, so that an id is never a path.
+    fn url(&self, path: &[&str]) -> Result<Url, CliError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| CliError::usage(format!("{} cannot be a server's address", self.base)))?
+            .pop_if_empty()
+            .push("v1")
+            .extend(path);
+        Ok(url)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> CliError {
+        unreachable_server(&self.base, error)
+    }
+}
+
+/// Held by the one process that renews; the others wait and find its token in the store.
+async fn lock_for_renewal() -> Result<std::fs::File, CliError> {
+    let failed = |why: String| CliError::local("the token cannot be renewed", why);
+    let path = paths::runtime_dir()?.join("renew.lock");
+    let lock = tokio::task::spawn_blocking(move || {
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.lock()?;
+        std::io::Result::Ok(file)
+    });
+    lock.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+}
+
+/// Words for a request that got no answer.
+fn unreachable_server(base: &Url, error: &reqwest::Error) -> CliError {
+    // reqwest's own text only says that it failed; the reason is at the end of the chain.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let why = if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() };
+    let hint = if why.contains("certificate") {
+        "the server's certificate is not trusted here: dbaccess config set ca /path/to/ca.pem"
+    } else {
+        "check the address (dbaccess config get) and your network or VPN; dbaccess doctor looks closer"
+    };
+    CliError::new(ErrorKind::Unreachable, format!("the server at {base} cannot be reached")).why(why).hint(hint)
+}
+
+/// What the server said in place of a success.
+async fn refusal(response: Response) -> CliError {
+    let (status, url) = (response.status(), response.url().clone());
+    let body = response.bytes().await.unwrap_or_default();
+    match serde_json::from_slice::<ErrorBody>(&body) {
+        Ok(body) => body.into(),
+        // A proxy or something that is not dbaccess answered.
+        Err(_) => {
+            let kind = match status.as_u16() {
+                401 => ErrorKind::NotSignedIn,
+                403 => ErrorKind::Denied,
+                502..=504 => ErrorKind::Unreachable,
+                _ => ErrorKind::Internal,
+            };
+            CliError::new(kind, format!("the server answered {status}"))
+                .why(format!("{url} gave no reason that dbaccess understands"))
+                .hint("is it a dbaccess server? check: dbaccess config get")
+        }
+    }
+}
+
+async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, CliError> {
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    let url = response.url().clone();
+    let not_understood = |why: String| {
+        CliError::new(ErrorKind::Internal, "the server's answer is not understood")
+            .why(format!("{}: {why}", url.path()))
+            .hint("is it a dbaccess server of this version? compare: dbaccess doctor")
+    };
+    let body = response.bytes().await.map_err(|error| not_understood(error.to_string()))?;
+    serde_json::from_slice(&body).map_err(|error| not_understood(error.to_string()))
+}
+
+/// Adds the fields of a query struct; absent ones are left out.
+fn with_query(mut url: Url, query: &impl Serialize) -> Result<Url, CliError> {
+    let value = serde_json::to_value(query)
+        .map_err(|error| CliError::local("the query cannot be written", error))?;
+    let serde_json::Value::Object(fields) = value else { return Ok(url) };
+    for (name, value) in fields {
+        let text = match value {
+            serde_json::Value::Null => continue,
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        url.query_pairs_mut().append_pair(&name, &text);
+    }
+    Ok(url)
+}
