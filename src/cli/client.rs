@@ -2,16 +2,17 @@
 //! token when that has run out, and turns every failure into words.
 
 use super::error::CliError;
-use super::paths;
 use super::settings::Endpoint;
-use super::tokens::{StoredToken, TokenStore};
-use crate::core::model::{ErrorKind, Grant, Secret, format_duration};
+use super::device_login::Tokens;
+use super::tokens::{Saved, Stored, TokenStore};
+use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Logout, Me, NewRequest, OpenSession, Reason,
+    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason,
     Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
     TargetView, TokenIssued,
 };
 use crate::{os, tls};
+use jiff::Timestamp;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,7 +31,7 @@ pub struct Client {
     base: Url,
     store: TokenStore,
     /// Whoever renews holds this, so that a token is renewed once.
-    token: Mutex<Option<StoredToken>>,
+    token: Mutex<Option<Stored>>,
 }
 
 impl Client {
@@ -56,10 +57,31 @@ impl Client {
         self.get(&["me"], &()).await
     }
 
+    /// Hands the identity provider's word to the server, and keeps the token that it gives.
+    pub async fn login(&self, tokens: Tokens) -> Result<(Person, Timestamp, Saved), CliError> {
+        let body = Login {
+            id_token: tokens.id_token.expose().to_owned(),
+            access_token: Some(tokens.access_token.expose().to_owned()),
+            // Kept here: the server needs it only to renew.
+            refresh_token: None,
+        };
+        let request = self.http.post(self.url(&["login"])?).json(&body).timeout(TIMEOUT);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let issued: TokenIssued = decode(response).await?;
+        let stored = Stored {
+            token: Secret::new(issued.token),
+            refresh_token: issued.refresh_token.map(Secret::new).or(tokens.refresh_token),
+            expires_at: Some(issued.expires_at),
+        };
+        let saved = self.store.save(&stored)?;
+        *self.token.lock().await = Some(stored);
+        Ok((issued.person, issued.expires_at, saved))
+    }
+
     /// Tells the server to forget the token, and forgets it here in any case.
     pub async fn logout(&self) -> Result<(), CliError> {
         let token = self.token.lock().await.take();
-        self.store.delete()?;
+        self.store.clear()?;
         let Some(token) = token else { return Ok(()) };
         let body = Logout { refresh_token: token.refresh_token.as_ref().map(|t| t.expose().to_owned()) };
         let request = self.http.post(self.url(&["logout"])?).bearer_auth(token.token.expose()).json(&body);
@@ -223,7 +245,7 @@ impl Client {
         if let Some(stored) = held.as_ref().filter(|stored| stored.token != *used) {
             return Ok(Some(stored.token.clone()));
         }
-        let _lock = lock_for_renewal().await?;
+        let _lock = self.store.lock().await?;
         if let Some(stored) = self.store.load()?.filter(|stored| stored.token != *used) {
             let token = stored.token.clone();
             *held = Some(stored);
@@ -239,7 +261,7 @@ impl Client {
             return Ok(None);
         }
         let issued: TokenIssued = decode(response).await?;
-        let stored = StoredToken {
+        let stored = Stored {
             token: Secret::new(issued.token),
             refresh_token: issued.refresh_token.map(Secret::new).or(Some(refresh_token)),
             expires_at: Some(issued.expires_at),
@@ -277,18 +299,6 @@ impl Client {
     fn unreachable(&self, error: &reqwest::Error) -> CliError {
         unreachable_server(&self.base, error)
     }
-}
-
-/// Held by the one process that renews; the others wait and find its token in the store.
-async fn lock_for_renewal() -> Result<std::fs::File, CliError> {
-    let failed = |why: String| CliError::local("the token cannot be renewed", why);
-    let path = paths::runtime_dir()?.join("renew.lock");
-    let lock = tokio::task::spawn_blocking(move || {
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        file.lock()?;
-        std::io::Result::Ok(file)
-    });
-    lock.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
 }
 
 /// Words for a request that got no answer.

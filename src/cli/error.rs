@@ -1,6 +1,8 @@
 //! Failures as a person reads them: what happened, why, and what to do next.
 
 use super::output::{clean, colour_on_stderr};
+use super::paths::PathError;
+use super::tokens::TokenStoreError;
 use crate::core::model::ErrorKind;
 use crate::proto::ErrorBody;
 use std::fmt;
@@ -69,6 +71,18 @@ impl std::error::Error for CliError {}
 impl From<ErrorBody> for CliError {
     fn from(body: ErrorBody) -> Self {
         Self { kind: body.kind, what: body.message, why: None, hint: body.hint }
+    }
+}
+
+impl From<PathError> for CliError {
+    fn from(error: PathError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<TokenStoreError> for CliError {
+    fn from(error: TokenStoreError) -> Self {
+        Self::new(error.kind(), error.to_string())
     }
 }
 

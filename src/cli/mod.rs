@@ -13,16 +13,18 @@
 mod ask;
 pub mod client;
 pub mod command;
+pub mod device_login;
 mod error;
 mod generate;
 mod grant_choice;
 mod hold;
+pub mod login_screen;
 mod output;
-mod paths;
+pub mod paths;
 mod session;
 mod session_files;
 mod settings;
-mod tokens;
+pub mod tokens;
 mod tunnel;
 mod view;
 

@@ -1,7 +1,7 @@
 use super::request::{self, length};
 use super::Context;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, OutputArgs, clean, note};
+use crate::cli::output::{OutputArgs, clean, note};
 use crate::cli::{ask, view};
 use crate::core::model::{ErrorKind, RequestState, format_duration};
 use crate::os;
@@ -67,6 +67,6 @@ impl ApproveArgs {
         let scope = if self.table.is_empty() { request.scope.to_string() } else { self.table.join(", ") };
         let window = format_duration(self.window.unwrap_or(request.window));
         let role = view.you_fill.first().map(|role| format!(" as {role}")).unwrap_or_default();
-        output::clean(&format!("Approve{role}: {} on {} for {window}?", scope, request.target))
+        clean(&format!("Approve{role}: {} on {} for {window}?", scope, request.target))
     }
 }

@@ -115,7 +115,7 @@ fn problem(check: &str, error: &CliError) -> Finding {
 fn runtime_directory() -> Finding {
     match paths::runtime_dir() {
         Ok(path) => ok("runtime directory", path.display().to_string()),
-        Err(error) => problem("runtime directory", &error),
+        Err(error) => problem("runtime directory", &error.into()),
     }
 }
 

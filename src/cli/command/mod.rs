@@ -10,6 +10,8 @@ mod connect;
 mod deny;
 mod doctor;
 mod exec;
+mod grants;
+mod holder;
 mod login;
 mod logout;
 mod man;
@@ -103,7 +105,7 @@ impl Context {
 
     pub fn client(&self) -> Result<Arc<Client>, CliError> {
         let endpoint = self.endpoint()?;
-        let store = TokenStore;
+        let store = TokenStore::open(endpoint.server.as_str())?;
         Ok(Arc::new(Client::new(&endpoint, store)?))
     }
 }

@@ -60,7 +60,7 @@ impl RequestArgs {
         let mut view = client.request(&asked).await?;
         if self.wait && view.request.state == RequestState::Waiting {
             if self.output.output == Format::Table {
-                output::note(view::describe(&view, os::now()).trim_end());
+                note(view::describe(&view, os::now()).trim_end());
             }
             view = wait(&client, view).await?;
         }
