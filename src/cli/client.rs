@@ -1,15 +1,15 @@
 //! The typed client of the HTTP API. It holds no rules: it sends, renews the
 //! token when that has run out, and turns every failure into words.
 
+use super::device_login::Tokens;
 use super::error::CliError;
 use super::settings::Endpoint;
-use super::device_login::Tokens;
 use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason,
-    Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    TargetView, TokenIssued,
+    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
+    Reason, Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView,
+    SessionsQuery, TargetView, TokenIssued,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -227,7 +227,9 @@ impl Client {
         let (token, expired) = match &*self.token.lock().await {
             Some(stored) => (stored.token.clone(), stored.expires_at.is_some_and(|at| at <= os::now())),
             None => {
-                return Err(CliError::new(ErrorKind::NotSignedIn, "you are not logged in").hint("dbaccess login"));
+                return Err(
+                    CliError::new(ErrorKind::NotSignedIn, "you are not logged in").hint("dbaccess login")
+                );
             }
         };
         if !expired {
@@ -314,7 +316,9 @@ fn unreachable_server(base: &Url, error: &reqwest::Error) -> CliError {
     } else {
         "check the address (dbaccess config get) and your network or VPN; dbaccess doctor looks closer"
     };
-    CliError::new(ErrorKind::Unreachable, format!("the server at {base} cannot be reached")).why(why).hint(hint)
+    CliError::new(ErrorKind::Unreachable, format!("the server at {base} cannot be reached"))
+        .why(why)
+        .hint(hint)
 }
 
 /// What the server said in place of a success.
@@ -354,8 +358,8 @@ async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, CliError> 
 
 /// Adds the fields of a query struct; absent ones are left out.
 fn with_query(mut url: Url, query: &impl Serialize) -> Result<Url, CliError> {
-    let value = serde_json::to_value(query)
-        .map_err(|error| CliError::local("the query cannot be written", error))?;
+    let value =
+        serde_json::to_value(query).map_err(|error| CliError::local("the query cannot be written", error))?;
     let serde_json::Value::Object(fields) = value else { return Ok(url) };
     for (name, value) in fields {
         let text = match value {
@@ -366,4 +370,185 @@ fn with_query(mut url: Url, query: &impl Serialize) -> Result<Url, CliError> {
         url.query_pairs_mut().append_pair(&name, &text);
     }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::settings::parse_server;
+    use crate::cli::tokens::Keyring;
+    use crate::core::model::PersonRef;
+    use crate::proto::LoginConfig;
+    use axum::Router;
+    use axum::extract::{Path, State};
+    use axum::http::HeaderMap;
+    use axum::response::{IntoResponse, Json};
+    use axum::routing::{get, post};
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// What the fake server was asked.
+    #[derive(Default)]
+    struct Seen {
+        renewals: AtomicUsize,
+        /// Seconds that its clock is ahead.
+        ahead: i64,
+    }
+
+    fn person() -> Person {
+        Person {
+            subject: "1".into(),
+            email: "ana@example.com".into(),
+            name: None,
+            teams: BTreeSet::new(),
+            roles: BTreeSet::new(),
+        }
+    }
+
+    fn bearer(headers: &HeaderMap) -> &str {
+        headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    fn refuse(kind: ErrorKind, message: &str) -> axum::response::Response {
+        let status = StatusCode::from_u16(kind.http_status()).unwrap();
+        let body = ErrorBody { kind, message: message.into(), hint: Some("do this".into()) };
+        (status, Json(body)).into_response()
+    }
+
+    async fn serve(seen: Arc<Seen>) -> Url {
+        let me = async |headers: HeaderMap| match bearer(&headers) {
+            "Bearer new" => Json(Me { person: person(), token_expires_at: os::now() }).into_response(),
+            _ => refuse(ErrorKind::NotSignedIn, "the token has expired"),
+        };
+        let renew = async |State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(body): Json<Renew>| {
+            seen.renewals.fetch_add(1, Ordering::SeqCst);
+            if bearer(&headers) != "Bearer old" || body.refresh_token != "refresh" {
+                return refuse(ErrorKind::NotSignedIn, "no");
+            }
+            let expires_at = Timestamp::from_second(os::now().as_second() + 3600).unwrap();
+            let issued =
+                TokenIssued { token: "new".into(), expires_at, refresh_token: None, person: person() };
+            Json(issued).into_response()
+        };
+        let about = async |State(seen): State<Arc<Seen>>| {
+            let now = Timestamp::from_second(os::now().as_second() + seen.ahead).unwrap();
+            let login = LoginConfig { issuer: String::new(), client_id: String::new(), scopes: vec![] };
+            Json(About { version: "1".into(), now, login, native: None })
+        };
+        let show = async |Path(id): Path<String>| match id.as_str() {
+            "a/b ?" => refuse(ErrorKind::NotFound, "escaped"),
+            "proxy" => (StatusCode::BAD_GATEWAY, "<html>").into_response(),
+            "nonsense" => "not json".into_response(),
+            kind => refuse(serde_json::from_value(kind.into()).unwrap(), "because"),
+        };
+        let routes = Router::new()
+            .route("/v1/about", get(about))
+            .route("/v1/me", get(me))
+            .route("/v1/renew", post(renew))
+            .route("/v1/requests/{id}", get(show))
+            .with_state(seen);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = parse_server(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        url
+    }
+
+    fn store(room: &tempfile::TempDir, server: &Url) -> TokenStore {
+        TokenStore::new(server.as_str(), room.path().join("tokens"), Keyring::Off, None).unwrap()
+    }
+
+    fn client(room: &tempfile::TempDir, server: &Url, token: &str, refresh_token: Option<&str>) -> Client {
+        let expires_at = Timestamp::from_second(os::now().as_second() + 60).unwrap();
+        let refresh_token = refresh_token.map(Secret::new);
+        let stored = Stored { token: Secret::new(token), refresh_token, expires_at: Some(expires_at) };
+        let store = store(room, server);
+        store.save(&stored).unwrap();
+        Client::new(&Endpoint { server: server.clone(), ca: None }, store).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_is_renewed_once_for_all_who_wait() {
+        let (room, seen) = (tempfile::tempdir().unwrap(), Arc::new(Seen::default()));
+        let server = serve(Arc::clone(&seen)).await;
+        let first = client(&room, &server, "old", Some("refresh"));
+        // A second process that read the old token before it was renewed.
+        let second =
+            Client::new(&Endpoint { server: server.clone(), ca: None }, store(&room, &server)).unwrap();
+        let (a, b, c) = tokio::join!(first.me(), first.me(), second.me());
+        for me in [a, b, c] {
+            assert_eq!(
+                me.unwrap().person.to_ref(),
+                PersonRef { subject: "1".into(), email: "ana@example.com".into() }
+            );
+        }
+        assert_eq!(seen.renewals.load(Ordering::SeqCst), 1);
+        let kept = store(&room, &server).load().unwrap().unwrap();
+        assert_eq!((kept.token, kept.refresh_token), (Secret::new("new"), Some(Secret::new("refresh"))));
+    }
+
+    #[tokio::test]
+    async fn without_a_renewal_the_person_is_sent_to_log_in() {
+        let room = tempfile::tempdir().unwrap();
+        let server = serve(Arc::default()).await;
+        for refresh_token in [None, Some("stolen")] {
+            let error = client(&room, &server, "old", refresh_token).me().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotSignedIn, "{error}");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint { server: server.clone(), ca: None };
+        let nobody = Client::new(&endpoint, store(&empty, &server)).unwrap();
+        assert_eq!(nobody.me().await.unwrap_err().hint.as_deref(), Some("dbaccess login"));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_clock_is_named_where_a_token_is_refused() {
+        let room = tempfile::tempdir().unwrap();
+        let server = serve(Arc::new(Seen { ahead: 600, ..Seen::default() })).await;
+        let error = client(&room, &server, "old", None).me().await.unwrap_err();
+        let why = error.why.unwrap();
+        assert!(why.starts_with("this machine's clock is") && why.ends_with("behind the server's"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn what_the_server_says_keeps_its_kind_its_words_and_its_hint() {
+        let room = tempfile::tempdir().unwrap();
+        let server = serve(Arc::default()).await;
+        let client = client(&room, &server, "new", None);
+        let told = async |id: &str| client.request_by_id(id).await.map(drop).unwrap_err();
+        for kind in [
+            ErrorKind::Denied,
+            ErrorKind::Expired,
+            ErrorKind::Waiting,
+            ErrorKind::NotFound,
+            ErrorKind::Conflict,
+        ] {
+            let name = serde_json::to_value(kind).unwrap();
+            let error = told(name.as_str().unwrap()).await;
+            assert_eq!((error.kind, error.what.as_str()), (kind, "because"));
+            assert_eq!(error.hint.as_deref(), Some("do this"));
+        }
+        assert_eq!(told("a/b ?").await.what, "escaped", "an id is never a path");
+        assert_eq!(told("proxy").await.kind(), ErrorKind::Unreachable);
+        assert_eq!(told("nonsense").await.kind(), ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_dead_server_is_named() {
+        let room = tempfile::tempdir().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = parse_server(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        drop(listener);
+        let error = client(&room, &server, "t", None).me().await.unwrap_err();
+        assert_eq!(error.kind().exit_code(), 7);
+        assert!(error.what.contains(server.as_str()) && error.hint.is_some(), "{error}");
+    }
+
+    #[test]
+    fn queries_leave_out_what_is_not_asked() {
+        let url = parse_server("https://db.example").unwrap();
+        let query = RequestsQuery { mine: true, ..RequestsQuery::default() };
+        assert_eq!(with_query(url.clone(), &query).unwrap().query(), Some("mine=true&all=false"));
+        assert_eq!(with_query(url, &()).unwrap().query(), None);
+    }
 }

@@ -20,7 +20,9 @@ pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn page(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
-    let man = clap_mangen::Man::new(command.clone()).manual("dbaccess manual");
+    let man = clap_mangen::Man::new(command.clone())
+        .source(concat!("dbaccess ", env!("CARGO_PKG_VERSION")))
+        .manual("dbaccess manual");
     let mut content = Vec::new();
     man.render(&mut content)?;
     pages.push((man.get_filename(), content));

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn one_fits_several_ask_none_says_so() {
-        let grants = [grant("grt-aaa1", "orders", 10), grant("grt-aab2", "orders", 20), grant("grt-c", "x", 5)];
+        let grants =
+            [grant("grt-aaa1", "orders", 10), grant("grt-aab2", "orders", 20), grant("grt-c", "x", 5)];
         let ids = |choice: Choice<'_>| match choice {
             Choice::One(one) => vec![one.id.to_string()],
             Choice::Several(several) => several.iter().map(|grant| format!("?{}", grant.id)).collect(),

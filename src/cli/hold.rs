@@ -59,7 +59,11 @@ impl Hold {
     pub async fn ended(&mut self) -> Ended {
         match self.ended.recv().await {
             Some(ended) => ended,
-            None => Ended { reason: EndReason::Lost, message: "the session is not held any more".into(), summary: None },
+            None => Ended {
+                reason: EndReason::Lost,
+                message: "the session is not held any more".into(),
+                summary: None,
+            },
         }
     }
 }

@@ -30,7 +30,7 @@ mod view;
 
 pub use command::{Cli, Command, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand, run};
 pub use error::CliError;
-pub use generate::{completion_script, man_pages};
+pub use generate::{SHELLS, completion_file, completion_script, man_pages};
 pub use output::note;
 pub use settings::{Endpoint, Global, parse_server};
 pub use tunnel::Tunnel;

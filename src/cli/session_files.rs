@@ -58,10 +58,6 @@ impl SessionFiles {
         self.directory.join("pgpass")
     }
 
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// Leaves the files for a session that outlives this process, until `until`.
     pub fn keep_until(mut self, until: Timestamp) -> Result<PathBuf, CliError> {
         let mut file = private_file(&self.directory.join("until"))
@@ -173,10 +169,11 @@ mod tests {
     fn g8_the_password_is_in_a_private_file_that_goes_with_the_session() {
         let room = tempfile::tempdir().unwrap();
         let password = Secret::new("s:e\\c");
-        let files = SessionFiles::create_in(&room.path().join("sessions"), "ses-1", &entry(&password)).unwrap();
+        let files =
+            SessionFiles::create_in(&room.path().join("sessions"), "ses-1", &entry(&password)).unwrap();
         let path = files.password_file();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(files.directory())), (0o600, 0o700));
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         let line = fs::read_to_string(&path).unwrap();
         assert_eq!(line, "127.0.0.1:5433:or\\:ders:ana\\\\x:s\\:e\\\\c\n");
         sweep_in(&room.path().join("sessions"), Timestamp::UNIX_EPOCH).unwrap();

@@ -15,7 +15,7 @@ use crate::tls;
 use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::ServerName;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -280,10 +280,7 @@ fn is_alpn_refusal(error: &io::Error) -> bool {
 
 fn is_hang_up(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    matches!(
-        error.kind(),
-        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected
-    )
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected)
 }
 
 /// Whether the server's port accepts the tunnel, and by which way; for `doctor`.
@@ -300,7 +297,152 @@ pub async fn probe(endpoint: &Endpoint) -> Result<&'static str, CliError> {
     }
 }
 
-/// Where a local client connects.
-pub fn local_address(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::settings::parse_server;
+    use rustls::ServerConfig;
+    use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use std::sync::atomic::AtomicUsize;
+    use tokio_rustls::TlsAcceptor;
+
+    /// A server that sends back what it gets, with a mark in front, over
+    /// whichever way its ALPN list allows.
+    struct Echo {
+        endpoint: Endpoint,
+        websockets: Arc<AtomicUsize>,
+        refused: Arc<AtomicUsize>,
+        _ca: tempfile::NamedTempFile,
+        task: JoinHandle<()>,
+    }
+
+    impl Drop for Echo {
+        fn drop(&mut self) {
+            self.task.abort();
+        }
+    }
+
+    async fn echo(alpn: &[&[u8]]) -> Echo {
+        let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let ca = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(ca.path(), key.cert.pem()).unwrap();
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![key.cert.der().clone()], private)
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (websockets, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counted, failed) = (Arc::clone(&websockets), Arc::clone(&refused));
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, counted, failed) =
+                    (acceptor.clone(), Arc::clone(&counted), Arc::clone(&failed));
+                connections.spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else {
+                        failed.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    };
+                    if stream.get_ref().1.alpn_protocol() == Some(ALPN) {
+                        stream.write_all(b">").await.unwrap();
+                        let (mut read, mut write) = tokio::io::split(stream);
+                        drop(tokio::io::copy(&mut read, &mut write).await);
+                        drop(write.shutdown().await);
+                        return;
+                    }
+                    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    socket.send(Message::Binary(b">".as_slice().into())).await.unwrap();
+                    while let Some(Ok(message)) = socket.next().await {
+                        if message.is_binary() {
+                            socket.send(message).await.unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        let server = parse_server(&format!("https://localhost:{port}")).unwrap();
+        let endpoint = Endpoint { server, ca: Some(ca.path().to_path_buf()) };
+        Echo { endpoint, websockets, refused, _ca: ca, task }
+    }
+
+    /// Sends `sent`, ends that direction, and gives all that comes back.
+    async fn through(port: u16, sent: &[u8]) -> Vec<u8> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let sent = sent.to_vec();
+        let writing = tokio::spawn(async move {
+            write.write_all(&sent).await.unwrap();
+            write.shutdown().await.unwrap();
+        });
+        let mut back = Vec::new();
+        read.read_to_end(&mut back).await.unwrap();
+        writing.await.unwrap();
+        back
+    }
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_untouched_over_tls_and_half_close() {
+        let echo = echo(&[ALPN, b"http/1.1"]).await;
+        let tunnel = Tunnel::open(&echo.endpoint, None).await.unwrap();
+        let sent = pattern(300_000);
+        let back = through(tunnel.port(), &sent).await;
+        assert_eq!(back.first(), Some(&b'>'), "the server may speak first");
+        assert!(back[1..] == sent[..], "what was sent before the half-close comes back whole");
+        assert_eq!(echo.websockets.load(Ordering::SeqCst), 0);
+        assert_eq!(probe(&echo.endpoint).await.unwrap(), "TLS");
+    }
+
+    #[tokio::test]
+    async fn where_alpn_is_stripped_it_falls_back_by_itself_and_remembers() {
+        // One kind of proxy speaks no ALPN at all, another refuses what it does not know.
+        for (alpn, refusals) in [(&[] as &[&[u8]], 0), (&[b"http/1.1"], 1)] {
+            let echo = echo(alpn).await;
+            let tunnel = Tunnel::open(&echo.endpoint, None).await.unwrap();
+            for _ in 0..3 {
+                let sent = pattern(200_000);
+                let back = through(tunnel.port(), &sent).await;
+                assert!(back[1..] == sent[..]);
+            }
+            assert_eq!(echo.websockets.load(Ordering::SeqCst), 3);
+            assert_eq!(echo.refused.load(Ordering::SeqCst), refusals, "tried once, then remembered");
+        }
+    }
+
+    #[tokio::test]
+    async fn g5_dropping_the_tunnel_cuts_its_connections() {
+        let echo = echo(&[ALPN]).await;
+        let tunnel = Tunnel::open(&echo.endpoint, None).await.unwrap();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, tunnel.port())).await.unwrap();
+        let mut mark = [0];
+        stream.read_exact(&mut mark).await.unwrap();
+        drop(tunnel);
+        // A clean end or a reset: cut either way.
+        assert!(matches!(stream.read(&mut mark).await, Ok(0) | Err(_)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_trusted_or_not_there_gets_no_byte() {
+        let echo = echo(&[ALPN]).await;
+        let stranger = Endpoint { server: echo.endpoint.server.clone(), ca: None };
+        let error = probe(&stranger).await.unwrap_err();
+        assert!(error.why.as_deref().is_some_and(|why| why.contains("certificate")), "{error}");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        drop(listener);
+        let nowhere = Endpoint { server: parse_server(&closed).unwrap(), ca: None };
+        assert_eq!(probe(&nowhere).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    }
 }

@@ -24,7 +24,8 @@ pub fn describe(view: &RequestView, now: Timestamp) -> String {
     line("window", format_duration(request.window));
     line("asked", relative(request.created_at, now));
     let decision = &request.decision;
-    let rules: Vec<String> = decision.rules.iter().map(|rule| format!("{} ({})", rule.title, rule.id)).collect();
+    let rules: Vec<String> =
+        decision.rules.iter().map(|rule| format!("{} ({})", rule.title, rule.id)).collect();
     line("tier", tier_words(decision.tier).to_owned());
     if !rules.is_empty() {
         line("rule", rules.join("; "));
@@ -75,7 +76,11 @@ pub fn describe(view: &RequestView, now: Timestamp) -> String {
 /// A scope in a table's cell.
 pub fn short_scope(scope: &Scope) -> String {
     let text = scope.to_string();
-    if text.chars().count() <= 60 { text } else { format!("{}…", text.chars().take(59).collect::<String>()) }
+    if text.chars().count() <= 60 {
+        text
+    } else {
+        format!("{}…", text.chars().take(59).collect::<String>())
+    }
 }
 
 fn tier_words(tier: Tier) -> &'static str {

@@ -1,5 +1,5 @@
-use super::request::{self, length};
 use super::Context;
+use super::request::{self, length};
 use crate::cli::error::CliError;
 use crate::cli::output::{OutputArgs, clean, note};
 use crate::cli::{ask, view};

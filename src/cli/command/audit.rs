@@ -66,7 +66,8 @@ fn print(rows: &[AuditRow], format: Format) -> Result<(), CliError> {
         "no statements",
     );
     for row in rows {
-        let text = if people { row.text.split_whitespace().collect::<Vec<_>>().join(" ") } else { row.text.clone() };
+        let text =
+            if people { row.text.split_whitespace().collect::<Vec<_>>().join(" ") } else { row.text.clone() };
         listing.row([
             row.seq.to_string(),
             if people { relative(row.at, now) } else { row.at.to_string() },
@@ -99,8 +100,9 @@ fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let back = parse_duration(text)
-        .map_err(|_| format!("`{text}` is neither a length of time such as 90d nor a time such as 2026-11-01T00:00:00Z"))?;
+    let back = parse_duration(text).map_err(|_| {
+        format!("`{text}` is neither a length of time such as 90d nor a time such as 2026-11-01T00:00:00Z")
+    })?;
     let seconds = i64::try_from(back.as_secs()).map_err(|error| error.to_string())?;
     Timestamp::from_second(os::now().as_second() - seconds).map_err(|error| error.to_string())
 }

@@ -57,8 +57,9 @@ impl ConnectArgs {
         sweep(os::now())?;
         let runs_psql = self.command.is_empty() && self.listen.is_none() && !self.detach;
         if runs_psql && !self.print_env && !self.holder && find_program("psql").is_none() {
-            return Err(CliError::usage("psql is not installed, or not on PATH")
-                .hint("install PostgreSQL's client, run another program (-- COMMAND), or hold a port: --listen"));
+            return Err(CliError::usage("psql is not installed, or not on PATH").hint(
+                "install PostgreSQL's client, run another program (-- COMMAND), or hold a port: --listen",
+            ));
         }
         let (client, endpoint) = (context.client()?, context.endpoint()?);
         let grant = pick(&client, &self.target, self.grant.as_deref()).await?;
@@ -179,11 +180,8 @@ async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliErro
     stop(&mut child).await;
     if let Some(terminal) = terminal {
         // A program that is killed leaves the terminal as it had it: no echo, raw.
-        drop(rustix::termios::tcsetattr(
-            std::io::stdin(),
-            rustix::termios::OptionalActions::Now,
-            &terminal,
-        ));
+        let now = rustix::termios::OptionalActions::Now;
+        rustix::termios::tcsetattr(std::io::stdin(), now, &terminal).ok();
         note("");
     }
     Ok(end)
@@ -209,7 +207,7 @@ fn child_command(
     if !words.is_empty() {
         command.env("PGPASSWORD", password.expose());
     }
-    // Not on drop: `stop` does it politely, and a panic must not leave it running.
+    // The ordinary end is `stop`, politely; this is for a future that is dropped.
     command.kill_on_drop(true);
     Ok(command)
 }
@@ -220,7 +218,7 @@ async fn stop(child: &mut Child) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended by itself just now.
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
     }
     if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
         drop(child.kill().await);

@@ -1,6 +1,6 @@
+use super::Context;
 use super::connect::{End, finish};
 use super::grants::pick;
-use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, note};
 use crate::cli::session::{Live, Way};
@@ -140,7 +140,8 @@ impl Results {
             Format::Json => output::json(&self.json()),
             Format::Table => {
                 let colour = output::colour_on_stdout();
-                let cells = |row: Vec<Option<String>>| row.into_iter().map(|value| cell(value, colour)).collect();
+                let cells =
+                    |row: Vec<Option<String>>| row.into_iter().map(|value| cell(value, colour)).collect();
                 let rows = self.rows.into_iter().map(cells).collect();
                 output::result(&output::table(self.header, rows, output::width_of_stdout(), colour))
             }
@@ -202,7 +203,10 @@ mod tests {
 
     #[test]
     fn columns_of_one_name_are_told_apart() {
-        assert_eq!(distinct(["id", "n", "id", "id_2", "id"].into_iter()), ["id", "n", "id_2", "id_2_2", "id_3"]);
+        assert_eq!(
+            distinct(["id", "n", "id", "id_2", "id"].into_iter()),
+            ["id", "n", "id_2", "id_2_2", "id_3"]
+        );
     }
 
     #[test]

@@ -42,8 +42,10 @@ fn among(several: &[&Grant], target: &str) -> Result<Grant, CliError> {
         }
     }
     let target = shell_quoted(target);
-    let hint: Vec<String> =
-        several.iter().map(|grant| format!("dbaccess connect {target} --grant {}", short(grant.id.as_str()))).collect();
+    let hint: Vec<String> = several
+        .iter()
+        .map(|grant| format!("dbaccess connect {target} --grant {}", short(grant.id.as_str())))
+        .collect();
     Err(CliError::usage(format!("several grants fit {target}: say which one"))
         .why(lines.join("\n"))
         .hint(hint.join("\n")))
@@ -53,8 +55,7 @@ fn among(several: &[&Grant], target: &str) -> Result<Grant, CliError> {
 async fn ask_for_one(client: &Client, target: &str) -> Result<Grant, CliError> {
     let mine = client.requests(&RequestsQuery { mine: true, ..RequestsQuery::default() }).await?;
     let waits = |state| state == RequestState::Waiting;
-    if let Some(waiting) =
-        mine.iter().find(|view| view.request.target == target && waits(view.request.state))
+    if let Some(waiting) = mine.iter().find(|view| view.request.target == target && waits(view.request.state))
     {
         return Err(still_waiting(waiting));
     }

@@ -60,7 +60,7 @@ pub(super) async fn start(endpoint: &Endpoint, grant: &Grant) -> Result<u8, CliE
 pub(super) async fn hold(mut live: Live) -> Result<u8, CliError> {
     // Out of the terminal's session, so that Ctrl-C in the shell is not for us.
     // It fails only for a process that leads its own group already.
-    drop(rustix::process::setsid());
+    rustix::process::setsid().ok();
     let mut lines: Vec<String> = live
         .connection
         .environment()

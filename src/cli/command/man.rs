@@ -20,7 +20,8 @@ impl ManArgs {
             std::fs::write(man.join(name), page).map_err(failed)?;
         }
         for shell in SHELLS {
-            std::fs::write(completions.join(completion_file(shell)), completion_script(shell)).map_err(failed)?;
+            std::fs::write(completions.join(completion_file(shell)), completion_script(shell))
+                .map_err(failed)?;
         }
         Ok(())
     }

@@ -6,7 +6,12 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServerArgs {
     /// The server's configuration file
-    #[arg(long, env = "DBACCESS_CONFIG", hide_env_values = true, default_value = "/etc/dbaccess/server.toml")]
+    #[arg(
+        long,
+        env = "DBACCESS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/dbaccess/server.toml"
+    )]
     pub config: PathBuf,
     /// Check the configuration, say what is wrong with it, and stop
     #[arg(long)]
@@ -45,7 +50,12 @@ pub struct SetupArgs {
     /// The target, as the server's configuration names it
     pub target: String,
     /// The server's configuration file
-    #[arg(long, env = "DBACCESS_CONFIG", hide_env_values = true, default_value = "/etc/dbaccess/server.toml")]
+    #[arg(
+        long,
+        env = "DBACCESS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/dbaccess/server.toml"
+    )]
     pub config: PathBuf,
     /// The administrator to connect as; the password comes from PGPASSWORD or a prompt
     #[arg(long, value_name = "USER")]

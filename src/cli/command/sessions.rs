@@ -25,7 +25,19 @@ impl SessionsArgs {
         let people = format == Format::Table;
         let short = short_ids(views.iter().map(|view| view.session.id.as_str()));
         let mut listing = Listing::new(
-            ["id", "state", "person", "target", "scope", "opened", "ends", "connections", "statements", "rows", "reason"],
+            [
+                "id",
+                "state",
+                "person",
+                "target",
+                "scope",
+                "opened",
+                "ends",
+                "connections",
+                "statements",
+                "rows",
+                "reason",
+            ],
             "no sessions",
         );
         for view in &views {

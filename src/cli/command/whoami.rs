@@ -25,7 +25,8 @@ impl WhoamiArgs {
                 relative(me.token_expires_at, os::now()),
             )));
         }
-        let mut listing = Listing::new(["subject", "email", "name", "teams", "roles", "token_expires_at"], "");
+        let mut listing =
+            Listing::new(["subject", "email", "name", "teams", "roles", "token_expires_at"], "");
         let words = |words: Vec<&str>| words.join(" ");
         listing.row([
             me.person.subject.clone(),
