@@ -1,8 +1,18 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod keyring;
+#[cfg(test)]
 mod ledger;
+#[cfg(test)]
 mod ledger_index;
+#[cfg(test)]
+mod meta;
+#[cfg(test)]
 mod provision;
+#[cfg(test)]
 mod sign_in;
+#[cfg(test)]
 mod support;

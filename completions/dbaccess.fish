@@ -1,0 +1,249 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_dbaccess_global_optspecs
+    string join \n server= ca= h/help
+end
+
+function __fish_dbaccess_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_dbaccess_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_dbaccess_using_subcommand
+    set -l cmd (__fish_dbaccess_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "targets" -d 'List the databases you may ask for; with TARGET, its tables and columns'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "request" -d 'Ask for access: what, for how long, and why'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "requests" -d 'List requests: your own, and those that wait for you'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "show" -d 'Show one request: what was asked, what policy said, who approved, what is missing'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "approve" -d 'Approve a request, as asked or narrowed. Nobody approves their own'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "deny" -d 'Deny a request'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "cancel" -d 'Withdraw a request of yours that is still waiting'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "connect" -d 'Open a session and run psql in it, or COMMAND, or just hold it for a GUI'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "exec" -d 'Run SQL in a session of its own and print the result'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "sessions" -d 'List sessions: who is in, where, on what scope, until when'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "revoke" -d 'Cut access now: a grant with all its sessions, one session, or a granted request'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "audit" -d 'Show the statements that were run: who, when, what, how it ended'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "config" -d 'Show or change which server is used, and whom to trust'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "target" -d 'Prepare databases for dbaccess'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "server" -d 'Run the control plane and the gateway'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l qr -d 'Show the address as a QR code too, to scan with a telephone'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l no-browser -d 'Do not open a browser; only print the address and the code'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s t -l table -d 'A table: name or schema.name; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l schema -d 'A whole schema; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l for -d 'For how long, such as 30m or 1h30m; the policy\'s usual window when left out' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s r -l reason -d 'Why; asked for on a terminal when left out or given without a value' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l write -d 'Ask to write too'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s w -l wait -d 'Wait until it is decided'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l mine -d 'Only your own'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l all -d 'Finished ones too'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l for -d 'Narrow the time, such as 30m' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s t -l table -d 'Narrow the scope to this table; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l comment -d 'A word for the record and the requester' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s y -l yes -d 'Do not ask for confirmation'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s r -l reason -d 'Why; the requester reads it' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s r -l reason -d 'A word for the record' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l grant -d 'The grant to use, by id or unique prefix, where several fit' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l listen -d 'Run nothing: hold the session on this local port (or a free one) until Ctrl-C' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l native -d 'Use the server\'s own PostgreSQL endpoint instead of a local tunnel'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l detach -d 'Print where to connect and return; the session lasts until its window ends or it is revoked'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l print-env -d 'Print export lines for `eval "$(…)"`; a process of ours holds the session in the background'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l holder -d 'The background process of --print-env'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l grant -d 'The grant to use, by id or unique prefix, where several fit' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l mine -d 'Only your own'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l all -d 'Ended ones too'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s r -l reason -d 'A word for the record' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l session -d 'Only this session, by id or unique prefix' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l person -d 'Only this person, by e-mail address' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l target -d 'Only this target' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l since -d 'Only since then: a length of time back (90d) or a time (2026-11-01T00:00:00Z)' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l limit -d 'At most so many, newest first' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "get" -d 'Show the settings in force, or one of them'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "set" -d 'Set one; an empty value removes it'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "path" -d 'Show where the file is'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "get" -d 'Show the settings in force, or one of them'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "set" -d 'Set one; an empty value removes it'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "path" -d 'Show where the file is'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l config -d 'The server\'s configuration file' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l admin -d 'The administrator to connect as; the password comes from PGPASSWORD or a prompt' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l print -d 'Print the SQL instead of running it'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l config -d 'The server\'s configuration file' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l check -d 'Check the configuration, say what is wrong with it, and stop'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l port -d 'Port of the demo\'s server on 127.0.0.1; a free one when left out' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l dir -d 'Keep the demo\'s data in this directory instead of a temporary one' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "targets" -d 'List the databases you may ask for; with TARGET, its tables and columns'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "request" -d 'Ask for access: what, for how long, and why'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "requests" -d 'List requests: your own, and those that wait for you'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "show" -d 'Show one request: what was asked, what policy said, who approved, what is missing'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "approve" -d 'Approve a request, as asked or narrowed. Nobody approves their own'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "deny" -d 'Deny a request'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "cancel" -d 'Withdraw a request of yours that is still waiting'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "connect" -d 'Open a session and run psql in it, or COMMAND, or just hold it for a GUI'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "exec" -d 'Run SQL in a session of its own and print the result'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "sessions" -d 'List sessions: who is in, where, on what scope, until when'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "revoke" -d 'Cut access now: a grant with all its sessions, one session, or a granted request'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "audit" -d 'Show the statements that were run: who, when, what, how it ended'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "config" -d 'Show or change which server is used, and whom to trust'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "target" -d 'Prepare databases for dbaccess'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "server" -d 'Run the control plane and the gateway'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit doctor config completions target server demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "get" -d 'Show the settings in force, or one of them'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Set one; an empty value removes it'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "path" -d 'Show where the file is'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -f -a "(dbaccess complete requests 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -f -a "(dbaccess complete requests 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -f -a "(dbaccess complete requests 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -f -a "(dbaccess complete requests 2>/dev/null)"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -f -a "(dbaccess complete revocable 2>/dev/null)"
+complete -c dbaccess -l grant -x -a "(dbaccess complete grants 2>/dev/null)"
+complete -c dbaccess -l session -x -a "(dbaccess complete sessions 2>/dev/null)"
+complete -c dbaccess -l target -x -a "(dbaccess complete targets 2>/dev/null)"

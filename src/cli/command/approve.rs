@@ -1,0 +1,72 @@
+use super::Context;
+use super::request::{self, length};
+use crate::cli::error::CliError;
+use crate::cli::output::{OutputArgs, clean, note};
+use crate::cli::{ask, view};
+use crate::core::model::{ErrorKind, RequestState, format_duration};
+use crate::os;
+use crate::proto::{Approve, RequestView};
+use std::time::Duration;
+
+/// Approve a request, as asked or narrowed. Nobody approves their own.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ApproveArgs {
+    /// The request's id, or a unique prefix of it
+    id: String,
+    /// Narrow the time, such as 30m
+    #[arg(long = "for", value_name = "TIME", value_parser = length)]
+    window: Option<Duration>,
+    /// Narrow the scope to this table; give it again for more
+    #[arg(long, short, value_name = "TABLE")]
+    table: Vec<String>,
+    /// A word for the record and the requester
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl ApproveArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
+        let client = context.client()?;
+        // The whole id from here on: what is confirmed is what is approved.
+        let seen = client.request_by_id(&self.id).await?;
+        if seen.request.state != RequestState::Waiting {
+            let state = seen.request.state.as_str();
+            return Err(CliError::new(ErrorKind::Conflict, format!("{} is {state}", seen.request.id))
+                .why("only a waiting request can be approved")
+                .hint(format!("dbaccess show {}", seen.request.id)));
+        }
+        if !self.yes {
+            note(view::describe(&seen, os::now()).trim_end());
+            if !ask::confirm(&self.question(&seen), "--yes")? {
+                return Err(CliError::new(ErrorKind::Conflict, "nothing was approved"));
+            }
+        }
+        let approval = Approve {
+            tables: (!self.table.is_empty()).then_some(self.table),
+            window_seconds: self.window.map(|window| window.as_secs()),
+            comment: self.comment,
+        };
+        let view = client.approve(seen.request.id.as_str(), &approval).await?;
+        request::print(&view, self.output.output)?;
+        let missing: Vec<String> = view.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
+        if view.request.state == RequestState::Waiting {
+            note(&format!("approved; still needed: {}", missing.join(" and ")));
+        } else {
+            note(&format!("approved: {} now has access", clean(&view.request.person.email)));
+        }
+        Ok(())
+    }
+
+    fn question(&self, view: &RequestView) -> String {
+        let request = &view.request;
+        let scope = if self.table.is_empty() { request.scope.to_string() } else { self.table.join(", ") };
+        let window = format_duration(self.window.unwrap_or(request.window));
+        let role = view.you_fill.first().map(|role| format!(" as {role}")).unwrap_or_default();
+        clean(&format!("Approve{role}: {} on {} for {window}?", scope, request.target))
+    }
+}

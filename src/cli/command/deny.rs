@@ -1,0 +1,28 @@
+use super::Context;
+use crate::cli::ask;
+use crate::cli::error::CliError;
+use crate::cli::output::note;
+use crate::proto::Reason;
+
+/// Deny a request.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DenyArgs {
+    /// The request's id, or a unique prefix of it
+    id: String,
+    /// Why; the requester reads it
+    #[arg(long, short, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl DenyArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
+        let client = context.client()?;
+        let reason = match self.reason {
+            Some(reason) => reason,
+            None => ask::text("Reason", "--reason 'TEXT'")?,
+        };
+        let view = client.deny(&self.id, &Reason { reason: Some(reason) }).await?;
+        note(&format!("denied {}, asked by {}", view.request.id, view.request.person.email));
+        Ok(())
+    }
+}

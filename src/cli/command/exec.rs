@@ -1,0 +1,221 @@
+use super::Context;
+use super::connect::{End, finish};
+use super::grants::pick;
+use crate::cli::error::CliError;
+use crate::cli::output::{self, Format, OutputArgs, note};
+use crate::cli::session::{Live, Way};
+use crate::cli::session_files::sweep;
+use crate::core::model::ErrorKind;
+use crate::os;
+use comfy_table::{Cell, Color};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::pin::pin;
+use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage, SimpleQueryRow};
+
+/// Run SQL in a session of its own and print the result.
+///
+/// Several statements, separated by semicolons, run as one transaction unless
+/// they say otherwise. Values are printed as PostgreSQL writes them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExecArgs {
+    /// The database
+    target: String,
+    /// The statement or statements
+    sql: String,
+    /// The grant to use, by id or unique prefix, where several fit
+    #[arg(long, value_name = "ID")]
+    grant: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl ExecArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        sweep(os::now())?;
+        let (client, endpoint) = (context.client()?, context.endpoint()?);
+        let grant = pick(&client, &self.target, self.grant.as_deref()).await?;
+        let mut live = Live::open(client, &endpoint, &grant, Way::Tunnel { port: None }).await?;
+        let end = self.execute(&mut live).await;
+        finish(live, end).await
+    }
+
+    async fn execute(&self, live: &mut Live) -> Result<End, CliError> {
+        let connection = &live.connection;
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host(&connection.host)
+            .port(connection.port)
+            .user(&connection.user)
+            .dbname(&connection.database)
+            .password(live.password.expose())
+            .application_name("dbaccess exec")
+            .connect_timeout(std::time::Duration::from_secs(30));
+        let (client, mut driver) = config.connect(NoTls).await.map_err(|error| query_failed(&error))?;
+        let driving = tokio::spawn(async move {
+            let mut messages = stream::poll_fn(|context| driver.poll_message(context));
+            // Its errors reach the query, which has words for them.
+            while let Some(Ok(message)) = messages.next().await {
+                if let AsyncMessage::Notice(notice) = message {
+                    note(&format!("{}: {}", notice.severity(), notice.message()));
+                }
+            }
+        });
+        let cancel = client.cancel_token();
+        let mut query = pin!(print_results(&client, &self.sql, self.output.output));
+        let mut cancelled = false;
+        let end = loop {
+            tokio::select! {
+                done = &mut query => break done.map(|()| End::Signalled { code: 0 }),
+                ended = live.hold.ended() => break Ok(End::Cut(ended)),
+                _ = tokio::signal::ctrl_c() => {
+                    if cancelled {
+                        break Ok(End::Signalled { code: 130 });
+                    }
+                    // The first Ctrl-C stops the statement, as psql's does; a second one stops us.
+                    cancelled = true;
+                    note("cancelling the statement");
+                    drop(cancel.cancel_query(NoTls).await);
+                }
+            }
+        };
+        driving.abort();
+        match end {
+            Err(_) if cancelled => Ok(End::Signalled { code: 130 }),
+            other => other,
+        }
+    }
+}
+
+/// One result set while it comes in.
+struct Results {
+    format: Format,
+    header: Vec<String>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+async fn print_results(client: &tokio_postgres::Client, sql: &str, format: Format) -> Result<(), CliError> {
+    let messages = client.simple_query_raw(sql).await.map_err(|error| query_failed(&error))?;
+    let mut messages = pin!(messages);
+    let mut current: Option<Results> = None;
+    while let Some(message) = messages.try_next().await.map_err(|error| query_failed(&error))? {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => {
+                let header = distinct(columns.iter().map(|column| column.name()));
+                if format == Format::Csv {
+                    output::result(&output::csv_line(header.iter().map(|name| Some(name.as_str()))))?;
+                }
+                current = Some(Results { format, header, rows: Vec::new() });
+            }
+            SimpleQueryMessage::Row(row) => {
+                if let Some(results) = &mut current {
+                    results.row(&row)?;
+                }
+            }
+            SimpleQueryMessage::CommandComplete(count) => {
+                if let Some(results) = current.take() {
+                    results.print()?;
+                }
+                note(&format!("{count} {}", if count == 1 { "row" } else { "rows" }));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Results {
+    /// CSV goes out row by row; the others need all rows first.
+    fn row(&mut self, row: &SimpleQueryRow) -> Result<(), CliError> {
+        let values = (0..row.len()).map(|index| row.get(index));
+        if self.format == Format::Csv {
+            return output::result(&output::csv_line(values));
+        }
+        self.rows.push(values.map(|value| value.map(str::to_owned)).collect());
+        Ok(())
+    }
+
+    fn print(self) -> Result<(), CliError> {
+        match self.format {
+            Format::Csv => Ok(()),
+            Format::Json => output::json(&self.json()),
+            Format::Table => {
+                let colour = output::colour_on_stdout();
+                let cells =
+                    |row: Vec<Option<String>>| row.into_iter().map(|value| cell(value, colour)).collect();
+                let rows = self.rows.into_iter().map(cells).collect();
+                output::result(&output::table(self.header, rows, output::width_of_stdout(), colour))
+            }
+        }
+    }
+
+    fn json(&self) -> Vec<serde_json::Map<String, serde_json::Value>> {
+        let object = |row: &Vec<Option<String>>| {
+            self.header.iter().cloned().zip(row.iter().map(|value| value.clone().into())).collect()
+        };
+        self.rows.iter().map(object).collect()
+    }
+}
+
+fn cell(value: Option<String>, colour: bool) -> Cell {
+    match value {
+        Some(text) => Cell::new(output::clean(&text)),
+        None => output::coloured("NULL", colour.then_some(Color::DarkGrey)),
+    }
+}
+
+/// Column names, told apart where a result has the same one twice: JSON keys must differ.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for name in names {
+        let mut candidate = name.to_owned();
+        let mut count = 2;
+        while seen.contains(&candidate) {
+            candidate = format!("{name}_{count}");
+            count += 1;
+        }
+        seen.push(candidate);
+    }
+    seen
+}
+
+/// What the database or the gateway said, with the exit code that fits.
+fn query_failed(error: &tokio_postgres::Error) -> CliError {
+    let Some(database) = error.as_db_error() else {
+        let cause = std::error::Error::source(error).map(|cause| cause.to_string());
+        let failed = CliError::new(ErrorKind::Unreachable, "the connection through the tunnel failed");
+        return failed.why(cause.unwrap_or_else(|| error.to_string()));
+    };
+    let kind = match database.code().code() {
+        "42501" => ErrorKind::Denied,
+        "57P01" => ErrorKind::Expired,
+        "28000" | "28P01" => ErrorKind::NotSignedIn,
+        _ => ErrorKind::Internal,
+    };
+    let mut failed = CliError::new(kind, format!("{} ({})", database.message(), database.code().code()));
+    failed.why = database.detail().map(str::to_owned);
+    failed.hint = database.hint().map(str::to_owned);
+    failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_one_name_are_told_apart() {
+        assert_eq!(
+            distinct(["id", "n", "id", "id_2", "id"].into_iter()),
+            ["id", "n", "id_2", "id_2_2", "id_3"]
+        );
+    }
+
+    #[test]
+    fn null_is_null_in_json() {
+        let results = Results {
+            format: Format::Json,
+            header: vec!["a".into(), "b".into()],
+            rows: vec![vec![Some("1".into()), None]],
+        };
+        assert_eq!(serde_json::to_string(&results.json()).unwrap(), r#"[{"a":"1","b":null}]"#);
+    }
+}

@@ -1,0 +1,146 @@
+//! The commands, and the way from one to its code.
+
+mod approve;
+mod audit;
+mod cancel;
+mod complete;
+mod completions;
+mod config;
+mod connect;
+mod deny;
+mod doctor;
+mod exec;
+mod grants;
+mod holder;
+mod login;
+mod logout;
+mod man;
+mod operate;
+mod request;
+mod requests;
+mod revoke;
+mod sessions;
+mod show;
+mod targets;
+mod whoami;
+
+pub use operate::{DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand};
+
+use super::client::Client;
+use super::error::CliError;
+use super::settings::{Endpoint, Global};
+use super::tokens::TokenStore;
+use clap::{Parser, Subcommand};
+use std::sync::Arc;
+
+/// Safe production database access for developers.
+///
+/// Ask for what you need and why; once it is approved, connect with the tools
+/// you know. Every session has its own short-lived database role, limited to
+/// what was granted, recorded statement by statement, and gone when it ends.
+#[derive(Debug, Parser)]
+#[command(name = "dbaccess", version, max_term_width = 100, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The one place that says what exit codes mean (`ErrorKind::exit_code`).
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  failed
+  2  wrong usage
+  3  not logged in
+  4  waiting for approval
+  5  denied, by policy or by a person
+  6  expired or revoked
+  7  server unreachable
+  With a COMMAND or psql, its own code; 128+n when signal n ended it.
+
+Files and environment:
+  DBACCESS_SERVER, DBACCESS_CA, DBACCESS_TOKEN  in place of the configuration and the login
+  NO_COLOR                                      no colour
+  $XDG_CONFIG_HOME/dbaccess/client.toml         server and ca; see: dbaccess config";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Login(login::LoginArgs),
+    Logout(logout::LogoutArgs),
+    Whoami(whoami::WhoamiArgs),
+    Targets(targets::TargetsArgs),
+    Request(request::RequestArgs),
+    Requests(requests::RequestsArgs),
+    Show(show::ShowArgs),
+    Approve(approve::ApproveArgs),
+    Deny(deny::DenyArgs),
+    Cancel(cancel::CancelArgs),
+    Connect(connect::ConnectArgs),
+    Exec(exec::ExecArgs),
+    Sessions(sessions::SessionsArgs),
+    Revoke(revoke::RevokeArgs),
+    Audit(audit::AuditArgs),
+    Doctor(doctor::DoctorArgs),
+    Config(config::ConfigArgs),
+    Completions(completions::CompletionsArgs),
+    Target(TargetArgs),
+    Server(ServerArgs),
+    Demo(DemoArgs),
+    #[command(hide = true)]
+    Complete(complete::CompleteArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
+}
+
+/// What a command has at hand: it opens only what it needs.
+pub(super) struct Context {
+    pub global: Global,
+}
+
+impl Context {
+    pub fn endpoint(&self) -> Result<Endpoint, CliError> {
+        Endpoint::resolve(&self.global)
+    }
+
+    pub fn client(&self) -> Result<Arc<Client>, CliError> {
+        let endpoint = self.endpoint()?;
+        let store = TokenStore::open(endpoint.server.as_str())?;
+        Ok(Arc::new(Client::new(&endpoint, store)?))
+    }
+}
+
+/// Runs a command of the tool and gives its exit code. `server`, `demo` and
+/// `target` belong to other wings: `main` has taken them before.
+pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
+    let context = Context { global };
+    match command {
+        Command::Login(args) => args.run(&context).await.map(done),
+        Command::Logout(args) => args.run(&context).await.map(done),
+        Command::Whoami(args) => args.run(&context).await.map(done),
+        Command::Targets(args) => args.run(&context).await.map(done),
+        Command::Request(args) => args.run(&context).await,
+        Command::Requests(args) => args.run(&context).await.map(done),
+        Command::Show(args) => args.run(&context).await.map(done),
+        Command::Approve(args) => args.run(&context).await.map(done),
+        Command::Deny(args) => args.run(&context).await.map(done),
+        Command::Cancel(args) => args.run(&context).await.map(done),
+        Command::Connect(args) => args.run(&context).await,
+        Command::Exec(args) => args.run(&context).await,
+        Command::Sessions(args) => args.run(&context).await.map(done),
+        Command::Revoke(args) => args.run(&context).await.map(done),
+        Command::Audit(args) => args.run(&context).await.map(done),
+        Command::Doctor(args) => args.run(&context).await,
+        Command::Config(args) => args.run(&context).map(done),
+        Command::Completions(args) => args.run().map(done),
+        Command::Complete(args) => args.run(&context).await.map(done),
+        Command::Man(args) => args.run().map(done),
+        Command::Target(_) | Command::Server(_) | Command::Demo(_) => {
+            Err(CliError::usage("this command is not one of the client's"))
+        }
+    }
+}
+
+fn done((): ()) -> u8 {
+    0
+}

@@ -1,0 +1,66 @@
+//! Arguments of the commands that other wings run: data only.
+
+use std::path::PathBuf;
+
+/// Run the control plane and the gateway.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerArgs {
+    /// The server's configuration file
+    #[arg(
+        long,
+        env = "DBACCESS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/dbaccess/server.toml"
+    )]
+    pub config: PathBuf,
+    /// Check the configuration, say what is wrong with it, and stop
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Port of the demo's server on 127.0.0.1; a free one when left out
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Keep the demo's data in this directory instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Prepare databases for dbaccess.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TargetArgs {
+    #[command(subcommand)]
+    pub command: TargetCommand,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum TargetCommand {
+    Setup(SetupArgs),
+}
+
+/// Install what the server needs in a target, or print it for a DBA to run.
+///
+/// Connects as an administrator once; the server itself then needs only a
+/// restricted login.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SetupArgs {
+    /// The target, as the server's configuration names it
+    pub target: String,
+    /// The server's configuration file
+    #[arg(
+        long,
+        env = "DBACCESS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/dbaccess/server.toml"
+    )]
+    pub config: PathBuf,
+    /// The administrator to connect as; the password comes from PGPASSWORD or a prompt
+    #[arg(long, value_name = "USER")]
+    pub admin: Option<String>,
+    /// Print the SQL instead of running it
+    #[arg(long)]
+    pub print: bool,
+}

@@ -1,0 +1,152 @@
+use super::Context;
+use crate::cli::client::Client;
+use crate::cli::error::CliError;
+use crate::cli::output::{self, Format, OutputArgs, note};
+use crate::cli::session::shell_quoted;
+use crate::cli::{ask, view};
+use crate::core::model::{AskedScope, BadDuration, ErrorKind, RequestState, parse_duration};
+use crate::os;
+use crate::proto::{NewRequest, RequestView};
+use std::time::Duration;
+
+/// Ask for access: what, for how long, and why.
+///
+/// Says at once what policy demands: granted, waiting for approval (exit code
+/// 4), or denied (5). With --wait, stays until it is decided.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RequestArgs {
+    /// The database; may be left out where only one has the tables
+    target: Option<String>,
+    /// A table: name or schema.name; give it again for more
+    #[arg(long, short, value_name = "TABLE")]
+    table: Vec<String>,
+    /// A whole schema; give it again for more
+    #[arg(long, value_name = "SCHEMA")]
+    schema: Vec<String>,
+    /// Ask to write too
+    #[arg(long)]
+    write: bool,
+    /// For how long, such as 30m or 1h30m; the policy's usual window when left out
+    #[arg(long = "for", value_name = "TIME", value_parser = length)]
+    window: Option<Duration>,
+    /// Why; asked for on a terminal when left out or given without a value
+    #[arg(long, short, num_args = 0..=1, default_missing_value = "", value_name = "TEXT")]
+    reason: Option<String>,
+    /// Wait until it is decided
+    #[arg(long, short)]
+    wait: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// A length of time as an argument.
+pub(super) fn length(text: &str) -> Result<Duration, BadDuration> {
+    parse_duration(text)
+}
+
+impl RequestArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        let client = context.client()?;
+        let reason = match self.reason.as_deref().map(str::trim) {
+            Some(reason) if !reason.is_empty() => reason.to_owned(),
+            _ => ask::text("Reason", "--reason 'TEXT'")?,
+        };
+        let asked = NewRequest {
+            target: self.target,
+            scope: AskedScope { schemas: self.schema, tables: self.table, write: self.write },
+            reason,
+            window_seconds: self.window.map(|window| window.as_secs()),
+        };
+        let mut view = client.request(&asked).await?;
+        if self.wait && view.request.state == RequestState::Waiting {
+            if self.output.output == Format::Table {
+                note(view::describe(&view, os::now()).trim_end());
+            }
+            view = wait(&client, view).await?;
+        }
+        print(&view, self.output.output)?;
+        outcome(&view)
+    }
+}
+
+/// Prints one request.
+pub(super) fn print(view: &RequestView, format: Format) -> Result<(), CliError> {
+    match format {
+        Format::Json => output::json(view),
+        Format::Csv => {
+            let listing = super::requests::listing(std::slice::from_ref(view), format);
+            output::print_list(format, &listing, view)
+        }
+        Format::Table => output::result(&output::clean(&view::describe(view, os::now()))),
+    }
+}
+
+/// The exit code of a request, with a word on what comes next.
+fn outcome(view: &RequestView) -> Result<u8, CliError> {
+    let request = &view.request;
+    let closed = request.closed.as_ref().and_then(|closed| closed.reason.clone());
+    let ended = |kind, what: &str| {
+        let error = CliError::new(kind, what);
+        closed.clone().map_or(error.clone(), |reason| error.why(reason))
+    };
+    match request.state {
+        RequestState::Granted => {
+            note(&format!("granted: dbaccess connect {}", shell_quoted(&request.target)));
+            Ok(0)
+        }
+        RequestState::Waiting => {
+            let id = &request.id;
+            note(&format!("waiting for approval; an approver runs: dbaccess approve {id}"));
+            note(&format!("to follow it: dbaccess show {id}; to withdraw it: dbaccess cancel {id}"));
+            Ok(ErrorKind::Waiting.exit_code())
+        }
+        RequestState::Denied => Err(match (&closed, request.decision.rules.first()) {
+            (None, Some(rule)) => CliError::new(ErrorKind::Denied, "the request was denied by policy")
+                .why(format!("{} ({}): {}", rule.title, rule.id, request.decision.why)),
+            _ => ended(ErrorKind::Denied, "the request was denied"),
+        }),
+        RequestState::Cancelled => Err(ended(ErrorKind::Expired, "the request was cancelled")),
+        RequestState::Expired => {
+            Err(ended(ErrorKind::Expired, "the request lapsed before it was approved").hint("ask again"))
+        }
+    }
+}
+
+/// Asks again and again until the request is decided. Ctrl-C leaves it waiting.
+async fn wait(client: &Client, view: RequestView) -> Result<RequestView, CliError> {
+    let id = view.request.id.clone();
+    let needs: Vec<String> = view.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
+    let spinner = output::spinner(format!("{id}: waiting for {}", needs.join(" and ")));
+    let mut pause = Duration::from_millis(500);
+    let decided = loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = tokio::signal::ctrl_c() => {
+                spinner.finish_and_clear();
+                note("no longer watching; the request goes on waiting");
+                break view;
+            }
+        }
+        let seen = match client.request_by_id(id.as_str()).await {
+            Ok(seen) => seen,
+            // A server that restarts is back in a moment, and the request with it.
+            Err(error) if error.kind() == ErrorKind::Unreachable => {
+                spinner.set_message(format!("{id}: {error}"));
+                pause = Duration::from_secs(5);
+                continue;
+            }
+            Err(error) => {
+                spinner.finish_and_clear();
+                return Err(error);
+            }
+        };
+        if seen.request.state != RequestState::Waiting {
+            break seen;
+        }
+        let needs: Vec<String> = seen.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
+        spinner.set_message(format!("{id}: waiting for {}", needs.join(" and ")));
+        pause = (pause * 3 / 2).min(Duration::from_secs(3));
+    };
+    spinner.finish_and_clear();
+    Ok(decided)
+}

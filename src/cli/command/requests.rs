@@ -1,0 +1,71 @@
+use super::Context;
+use crate::cli::error::CliError;
+use crate::cli::output::{self, Format, Listing, OutputArgs, relative, rounded, short_ids};
+use crate::cli::view::short_scope;
+use crate::core::model::{Path, RequestState};
+use crate::os;
+use crate::proto::{RequestView, RequestsQuery};
+
+/// List requests: your own, and those that wait for you.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RequestsArgs {
+    /// Only your own
+    #[arg(long)]
+    mine: bool,
+    /// Finished ones too
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl RequestsArgs {
+    pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
+        let query = RequestsQuery { mine: self.mine, all: self.all, id: None };
+        let views = context.client()?.requests(&query).await?;
+        let format = self.output.output;
+        output::print_list(format, &listing(&views, format), &views)?;
+        let for_you = views.iter().filter(|view| !view.you_fill.is_empty()).count();
+        if format == Format::Table && for_you > 0 {
+            output::note(&format!("{for_you} for you to decide: dbaccess approve ID, or dbaccess deny ID"));
+        }
+        Ok(())
+    }
+}
+
+/// Requests as rows; whole ids and times for programs, short ones for people.
+pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
+    let now = os::now();
+    let short = short_ids(views.iter().map(|view| view.request.id.as_str()));
+    let people = format == Format::Table;
+    let mut listing = Listing::new(
+        ["id", "state", "person", "target", "scope", "for", "tier", "reason", "asked"],
+        "no requests",
+    );
+    for view in views {
+        let request = &view.request;
+        let state = match request.state {
+            RequestState::Waiting => {
+                let needs: Vec<String> = request.open_slots().map(|(_, slot)| slot.to_string()).collect();
+                let yours = if view.you_fill.is_empty() { "" } else { " (you)" };
+                format!("waiting for {}{yours}", needs.join(" and "))
+            }
+            other => other.as_str().to_owned(),
+        };
+        // The scope says `read+write`; the path is for programs that filter.
+        let scope = if people { short_scope(&request.scope) } else { request.scope.to_string() };
+        let path = if request.path == Path::Write && !people { " (write)" } else { "" };
+        listing.row([
+            if people { short(request.id.as_str()) } else { request.id.to_string() },
+            if people { state } else { request.state.as_str().to_owned() },
+            request.person.email.clone(),
+            request.target.clone(),
+            format!("{scope}{path}"),
+            rounded(request.window),
+            request.decision.tier.as_str().to_owned(),
+            request.reason.clone(),
+            if people { relative(request.created_at, now) } else { request.created_at.to_string() },
+        ]);
+    }
+    listing
+}

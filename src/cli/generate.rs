@@ -1,0 +1,150 @@
+//! Man pages and completions, from the same definitions as the parser.
+//! `dbaccess man .` writes them; a test checks that they are current.
+
+use super::command::Cli;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::io;
+
+/// The shells that completions are made for.
+pub const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
+
+/// Every man page: file name and content.
+pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut pages = Vec::new();
+    page(&root, &mut pages)?;
+    pages.sort();
+    Ok(pages)
+}
+
+fn page(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
+    let man = clap_mangen::Man::new(command.clone())
+        .source(concat!("dbaccess ", env!("CARGO_PKG_VERSION")))
+        .manual("dbaccess manual");
+    let mut content = Vec::new();
+    man.render(&mut content)?;
+    pages.push((man.get_filename(), content));
+    command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| page(sub, pages))
+}
+
+/// The name by which a shell finds its completions.
+pub fn completion_file(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Zsh => "_dbaccess",
+        Shell::Fish => "dbaccess.fish",
+        _ => "dbaccess.bash",
+    }
+}
+
+/// A shell's completion script, which asks `dbaccess complete` for targets and ids.
+pub fn completion_script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut visible(&Cli::command()), "dbaccess", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        Shell::Zsh => zsh(&script),
+        Shell::Fish => fish(script),
+        _ => bash(script),
+    }
+}
+
+/// Which commands' first word is asked from the server, and as what.
+const FIRST_WORDS: [(&[&str], &str); 3] = [
+    (&["targets", "request", "connect", "exec", "doctor"], "targets"),
+    (&["show", "approve", "deny", "cancel"], "requests"),
+    (&["revoke"], "revocable"),
+];
+
+/// Which options' values are asked from the server, and as what.
+const OPTIONS: [(&str, &str); 3] = [("grant", "grants"), ("session", "sessions"), ("target", "targets")];
+
+/// The program without its hidden commands.
+fn visible(whole: &clap::Command) -> clap::Command {
+    clap::Command::new("dbaccess")
+        .args(whole.get_arguments().cloned())
+        .subcommands(whole.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned())
+}
+
+fn bash(mut script: String) -> String {
+    let mut words = String::new();
+    for (commands, what) in FIRST_WORDS {
+        words.push_str(&format!("            {}) what={what} ;;\n", commands.join("|")));
+    }
+    let mut options = String::new();
+    for (option, what) in OPTIONS {
+        options.push_str(&format!("        --{option}) what={what} ;;\n"));
+    }
+    script.push_str(&format!(
+        r#"
+_dbaccess_asking() {{
+    local cur="${{COMP_WORDS[COMP_CWORD]}}" what=
+    if [[ $COMP_CWORD -eq 2 && $cur != -* ]]; then
+        case "${{COMP_WORDS[1]}}" in
+{words}        esac
+    fi
+    case "${{COMP_WORDS[COMP_CWORD-1]}}" in
+{options}    esac
+    if [[ -n $what ]]; then
+        COMPREPLY=($(compgen -W "$(dbaccess complete "$what" 2>/dev/null)" -- "$cur"))
+        return
+    fi
+    _dbaccess "$@"
+}}
+complete -F _dbaccess_asking -o bashdefault -o default dbaccess
+"#
+    ));
+    script
+}
+
+fn fish(mut script: String) -> String {
+    script.push('\n');
+    for (commands, what) in FIRST_WORDS {
+        for command in commands {
+            script.push_str(&format!(
+                "complete -c dbaccess -n \"__fish_dbaccess_using_subcommand {command}\" -f -a \"(dbaccess \
+                 complete {what} 2>/dev/null)\"\n"
+            ));
+        }
+    }
+    for (option, what) in OPTIONS {
+        script.push_str(&format!(
+            "complete -c dbaccess -l {option} -x -a \"(dbaccess complete {what} 2>/dev/null)\"\n"
+        ));
+    }
+    script
+}
+
+/// In zsh's script each argument names its own completer, `_default` where
+/// there is none: those that can be asked from the server get one of ours.
+fn zsh(script: &str) -> String {
+    let mut lines = Vec::new();
+    let mut command = "";
+    for line in script.lines() {
+        // A command's own branch of the script begins with `(name)`.
+        let trimmed = line.trim();
+        if let Some(name) = trimmed.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+            command = name;
+        }
+        let positional = line.starts_with("':") || line.starts_with("'::");
+        let first_word = FIRST_WORDS.iter().find(|(commands, _)| positional && commands.contains(&command));
+        let option = OPTIONS.iter().find(|(option, _)| line.starts_with(&format!("'--{option}=[")));
+        let what = first_word.map(|(_, what)| *what).or(option.map(|(_, what)| *what));
+        let named = ["target", "id"].iter().any(|name| line.contains(&format!(":{name} -- ")));
+        match what {
+            Some(what) if named || option.is_some() => {
+                lines.push(line.replace(":_default'", &format!(":_dbaccess_{what}'")));
+            }
+            _ => lines.push(line.to_owned()),
+        }
+        if line.starts_with("autoload ") {
+            for what in ["targets", "requests", "sessions", "grants", "revocable"] {
+                lines.push(format!(
+                    "\n_dbaccess_{what}() {{ compadd -- ${{(f)\"$(dbaccess complete {what} 2>/dev/null)\"}} }}"
+                ));
+            }
+        }
+    }
+    format!("{}\n", lines.join("\n"))
+}

@@ -1,0 +1,93 @@
+//! A request as a person reads it.
+
+use super::output::relative;
+use crate::core::model::{RequestState, Scope, Tier, format_duration};
+use crate::proto::RequestView;
+use jiff::Timestamp;
+
+/// The lines of one request: who, what, why, what policy said, what is missing.
+pub fn describe(view: &RequestView, now: Timestamp) -> String {
+    let request = &view.request;
+    let mut lines = vec![format!("{}  {}", request.id, request.state.as_str())];
+    let mut line = |name: &str, text: String| {
+        let mut parts = text.lines();
+        lines.push(format!("  {name:<10}{}", parts.next().unwrap_or_default()));
+        lines.extend(parts.map(|part| format!("  {:<10}{part}", "")));
+    };
+    line("who", request.person.email.clone());
+    line("target", request.target.clone());
+    line("scope", format!("{} ({})", request.scope, request.path.as_str()));
+    if !view.sensitive.is_empty() {
+        line("sensitive", view.sensitive.join(", "));
+    }
+    line("reason", request.reason.clone());
+    line("window", format_duration(request.window));
+    line("asked", relative(request.created_at, now));
+    let decision = &request.decision;
+    let rules: Vec<String> =
+        decision.rules.iter().map(|rule| format!("{} ({})", rule.title, rule.id)).collect();
+    line("tier", tier_words(decision.tier).to_owned());
+    if !rules.is_empty() {
+        line("rule", rules.join("; "));
+    }
+    line("why", decision.why.clone());
+    for approval in &request.approvals {
+        let mut text = format!("{} as {}, {}", approval.by.email, approval.role, relative(approval.at, now));
+        if let Some(tables) = &approval.narrowing.tables {
+            let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
+            text.push_str(&format!(", narrowed to {}", tables.join(", ")));
+        }
+        if let Some(window) = approval.narrowing.window {
+            text.push_str(&format!(", narrowed to {}", format_duration(window)));
+        }
+        if let Some(comment) = &approval.comment {
+            text.push_str(&format!(": {comment}"));
+        }
+        line("approved", text);
+    }
+    if request.state == RequestState::Waiting {
+        for (_, slot) in request.open_slots() {
+            line("needs", slot.to_string());
+        }
+        line("lapses", relative(request.expires_at, now));
+    }
+    if let Some(closed) = &request.closed {
+        let by = closed.by.as_ref().map_or("policy or time", |by| by.email.as_str());
+        let reason = closed.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        line("closed", format!("by {by}, {}{reason}", relative(closed.at, now)));
+    }
+    if let Some(grant) = &view.grant {
+        line("grant", format!("{}, until {} ({})", grant.id, grant.until, relative(grant.until, now)));
+        if grant.scope != request.scope {
+            line("granted", grant.scope.to_string());
+        }
+        if let Some(revoked) = &grant.revoked {
+            let reason = revoked.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            line("revoked", format!("by {}, {}{reason}", revoked.by.email, relative(revoked.at, now)));
+        }
+    }
+    if !view.you_fill.is_empty() {
+        let roles: Vec<&str> = view.you_fill.iter().map(|role| role.0.as_str()).collect();
+        line("you", format!("can approve as {}", roles.join(" or ")));
+    }
+    format!("{}\n", lines.join("\n"))
+}
+
+/// A scope in a table's cell.
+pub fn short_scope(scope: &Scope) -> String {
+    let text = scope.to_string();
+    if text.chars().count() <= 60 {
+        text
+    } else {
+        format!("{}…", text.chars().take(59).collect::<String>())
+    }
+}
+
+fn tier_words(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Auto => "auto: no approval needed",
+        Tier::Single => "single: one approval needed",
+        Tier::Dual => "dual: two approvals needed",
+        Tier::Deny => "deny: not allowed",
+    }
+}
