@@ -17,6 +17,7 @@ tokens with `azp` and `at_hash`, none on refresh, errors with empty bodies, and
 import http.cookiejar
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -99,13 +100,12 @@ def create_database(unpacked, path):
 
 
 def configuration(unpacked, home, port, cert, key):
+    # A copy: links are not served, and its config.json is one into the system's /etc.
     webapp = home / "webapp"
-    webapp.mkdir()
-    source = unpacked / "usr/share/glewlwyd/webapp"
-    for entry in source.iterdir():
-        # Its config.json is a link into the system's /etc.
-        target = unpacked / "etc/glewlwyd/config-2.7.json/config.json" if entry.name == "config.json" else entry
-        (webapp / entry.name).symlink_to(target)
+    shutil.copytree(
+        unpacked / "usr/share/glewlwyd/webapp", webapp, ignore=shutil.ignore_patterns("config.json", "*.map")
+    )
+    shutil.copy(unpacked / "etc/glewlwyd/config-2.7.json/config.json", webapp)
     modules = unpacked / "usr/lib/glewlwyd"
     types = ",\n".join(f'{{ extension = "{e}" mime_type = "{m}" }}' for e, m in TYPES.items())
     return f"""

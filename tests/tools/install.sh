@@ -186,12 +186,13 @@ install_python_packages() {
 # the first starts a service with a well-known administrator password.
 glewlwyd() {
   has apt-get || return 0
-  echo 2 | once_for_pins glewlwyd unpack_glewlwyd
+  echo 1 | once_for_pins glewlwyd unpack_glewlwyd
 }
 
 unpack_glewlwyd() {
   say "unpacking glewlwyd"
-  unpack_packages "$1" glewlwyd glewlwyd-common
+  unpack_packages "$1" glewlwyd glewlwyd-common \
+    libjs-jquery libjs-bootstrap4 libjs-popper.js fonts-fork-awesome
   local libraries
   mapfile -t libraries < <(dpkg-deb -f "$1"/glewlwyd_*.deb Depends | tr ',' '\n' |
     sed -nE 's/^ *(lib[a-z0-9.+-]+).*/\1/p')
