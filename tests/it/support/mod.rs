@@ -1,0 +1,5 @@
+//! What the tests share: the real parts they run against.
+
+pub mod pki;
+pub mod providers;
+pub mod tools;
