@@ -35,10 +35,15 @@ export PGPORT PGHOST=127.0.0.1 PGDATABASE=postgres PGUSER=postgres PSQLRC=/dev/n
 psql -qX -v ON_ERROR_STOP=1 -f schema.sql
 psql -qX -v ON_ERROR_STOP=1 <<'SQL'
 CREATE ROLE app LOGIN;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO app;
 REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 SQL
+if [ "${DBACCESS_TEST_WRITE:-1}" = 0 ]; then
+  psql -qXc 'REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid) FROM PUBLIC'
+else
+  psql -qXc 'GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app'
+fi
 export PGUSER=app
 
 run() {

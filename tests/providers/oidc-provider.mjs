@@ -12,6 +12,9 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { tool } from '../tools/from-tools.mjs';
 
+// Its advice for production, printed at every start, is not for tests.
+console.info = console.warn = () => {};
+
 const { Provider } = await tool('oidc-provider');
 const [certFile, keyFile] = process.argv.slice(2);
 
