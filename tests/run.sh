@@ -3,7 +3,8 @@
 #
 #   tests/run.sh [FILTER…] [-- TEST-OPTIONS]   arguments go to `cargo test`
 #   tests/run.sh --install-only                installs, runs nothing
-#   tests/run.sh --bench                       installs what the benchmarks add
+#   tests/run.sh --install-lints               and what .ci/run checks scripts with
+#   tests/run.sh --install-bench               and what the benchmarks compare with
 #
 # The tests run against real parts: PostgreSQL, two OpenID providers, three
 # client drivers. What a package manager knows is installed through it (apt on
@@ -19,7 +20,8 @@ export DBACCESS_TEST_TOOLS="${DBACCESS_TEST_TOOLS:-$PWD/target/test-tools}"
 
 case "${1:-}" in
   --install-only) install_all ;;
-  --bench) install_all && install_bench ;;
+  --install-lints) install_all && install_lints ;;
+  --install-bench) install_all && install_bench ;;
   *)
     install_all
     exec cargo test --locked "$@"

@@ -3,7 +3,6 @@
 # fault of the program, not of the gateway. Arguments name programs; all by default.
 set -euo pipefail
 cd "$(dirname "$0")"
-export DBACCESS_TEST_TOOLS="${DBACCESS_TEST_TOOLS:-$(cd ../.. && pwd)/target/test-tools}"
 
 directory=$(mktemp -d)
 bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
@@ -46,15 +45,4 @@ else
 fi
 export PGUSER=app
 
-run() {
-  printf '== %s\n' "$1"
-  case "$1" in
-    psycopg) "$DBACCESS_TEST_TOOLS/python/bin/python3" psycopg_client.py ;;
-    node) node node_client.mjs ;;
-    jdbc) java -cp "$DBACCESS_TEST_TOOLS/jdbc/postgresql.jar" JdbcClient.java ;;
-    psql) bash psql_client.sh ;;
-    *) printf 'no such program: %s\n' "$1" >&2 && return 2 ;;
-  esac
-}
-[ "$#" -gt 0 ] || set -- psycopg node jdbc psql
-for program in "$@"; do run "$program"; done
+./run.sh "$@"

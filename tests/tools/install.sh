@@ -22,6 +22,10 @@ install_all() {
   jdbc_driver
 }
 
+install_lints() {
+  has shellcheck || system_install shellcheck
+}
+
 # pgbouncer is what the benchmarks compare the gateway's overhead with.
 install_bench() {
   has pgbouncer || [ -x /usr/sbin/pgbouncer ] || system_install pgbouncer
