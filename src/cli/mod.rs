@@ -1,1 +1,4 @@
 //!
+
+pub mod device_login;
+pub mod login_screen;

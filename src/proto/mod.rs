@@ -44,6 +44,9 @@ pub struct LoginConfig {
 #[derive(Serialize, Deserialize)]
 pub struct Login {
     pub id_token: String,
+    /// For the claims that the provider answers only at its userinfo endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<String>,
     /// Kept by the client alone unless it asks for a renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
