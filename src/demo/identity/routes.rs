@@ -110,7 +110,11 @@ async fn device_answer(State(idp): Idp, body: Bytes) -> Response {
         ("approve", Some(person)) => Answered::Approved(person.clone()),
         ("deny", _) => Answered::Denied,
         _ => {
-            return pages::say(StatusCode::BAD_REQUEST, "No answer", "Choose a person, then approve or deny.");
+            return pages::say(
+                StatusCode::BAD_REQUEST,
+                "No answer",
+                "Choose a person, then approve or deny.",
+            );
         }
     };
     let approved = matches!(answer, Answered::Approved(_));

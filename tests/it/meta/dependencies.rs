@@ -7,7 +7,8 @@ const BANNED: [&str; 4] = ["aws-lc-sys", "aws-lc-rs", "openssl-sys", "native-tls
 
 #[test]
 fn no_second_tls_stack() {
-    let found: Vec<_> = locked_packages().into_iter().filter(|name| BANNED.contains(&name.as_str())).collect();
+    let found: Vec<_> =
+        locked_packages().into_iter().filter(|name| BANNED.contains(&name.as_str())).collect();
     assert!(found.is_empty(), "Cargo.lock holds {found:?}: find who asks with `cargo tree -i`");
 }
 
