@@ -24,6 +24,8 @@ case "${1:-}" in
   --install-bench) install_all && install_bench ;;
   *)
     install_all
+    # Many tests wait more than they work.
+    export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
     exec cargo test --locked "$@"
     ;;
 esac

@@ -107,11 +107,11 @@ async fn a_token_of_one_provider_is_nothing_at_another() {
     let (real, other) = (RealProvider::oidc_provider(&pki).await, RealProvider::glewlwyd(&pki).await);
     let tokens = Visitor::of(&real, Does::Approve("alice")).sign_in(&pki).await.unwrap();
     let verified = server(&other, &pki).verify(tokens.id_token.expose(), None, os::now()).await;
-    assert!(matches!(verified, Err(IdentityError::Rejected(Rejected::UnknownKey))), "{verified:?}");
+    assert!(matches!(verified, Err(IdentityError::Rejected(Rejected::Issuer { .. }))), "{verified:?}");
     // Nor after its time.
     let late = os::now() + jiff::SignedDuration::from_hours(2);
     let verified = server(&real, &pki).verify(tokens.id_token.expose(), None, late).await;
-    assert!(matches!(verified, Err(IdentityError::Rejected(_))), "{verified:?}");
+    assert!(matches!(verified, Err(IdentityError::Rejected(Rejected::Expired { .. }))), "{verified:?}");
 }
 
 #[tokio::test]
@@ -180,7 +180,9 @@ impl Ui for Visitor<'_> {
         if let Some(prompt) = self.prompt.take() {
             self.browse(&prompt).await;
         }
-        tokio::time::sleep_until(asked_at + length).await;
+        if self.real.slows_down {
+            tokio::time::sleep_until(asked_at + length).await;
+        }
     }
 }
 

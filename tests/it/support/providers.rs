@@ -16,6 +16,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// It ends with this value, and by itself when the test's process dies.
 pub struct RealProvider {
     pub issuer: String,
+    /// Whether asking before the interval is over is answered `slow_down`.
+    pub slows_down: bool,
     name: &'static str,
     _process: Child,
 }
@@ -52,7 +54,8 @@ impl RealProvider {
         let line = tokio::time::timeout(START_LIMIT, lines.next_line()).await.expect("a provider in time");
         let line = line.expect("its output").unwrap_or_else(|| panic!("{name} ended before it was ready"));
         let ready: Ready = serde_json::from_str(&line).expect("its first line");
-        Self { issuer: ready.issuer, name, _process: process }
+        let slows_down = name == "glewlwyd";
+        Self { issuer: ready.issuer, slows_down, name, _process: process }
     }
 
     /// `person` signs in at `verification_uri_complete` and lets the device in.
