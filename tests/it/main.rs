@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod client_programs;
+#[cfg(test)]
 mod keyring;
 #[cfg(test)]
 mod ledger;
@@ -14,5 +16,7 @@ mod meta;
 mod provision;
 #[cfg(test)]
 mod sign_in;
+#[cfg(test)]
+mod sign_in_providers;
 #[cfg(test)]
 mod support;

@@ -1,3 +1,4 @@
 //! Tests of the house itself.
 
+mod dependencies;
 mod generated;
