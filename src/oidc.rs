@@ -192,19 +192,7 @@ pub async fn post(
     credentials: Credentials<'_>,
     form: &[(&str, &str)],
 ) -> Result<Vec<u8>, OidcError> {
-    let mut body = form_urlencoded::Serializer::new(String::new());
-    body.extend_pairs(form);
-    let mut request = http::Request::post(endpoint.as_str())
-        .header(header::ACCEPT, "application/json")
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    match credentials.secret {
-        Some(secret) => request = request.header(header::AUTHORIZATION, basic(credentials.client_id, secret)),
-        None => {
-            body.append_pair("client_id", credentials.client_id);
-        }
-    }
-    let request = request
-        .body(body.finish().into_bytes())
+    let request = form_request(endpoint, credentials, form)
         .map_err(|error| OidcError::Unusable(format!("cannot ask it: {error}")))?;
     let answer = http.send(request).await?;
     if answer.status().is_success() {
@@ -225,6 +213,25 @@ pub async fn post(
 fn is_error_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+}
+
+fn form_request(
+    endpoint: &Url,
+    credentials: Credentials<'_>,
+    form: &[(&str, &str)],
+) -> Result<HttpRequest, http::Error> {
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(form);
+    let mut request = http::Request::post(endpoint.as_str())
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    match credentials.secret {
+        Some(secret) => request = request.header(header::AUTHORIZATION, basic(credentials.client_id, secret)),
+        None => {
+            body.append_pair("client_id", credentials.client_id);
+        }
+    }
+    request.body(body.finish().into_bytes())
 }
 
 fn basic(client_id: &str, secret: &Secret) -> String {

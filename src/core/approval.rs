@@ -247,11 +247,7 @@ pub fn revoke(
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<(Grant, Event), ApprovalError> {
-    let own = by.subject == grant.person.subject;
-    let guardian = by.roles.iter().any(|role| matches!(role.0.as_str(), "security" | "admin"));
-    if !own && !guardian && fills.is_empty() {
-        return Err(ApprovalError::MayNotRevoke(grant.person.email));
-    }
+    may_revoke(&grant, by, fills)?;
     if let Some(Revoked { by, at, .. }) = &grant.revoked {
         let by = &by.email;
         return Err(ApprovalError::Finished(format!(
@@ -265,6 +261,20 @@ pub fn revoke(
     grant.revoked = Some(Revoked { by: by.to_ref(), at: now, reason: reason.clone() });
     let event = Event::GrantRevoked { grant: grant.id.clone(), by: by.to_ref(), reason };
     Ok((grant, event))
+}
+
+/// Who may end a grant may end one session of it, too.
+///
+/// # Errors
+/// [`ApprovalError::MayNotRevoke`].
+pub fn may_revoke(grant: &Grant, by: &Person, fills: &[Role]) -> Result<(), ApprovalError> {
+    let own = by.subject == grant.person.subject;
+    let guardian = by.roles.iter().any(|role| matches!(role.0.as_str(), "security" | "admin"));
+    if own || guardian || !fills.is_empty() {
+        Ok(())
+    } else {
+        Err(ApprovalError::MayNotRevoke(grant.person.email.clone()))
+    }
 }
 
 /// The slot that this person is best used for, with the role they fill in it:

@@ -1,1 +1,224 @@
-//!
+//! Building everything, in order, and taking it down again. The one place that
+//! knows all the rooms.
+
+use super::access::{Access, Parts};
+use super::config::{Config, IdentityProvider, Server};
+use super::gateway::{Gateway, Registry};
+use super::identity::{IdentityConfig, Provider};
+use super::journal::{EventQuery, Index, Journal, Options};
+use super::metrics::Metrics;
+use super::store::Store;
+use super::tasks::{self, Outbox};
+use super::{api, listen};
+use crate::core::model::Event;
+use crate::tls;
+use anyhow::{Context as _, bail};
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// How long a stopping server waits for its sessions' roles to be gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often the index reads what the ledger has become.
+const INDEX: Duration = Duration::from_secs(5);
+
+/// A server that runs until it is told to stop.
+pub struct Running {
+    pub address: SocketAddr,
+    pub native: Option<SocketAddr>,
+    access: Arc<Access>,
+    journal: Journal,
+    tasks: JoinSet<()>,
+}
+
+/// Starts a server. It is ready for connections when this returns.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let Server { listen, native_listen, data_dir, tls_certificate, tls_key, .. } = config.server.clone();
+    private_directory(&data_dir)?;
+    let ledger = data_dir.join("ledger");
+    // Opening reads files and may take its time; nothing else runs yet.
+    let (journal, opened) = tokio::task::block_in_place(|| Journal::open(&ledger, Options::default()))?;
+    if let Some(recovered) = &opened.recovered {
+        tracing::warn!(?recovered, "the ledger's end was torn by a crash, and is whole again");
+    }
+    let index = Index::open(&ledger, &data_dir.join("index.db"))?;
+    index.catch_up(journal.last_written()).await?;
+    let store = Store::open(&data_dir.join("state.db"))?;
+    let (outbox, outbox_task) = Outbox::new(store.clone(), journal.clone(), last_event(&index).await?);
+    let registry = Arc::new(Registry::default());
+    let metrics = Arc::new(Metrics::default());
+    let gateway =
+        Arc::new(Gateway::new(Arc::clone(&registry), journal.clone(), Arc::clone(&metrics), &config.limits));
+    let (policy, metrics_listen) = (config.policy.hash().to_owned(), config.metrics);
+    let provider = Provider::new(identity_config(&config.identity))?;
+    let access = Arc::new(Access::new(Parts {
+        provider,
+        store: store.clone(),
+        outbox: outbox.clone(),
+        journal: journal.clone(),
+        index: index.clone(),
+        registry,
+        metrics: Arc::clone(&metrics),
+        config,
+    })?);
+
+    let mut all = tasks::spawn(&access);
+    all.spawn(outbox_task.run());
+    all.spawn(follow(index, journal.clone()));
+    let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), policy };
+    store.write(move |tx| tx.record(crate::os::now(), &started)).await?;
+    outbox.flushed().await?;
+    let left = access.bury_leftovers().await?;
+    if left > 0 {
+        tracing::warn!(left, "an earlier run left sessions behind; removing their roles");
+    }
+
+    let sink: api::TunnelSink = {
+        let gateway = Arc::clone(&gateway);
+        Arc::new(move |stream| {
+            let gateway = Arc::clone(&gateway);
+            tokio::spawn(async move { gateway.serve(stream).await });
+        })
+    };
+    let router = api::router(Arc::clone(&access), sink);
+    let listener = bind(listen, "server.listen").await?;
+    let address = listener.local_addr()?;
+    let acceptor = tls_acceptor(&tls_certificate, &tls_key, &[listen::TUNNEL_ALPN, b"http/1.1"])?;
+    all.spawn(listen::main_port(listener, acceptor, Arc::clone(&gateway), router));
+    let native = match native_listen {
+        Some(listen) => {
+            let listener = bind(listen, "server.native_listen").await?;
+            let address = listener.local_addr()?;
+            let acceptor = tls_acceptor(&tls_certificate, &tls_key, &[listen::POSTGRES_ALPN])?;
+            all.spawn(listen::native_port(listener, acceptor, gateway));
+            Some(address)
+        }
+        None => None,
+    };
+    if let Some(listen) = metrics_listen {
+        let listener = bind(listen, "metrics.listen").await?;
+        let router = api::metrics_router(metrics);
+        all.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "metrics are not served any more");
+            }
+        });
+    }
+    tracing::info!(%address, ?native, version = env!("CARGO_PKG_VERSION"), "ready");
+    Ok(Running { address, native, access, journal, tasks: all })
+}
+
+impl Running {
+    /// Ends every session, waits for the proof, and closes the ledger.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("stopping: every session ends now");
+        self.access.end_all(PATIENCE).await;
+        self.access.flush().await?;
+        self.tasks.shutdown().await;
+        self.journal.close().await?;
+        Ok(())
+    }
+}
+
+/// `dbaccess server`: runs until SIGTERM or SIGINT.
+pub async fn run(config: &Path) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = start(Config::load(config)?).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    running.stop().await
+}
+
+fn identity_config(config: &IdentityProvider) -> IdentityConfig {
+    IdentityConfig {
+        client_secret: config.client_secret.clone(),
+        scopes: config.scopes.clone(),
+        groups_claim: config.groups_claim.clone(),
+        ca: config.ca.clone(),
+        leeway: config.leeway,
+        ..IdentityConfig::new(&config.issuer, &config.client_id)
+    }
+}
+
+/// The newest outbox id that the ledger has, so that none is told twice.
+async fn last_event(index: &Index) -> anyhow::Result<i64> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        event: Option<i64>,
+    }
+    let mut before = None;
+    loop {
+        let page = index.events(&EventQuery { before, limit: Some(100), ..EventQuery::default() }).await?;
+        for row in &page {
+            let numbered: Numbered =
+                serde_json::from_str(&row.body).context("a ledger record cannot be read")?;
+            if let Some(id) = numbered.event {
+                return Ok(id);
+            }
+        }
+        match page.last() {
+            Some(row) => before = Some(row.seq),
+            None => return Ok(0),
+        }
+    }
+}
+
+/// Keeps the index near the ledger's end, so that a search has little to catch up.
+async fn follow(index: Index, journal: Journal) {
+    loop {
+        tokio::time::sleep(INDEX).await;
+        if let Err(error) = index.catch_up(journal.last_written()).await {
+            tracing::warn!(%error, "the search index lags behind the ledger");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} (`{key}`): is another server running, or the port reserved?")
+    })
+}
+
+fn tls_acceptor(certificate: &Path, key: &Path, alpn: &[&[u8]]) -> anyhow::Result<TlsAcceptor> {
+    let chain = tls::read_certificates(certificate)?;
+    let mode = std::fs::metadata(key)
+        .with_context(|| format!("cannot read {}", key.display()))?
+        .permissions()
+        .mode();
+    if mode & 0o007 != 0 {
+        bail!("everybody can read the private key {}: `chmod 600` it", key.display());
+    }
+    let key =
+        PrivateKeyDer::from_pem_file(key).with_context(|| format!("no private key in {}", key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The data directory: the server's own user's and nobody else's.
+fn private_directory(path: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the data directory {}", path.display()))?;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("other users can look into the data directory {}: `chmod 700` it", path.display());
+    }
+    Ok(())
+}

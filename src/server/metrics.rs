@@ -1,8 +1,8 @@
 //! Prometheus metrics (OpenMetrics text). Counted where things happen, read by `api`.
 
 use jiff::SignedDuration;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -48,7 +48,11 @@ impl Default for Metrics {
         let r = &mut metrics.registry;
         r.register("requests", "Access requests by the tier that policy gave them", metrics.requests.clone());
         r.register("sessions_opened", "Sessions opened", metrics.sessions_opened.clone());
-        r.register("sessions_open", "Sessions whose role is not yet proven gone", metrics.sessions_open.clone());
+        r.register(
+            "sessions_open",
+            "Sessions whose role is not yet proven gone",
+            metrics.sessions_open.clone(),
+        );
         r.register_with_unit(
             "session_open",
             "Time to open a session, its role included",

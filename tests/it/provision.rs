@@ -102,7 +102,10 @@ impl Shop {
     }
 
     async fn connect_to(&self, database: &str, person: &Person) -> Client {
-        self.server.connect(database, &person.role, &person.password).await.expect("the session's role logs in")
+        self.server
+            .connect(database, &person.role, &person.password)
+            .await
+            .expect("the session's role logs in")
     }
 }
 
@@ -148,7 +151,8 @@ async fn value(client: &Client, sql: &str) -> Option<String> {
 }
 
 async fn role_exists(client: &Client, role: &str) -> bool {
-    value(client, &format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")).await.as_deref() == Some("1")
+    value(client, &format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")).await.as_deref()
+        == Some("1")
 }
 
 #[test]

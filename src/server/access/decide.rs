@@ -3,8 +3,8 @@
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, ApprovalError, Outcome};
 use crate::core::model::{
-    AccessRequest, Actor, AskedScope, EndReason, ErrorKind, Grant, GrantId, Identity, Narrowing, Objects, Role,
-    SessionId,
+    AccessRequest, Actor, AskedScope, EndReason, ErrorKind, Grant, GrantId, Identity, Narrowing, Objects,
+    Role, SessionId,
 };
 use crate::proto::{Approve, Reason, RequestView, RevokedView};
 use crate::server::gateway::End;
@@ -44,7 +44,8 @@ impl Access {
         request: &AccessRequest,
         requester: Option<&Identity>,
     ) -> Vec<Vec<Role>> {
-        let teams = requester.map(|identity| self.config.directory.person(identity).teams).unwrap_or_default();
+        let teams =
+            requester.map(|identity| self.config.directory.person(identity).teams).unwrap_or_default();
         let Ok(state) = self.target(&request.target) else { return Vec::new() };
         let roles = |slot: &crate::core::model::Slot| {
             self.config.policy.fills(person, &request.person, &teams, &state.target, &slot.any_of)
@@ -108,7 +109,9 @@ impl Access {
         self: &std::sync::Arc<Self>,
         caller: &Caller,
         id: String,
-        decide: impl FnOnce(&Self, &Tx<'_>, AccessRequest, Timestamp) -> Result<Outcome, AccessError> + Send + 'static,
+        decide: impl FnOnce(&Self, &Tx<'_>, AccessRequest, Timestamp) -> Result<Outcome, AccessError>
+        + Send
+        + 'static,
     ) -> Result<RequestView, AccessError> {
         let access = std::sync::Arc::clone(self);
         let now = crate::os::now();
@@ -160,7 +163,9 @@ impl Access {
                     .unwrap_or_default();
                 let roles: Vec<Role> = access.config.policy.roles().into_iter().collect();
                 let fills = match access.target(&request.target) {
-                    Ok(state) => access.config.policy.fills(&person, &grant.person, &teams, &state.target, &roles),
+                    Ok(state) => {
+                        access.config.policy.fills(&person, &grant.person, &teams, &state.target, &roles)
+                    }
                     Err(_) => Vec::new(),
                 };
                 match named {
@@ -168,7 +173,8 @@ impl Access {
                         let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
                         tx.save_grant(&grant)?;
                         tx.record(now, &event)?;
-                        let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
+                        let sessions =
+                            tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
                         Ok::<_, AccessError>((Some(grant.id), sessions))
                     }
                     Named::Session { id, role, .. } => {

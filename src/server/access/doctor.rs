@@ -10,7 +10,11 @@ const SLOW_DEATH: SignedDuration = SignedDuration::from_secs(30);
 
 impl Access {
     /// The findings on this server and on one target, or on all.
-    pub async fn doctor(&self, _caller: &Caller, target: Option<String>) -> Result<Vec<Finding>, AccessError> {
+    pub async fn doctor(
+        &self,
+        _caller: &Caller,
+        target: Option<String>,
+    ) -> Result<Vec<Finding>, AccessError> {
         let mut findings = vec![self.ledger_finding()];
         findings.extend(self.undead_findings().await?);
         let names: Vec<&str> = match &target {
@@ -33,7 +37,10 @@ impl Access {
             Err(error) => (
                 FindingLevel::Problem,
                 format!("{error}; no statement gets through"),
-                Some("make room on the disk of the data directory, or mend it; writing goes on by itself".to_owned()),
+                Some(
+                    "make room on the disk of the data directory, or mend it; writing goes on by itself"
+                        .to_owned(),
+                ),
             ),
         };
         Finding { check: "ledger".to_owned(), level, message, remedy }
@@ -54,7 +61,10 @@ impl Access {
                     "role {} of {} ({}) should be gone and is still being removed",
                     session.role, session.id, session.person.email
                 ),
-                remedy: Some("see the server's log for why; make the target reachable, it is retried for ever".to_owned()),
+                remedy: Some(
+                    "see the server's log for why; make the target reachable, it is retried for ever"
+                        .to_owned(),
+                ),
             })
             .collect())
     }

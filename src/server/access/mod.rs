@@ -48,6 +48,49 @@ pub struct Caller {
     pub token_expires_at: Timestamp,
 }
 
+/// What boot has opened for the use-cases.
+pub struct Parts {
+    pub config: Config,
+    pub provider: Provider,
+    pub store: Store,
+    pub outbox: Outbox,
+    pub journal: Journal,
+    pub index: Index,
+    pub registry: Arc<Registry>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Access {
+    /// Connects to nothing yet: a target that is down is no error here.
+    pub fn new(parts: Parts) -> Result<Self, AccessError> {
+        let Parts { config, provider, store, outbox, journal, index, registry, metrics } = parts;
+        let targets = TargetState::all(&config)?;
+        let holders = sessions::Holders::default();
+        Ok(Self { config, provider, store, outbox, journal, index, registry, metrics, targets, holders })
+    }
+
+    /// Where the native endpoint is reached: the server's public name, its own port.
+    fn native_address(&self) -> Option<String> {
+        let port = self.config.server.native_listen?.port();
+        let url = self.config.server.public_url.strip_prefix("https://")?;
+        let host = url.rsplit_once(':').map_or(url, |(host, port)| {
+            if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { url }
+        });
+        Some(format!("{host}:{port}"))
+    }
+
+    /// Waits until everything committed so far is on the ledger.
+    pub async fn flush(&self) -> Result<(), AccessError> {
+        self.outbox.flushed().await
+    }
+
+    /// Forgets tokens that nobody can renew any more.
+    pub async fn drop_stale_tokens(&self) -> Result<(), AccessError> {
+        let now = crate::os::now();
+        self.store.write(move |tx| tx.drop_stale_tokens(now).map(drop).map_err(AccessError::from)).await
+    }
+}
+
 impl Caller {
     fn has_role(&self, role: &str) -> bool {
         self.person.roles.contains(&Role::new(role))

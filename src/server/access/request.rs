@@ -39,8 +39,10 @@ impl Access {
             business_hours: self.business_hours().contains(now),
         });
         if decision.tier == Tier::Deny && !decision.longest.is_zero() && window > decision.longest {
-            return Err(AccessError::denied(decision.why)
-                .hint(format!("ask for less: `--for {}`", format_duration(decision.longest).replace(' ', ""))));
+            return Err(AccessError::denied(decision.why).hint(format!(
+                "ask for less: `--for {}`",
+                format_duration(decision.longest).replace(' ', "")
+            )));
         }
         self.metrics.requested(decision.tier.as_str());
         let submission = Submission {
@@ -73,10 +75,8 @@ async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<Scope, Acces
         Err(ScopeError::UnknownTable { .. } | ScopeError::UnknownSchema { .. }) => {
             let catalog = state.fresh_catalog().await?;
             asked.scope.resolve(&catalog).map_err(|error| {
-                AccessError::from(error).hint(format!(
-                    "`dbaccess targets {}` lists tables and columns",
-                    state.target.name
-                ))
+                AccessError::from(error)
+                    .hint(format!("`dbaccess targets {}` lists tables and columns", state.target.name))
             })
         }
         result => Ok(result?),

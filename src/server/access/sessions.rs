@@ -179,7 +179,12 @@ impl Access {
         Ok((grant, session))
     }
 
-    async fn make_role(&self, grant: &Grant, session: &Session, verifier: &Verifier) -> Result<(), AccessError> {
+    async fn make_role(
+        &self,
+        grant: &Grant,
+        session: &Session,
+        verifier: &Verifier,
+    ) -> Result<(), AccessError> {
         let target = self.target(&grant.target)?;
         let catalog = target.fresh_catalog().await?;
         let profile = target.database.profile(&grant.scope, &catalog);
@@ -331,7 +336,8 @@ impl Access {
     /// Buries what an earlier process left: its sessions cannot be used any
     /// more, because their passwords went with it.
     pub async fn bury_leftovers(self: &Arc<Self>) -> Result<usize, AccessError> {
-        let left = self.store.read(|tx| tx.sessions(None, false, u32::MAX).map_err(AccessError::from)).await?;
+        let left =
+            self.store.read(|tx| tx.sessions(None, false, u32::MAX).map_err(AccessError::from)).await?;
         let count = left.len();
         for session in left {
             let end = End {
@@ -381,12 +387,22 @@ impl Access {
         held.send_modify(|held| *held += 1);
         let life = live.life();
         Ok(futures_util::stream::unfold(
-            Some(Watching { live, life, said_ending: false, next_tick: Instant::now(), _holder: Holder(held) }),
+            Some(Watching {
+                live,
+                life,
+                said_ending: false,
+                next_tick: Instant::now(),
+                _holder: Holder(held),
+            }),
             |watching| async move { Watching::next(watching?).await },
         ))
     }
 
-    pub async fn sessions(&self, caller: &Caller, query: SessionsQuery) -> Result<Vec<SessionView>, AccessError> {
+    pub async fn sessions(
+        &self,
+        caller: &Caller,
+        query: SessionsQuery,
+    ) -> Result<Vec<SessionView>, AccessError> {
         let subject = (query.mine || !caller.sees_all()).then(|| caller.person.subject.clone());
         let rows = self
             .store

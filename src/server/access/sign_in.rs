@@ -36,7 +36,8 @@ impl Access {
     /// Exchanges a verified ID token for a token of ours, of which only the hash is kept.
     pub async fn sign_in(&self, login: Login) -> Result<TokenIssued, AccessError> {
         let now = crate::os::now();
-        let identity = self.provider.verify(&login.id_token, login.access_token.map(Secret::new).as_ref(), now).await?;
+        let identity =
+            self.provider.verify(&login.id_token, login.access_token.map(Secret::new).as_ref(), now).await?;
         let event = Event::SignedIn {
             person: to_ref(&identity),
             issuer: self.config.identity.issuer.clone(),
@@ -53,7 +54,8 @@ impl Access {
         let row = row
             .filter(|row| now < row.renewable_until)
             .ok_or_else(|| AccessError::not_signed_in("this sign-in has ended"))?;
-        let renewed = self.provider.renew(&Secret::new(renew.refresh_token.clone()), &row.subject, now).await?;
+        let renewed =
+            self.provider.renew(&Secret::new(renew.refresh_token.clone()), &row.subject, now).await?;
         let refresh = renewed.refresh_token.map(|token| token.expose().to_owned());
         self.issue(renewed.identity, None, Some(old), refresh.or(Some(renew.refresh_token)), now).await
     }

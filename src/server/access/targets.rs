@@ -174,8 +174,12 @@ impl Access {
                 .hint("`dbaccess targets` lists the targets, `dbaccess targets NAME` its tables")),
             several => {
                 let names: Vec<&str> = several.iter().map(|state| state.target.name.as_str()).collect();
-                Err(AccessError::usage(format!("several targets have that: {}", names.join(", ")))
-                    .hint(format!("say which: `dbaccess request {} …`", several.first().map_or("TARGET", |s| &s.target.name))))
+                Err(AccessError::usage(format!("several targets have that: {}", names.join(", "))).hint(
+                    format!(
+                        "say which: `dbaccess request {} …`",
+                        several.first().map_or("TARGET", |s| &s.target.name)
+                    ),
+                ))
             }
         }
     }

@@ -25,7 +25,11 @@ fn load(tx: &Tx<'_>, request: AccessRequest) -> Result<Loaded, AccessError> {
 impl Access {
     /// The requests that concern the caller: their own, those they could
     /// decide, and for security and auditors all.
-    pub async fn requests(&self, caller: &Caller, query: RequestsQuery) -> Result<Vec<RequestView>, AccessError> {
+    pub async fn requests(
+        &self,
+        caller: &Caller,
+        query: RequestsQuery,
+    ) -> Result<Vec<RequestView>, AccessError> {
         let subject = query.mine.then(|| caller.person.subject.clone());
         let loaded = self
             .store
@@ -47,7 +51,11 @@ impl Access {
     }
 
     /// A request right after the caller changed it.
-    pub(super) async fn view(&self, caller: &Caller, request: AccessRequest) -> Result<RequestView, AccessError> {
+    pub(super) async fn view(
+        &self,
+        caller: &Caller,
+        request: AccessRequest,
+    ) -> Result<RequestView, AccessError> {
         let loaded = self.store.read(move |tx| load(tx, request)).await?;
         Ok(self.build(caller, loaded).0)
     }

@@ -19,8 +19,7 @@ impl From<AccessError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let AccessError { kind, message, hint } = self.0;
-        let status =
-            StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // What went wrong inside is for the log; a client cannot act on it.
         let body = if kind == ErrorKind::Internal {
             tracing::error!(%message, "a request failed");

@@ -1,5 +1,5 @@
 //! The HTTP API: decode → access → encode. No rule lives here; every route but
-//! `about`, `login`, `renew`, health and metrics demands a signed-in caller.
+//! `about`, `login`, `renew` and health demands a signed-in caller.
 
 mod auth;
 mod events;
@@ -7,5 +7,5 @@ mod failure;
 mod routes;
 mod tunnel;
 
-pub use routes::router;
+pub use routes::{metrics_router, router};
 pub use tunnel::TunnelSink;

@@ -5,11 +5,12 @@ use super::failure::Failure;
 use super::{events, tunnel};
 use crate::core::model::Grant;
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason,
-    Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
+    RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
     TargetView, TokenIssued,
 };
 use crate::server::access::{Access, AccessError, Caller};
+use crate::server::metrics::Metrics;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
@@ -31,7 +32,6 @@ type Answer<T> = Result<Json<T>, Failure>;
 pub fn router(access: Arc<Access>, tunnels: super::TunnelSink) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/metrics", get(metrics))
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/about", get(about))
         .route("/v1/login", post(login))
@@ -57,8 +57,13 @@ pub fn router(access: Arc<Access>, tunnels: super::TunnelSink) -> Router {
         .route("/v1/tunnel", get(tunnel::upgrade).with_state(tunnels))
 }
 
-async fn metrics(State(access): App) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], access.metrics_text())
+/// Prometheus metrics, for a listener of their own: they name no person, but
+/// they are not for everybody who can reach the API.
+pub fn metrics_router(metrics: Arc<Metrics>) -> Router {
+    let text = async move || {
+        ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
+    };
+    Router::new().route("/metrics", get(text))
 }
 
 async fn openapi() -> impl IntoResponse {
@@ -150,7 +155,11 @@ async fn revoke(
     Ok(Json(access.revoke(&caller, id, body).await?))
 }
 
-async fn open_session(State(access): App, caller: Caller, Body(body): Body<OpenSession>) -> Answer<SessionOpened> {
+async fn open_session(
+    State(access): App,
+    caller: Caller,
+    Body(body): Body<OpenSession>,
+) -> Answer<SessionOpened> {
     Ok(Json(access.open_session(&caller, body).await?))
 }
 
@@ -166,7 +175,11 @@ async fn close_session(State(access): App, caller: Caller, Path(id): Path<String
     Ok(Json(access.close_session(&caller, id).await?))
 }
 
-async fn audit(State(access): App, caller: Caller, Search(query): Search<AuditQuery>) -> Answer<Vec<AuditRow>> {
+async fn audit(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<AuditQuery>,
+) -> Answer<Vec<AuditRow>> {
     Ok(Json(access.audit(&caller, query).await?))
 }
 

@@ -119,7 +119,8 @@ impl Connection {
                         if self.must_wait(tag, body)? {
                             server.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
                             self.wait_for_replies(server, tag, body).await?;
-                            let step = self.message(tag, body, matches!(piece.what, What::Frame { .. })).await?;
+                            let step =
+                                self.message(tag, body, matches!(piece.what, What::Frame { .. })).await?;
                             buffer.bytes.advance(pass);
                             pass = 0;
                             step
@@ -274,8 +275,11 @@ impl Connection {
 /// A ledger that cannot be written stops statements (G1).
 fn ledger(error: &JournalError) -> Refusal {
     tracing::error!(%error, "a statement was stopped: the ledger cannot be written");
-    Refusal::new(ErrorKind::Internal.sqlstate(), "dbaccess cannot record statements at the moment, so it lets none pass")
-        .hint("tell the people who run dbaccess; connect again once its ledger can be written")
+    Refusal::new(
+        ErrorKind::Internal.sqlstate(),
+        "dbaccess cannot record statements at the moment, so it lets none pass",
+    )
+    .hint("tell the people who run dbaccess; connect again once its ledger can be written")
 }
 
 /// A read buffer that is small while little comes.
@@ -297,7 +301,13 @@ impl Buffer {
         self.bytes.reserve(self.want);
         let room = self.bytes.capacity() - self.bytes.len();
         let n = from.read_buf(&mut self.bytes).await?;
-        self.want = if n >= room.min(self.want) { (self.want * 4).min(LARGE) } else if n < SMALL { SMALL } else { self.want };
+        self.want = if n >= room.min(self.want) {
+            (self.want * 4).min(LARGE)
+        } else if n < SMALL {
+            SMALL
+        } else {
+            self.want
+        };
         Ok(n)
     }
 }

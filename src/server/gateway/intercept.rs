@@ -11,7 +11,9 @@ use crate::core::guard::{self, Durability, TxStatus, Verdict};
 use crate::core::model::{StatementRecord, StatementResult};
 use crate::core::sql::{Facts, SqlError, Statement};
 use crate::server::journal::Position;
-use crate::wire::postgres::frontend::{self, Bind, Execute, Format, FunctionCall, Kind, Named, Parse, Query, tag};
+use crate::wire::postgres::frontend::{
+    self, Bind, Execute, Format, FunctionCall, Kind, Named, Parse, Query, tag,
+};
 use crate::wire::postgres::tracker::Sent;
 use crate::wire::postgres::{Tag, WireError};
 use bytes::BytesMut;
@@ -143,7 +145,10 @@ impl Connection {
             }
             tag::FLUSH => Ok(Step::Relay),
             tag::TERMINATE => Ok(Step::Goodbye),
-            other => Err(WireError::Unexpected { expected: "a message of an open session", got: Tag(other) }.into()),
+            other => {
+                Err(WireError::Unexpected { expected: "a message of an open session", got: Tag(other) }
+                    .into())
+            }
         }
     }
 
@@ -158,8 +163,9 @@ impl Connection {
             Err(error) => return self.refuse_query(text, unreadable(&error), &[]).await,
         };
         if facts.statements.len() > MOST_STATEMENTS {
-            let refusal = Refusal::new("54000", format!("more than {MOST_STATEMENTS} statements in one message"))
-                .hint("send them in several");
+            let refusal =
+                Refusal::new("54000", format!("more than {MOST_STATEMENTS} statements in one message"))
+                    .hint("send them in several");
             return self.refuse_query(text, refusal, &[]).await;
         }
         let mut status = self.book().tx_status();
@@ -280,7 +286,9 @@ impl Connection {
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
             let intent = self.intend(&text, &[], None, "execute portal").await?;
-            return self.sent_execute(running(Some(intent), false), Some(Durability::Synced), Some(intent)).await;
+            return self
+                .sent_execute(running(Some(intent), false), Some(Durability::Synced), Some(intent))
+                .await;
         };
         let Some(statement) = portal.prepared.facts.statements.first() else {
             return self.sent_execute(running(None, false), None, None).await;
@@ -314,7 +322,10 @@ impl Connection {
         };
         let status = self.book().tx_status();
         let arguments: Vec<Option<String>> = if whole {
-            FunctionCall::decode(body)?.arguments().map(|argument| shown(argument.format, argument.value)).collect()
+            FunctionCall::decode(body)?
+                .arguments()
+                .map(|argument| shown(argument.format, argument.value))
+                .collect()
         } else {
             Vec::new()
         };
@@ -401,15 +412,7 @@ fn after(durability: Option<Durability>, last: Option<Position>) -> Step {
 }
 
 fn running(intent: Option<Position>, simple: bool) -> Running {
-    Running {
-        intent,
-        started: Instant::now(),
-        rows: 0,
-        bytes: 0,
-        simple,
-        then: Then::Nothing,
-        refusal: None,
-    }
+    Running { intent, started: Instant::now(), rows: 0, bytes: 0, simple, then: Then::Nothing, refusal: None }
 }
 
 fn only(statement: &Statement) -> Facts {

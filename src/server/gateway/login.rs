@@ -5,8 +5,8 @@
 //!   ─► the parameters are allowed? ─► a place? ─► upstream as the role ─► ReadyForQuery
 //! ```
 
-use super::connection::Connection;
 use super::cancel::Backend;
+use super::connection::Connection;
 use super::live::{End, Live};
 use super::refusal::Refusal;
 use super::{Gateway, upstream};
@@ -183,14 +183,20 @@ impl Gateway {
         }
         let checked = guard::check_startup(&startup.parameters).map_err(Refusal::from)?;
         if checked.database != live.upstream.database {
-            return Err(Refusal::new("3D000", format!("this session is for the database {}", live.upstream.database))
-                .hint("another target needs another grant: `dbaccess targets`")
-                .into());
+            return Err(Refusal::new(
+                "3D000",
+                format!("this session is for the database {}", live.upstream.database),
+            )
+            .hint("another target needs another grant: `dbaccess targets`")
+            .into());
         }
         let parameters = parameters(&live, checked.settings);
         let place = live.connect().ok_or_else(|| {
-            Refusal::new("53300", format!("session {} has as many connections as it may", live.permit.session))
-                .hint("make the client's pool smaller")
+            Refusal::new(
+                "53300",
+                format!("session {} has as many connections as it may", live.permit.session),
+            )
+            .hint("make the client's pool smaller")
         })?;
         let connection = Connection::new(Arc::clone(self), place);
         let ready = tokio::select! {
@@ -269,12 +275,17 @@ impl Gateway {
     /// An ended session, in words for its client.
     pub(super) fn ended(&self, live: &Live, end: &End) -> Refusal {
         let hint = match end.reason {
-            EndReason::Expired => format!("more time is a request away: `dbaccess request {} …`", live.permit.target),
+            EndReason::Expired => {
+                format!("more time is a request away: `dbaccess request {} …`", live.permit.target)
+            }
             _ => format!("`dbaccess connect {}` opens a new session while a grant lasts", live.permit.target),
         };
         let why = crate::server::access::why(end);
-        Refusal::new("57P01", format!("session {} under {} has ended: {why}", live.permit.session, live.permit.grant))
-            .hint(hint)
+        Refusal::new(
+            "57P01",
+            format!("session {} under {} has ended: {why}", live.permit.session, live.permit.grant),
+        )
+        .hint(hint)
     }
 }
 
@@ -310,7 +321,9 @@ impl Gateway {
             if let Some((first, used)) = startup::read(buffer)? {
                 let wanted = match first {
                     First::Tls => {
-                        return Err(WireError::Unexpected { expected: "a startup packet", got: Tag(0x16) }.into());
+                        return Err(
+                            WireError::Unexpected { expected: "a startup packet", got: Tag(0x16) }.into()
+                        );
                     }
                     First::Ssl => Wanted::Ssl,
                     First::GssEnc => Wanted::GssEnc,
@@ -345,7 +358,9 @@ where
     loop {
         if let Some(header) = Header::peek(buffer) {
             if header.tag != frontend::tag::PASSWORD {
-                return Err(WireError::Unexpected { expected: "a SASL response", got: Tag(header.tag) }.into());
+                return Err(
+                    WireError::Unexpected { expected: "a SASL response", got: Tag(header.tag) }.into()
+                );
             }
             let length = header.check(SASL)?.frame_len();
             if buffer.len() >= length {

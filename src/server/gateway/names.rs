@@ -22,8 +22,13 @@ pub struct Prepared {
 }
 
 enum Change {
-    Parse { name: Vec<u8>, prepared: Arc<Prepared> },
-    Close { name: Option<Vec<u8>> },
+    Parse {
+        name: Vec<u8>,
+        prepared: Arc<Prepared>,
+    },
+    Close {
+        name: Option<Vec<u8>>,
+    },
     /// A Sync or a Query: one ReadyForQuery.
     Batch,
     /// CopyDone or CopyFail.

@@ -59,7 +59,9 @@ async fn secure(mut stream: TcpStream, host: &str, config: Arc<rustls::ClientCon
     stream.write_all(&request).await?;
     // One byte and no more: what follows belongs to the TLS handshake.
     if stream.read_u8().await? != b'S' {
-        return Err(io::Error::other("the database does not offer TLS, which this target's configuration demands"));
+        return Err(io::Error::other(
+            "the database does not offer TLS, which this target's configuration demands",
+        ));
     }
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let stream = TlsConnector::from(config).connect(name, stream).await?;
@@ -143,21 +145,23 @@ async fn greet(
                                 "08006",
                                 "the database does not ask the session's role for SCRAM-SHA-256",
                             )
-                            .hint("its administrator must set `scram-sha-256` for these roles in pg_hba.conf"));
+                            .hint(
+                                "its administrator must set `scram-sha-256` for these roles in pg_hba.conf",
+                            ));
                         }
                     },
-                    backend::tag::ERROR_RESPONSE => {
+                    backend::tag::ERROR => {
                         let fields = Fields::new(body);
                         let (code, message) = (fields.sqlstate(), fields.message());
                         tracing::warn!(session = %live.permit.session, ?code, ?message, "the database refused the role");
                         return Err(Refusal::new("08004", "the database refused this session's role")
                             .hint(message.map(std::borrow::Cow::into_owned).unwrap_or_default()));
                     }
-                    backend::tag::BACKEND_KEY_DATA => {
+                    backend::tag::KEY_DATA => {
                         let data = KeyData::decode(body)?;
                         (process_id, key) = (data.process_id, data.key.to_vec());
                     }
-                    backend::tag::READY_FOR_QUERY => return Ok((greeting, process_id, key)),
+                    backend::tag::READY => return Ok((greeting, process_id, key)),
                     _ => greeting.extend_from_slice(piece.bytes),
                 }
             }

@@ -237,6 +237,12 @@ impl Journal {
         Position(self.shared().written.reached())
     }
 
+    /// The last line that was queued, written or not: everything that happened
+    /// before this call is at or before it.
+    pub fn last_queued(&self) -> Position {
+        Position(self.shared().queue.last())
+    }
+
     /// Whether records can be written at the moment, and if not, why.
     pub fn health(&self) -> Result<(), JournalError> {
         self.shared().health.check()

@@ -57,6 +57,11 @@ impl Queue {
         }
     }
 
+    /// The last number that was given.
+    pub(super) fn last(&self) -> u64 {
+        self.lock().next.saturating_sub(1)
+    }
+
     pub(super) fn push(&self, at: Timestamp, body: String) -> Result<u64, NotAppended> {
         if !is_record(&body) {
             return Err(NotAppended::Failed(JournalError::NotARecord));

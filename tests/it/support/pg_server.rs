@@ -157,10 +157,8 @@ impl Drop for PgServer {
 
 /// The programs of one version, installed by `tests/tools/postgres.sh`.
 pub fn bin_of(major: u32) -> PathBuf {
-    let tools = std::env::var_os("DBACCESS_TEST_TOOLS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"),
-        PathBuf::from,
-    );
+    let tools = std::env::var_os("DBACCESS_TEST_TOOLS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"), PathBuf::from);
     let bin = tools.join(format!("postgres/{major}/bin"));
     assert!(
         bin.join("postgres").exists(),

@@ -86,7 +86,15 @@ pub struct Report<'a> {
 impl<'a> Report<'a> {
     /// The statement fails, the connection lives on.
     pub fn error(sqlstate: &'a str, message: &'a str) -> Self {
-        Self { tag: tag::ERROR, severity: "ERROR", sqlstate, message, detail: None, hint: None, position: None }
+        Self {
+            tag: tag::ERROR,
+            severity: "ERROR",
+            sqlstate,
+            message,
+            detail: None,
+            hint: None,
+            position: None,
+        }
     }
 
     /// The connection ends.
