@@ -23,7 +23,9 @@ macro_rules! on_every_version {
         mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
-                super::$scenario(&mut crate::provision::Shop::open($major).await).await;
+                let mut shop = crate::provision::Shop::open($major).await;
+                super::$scenario(&mut shop).await;
+                shop.clear().await;
             })+
         }
     };
@@ -69,6 +71,22 @@ impl Shop {
         Self { server, database, target, admin, until }
     }
 
+    /// Leaves the cluster to the next scenario as it was found.
+    async fn clear(self) {
+        let admin = self.server.admin("postgres").await;
+        let ours =
+            format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname ~ '^{}'", self.database);
+        for database in value(&admin, &ours).await.unwrap_or_default().split(' ') {
+            run(&admin, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
+        }
+        // What a failed scenario left in its database stays there, for a look.
+        let roles = "SELECT string_agg(rolname, ', ') FROM pg_roles r WHERE rolname ~ '^dbaccess_[sp]_'
+                     AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid)";
+        if let Some(roles) = value(&admin, roles).await {
+            run(&admin, &format!("DROP ROLE {roles}")).await;
+        }
+    }
+
     async fn profile(&self, asked: &AskedScope) -> Profile {
         let catalog = self.target.catalog().await.expect("the catalog is readable");
         self.target.profile(&asked.resolve(&catalog).expect("it exists"), &catalog)
@@ -102,7 +120,10 @@ impl Shop {
     }
 
     async fn connect_to(&self, database: &str, person: &Person) -> Client {
-        self.server.connect(database, &person.role, &person.password).await.expect("the session's role logs in")
+        self.server
+            .connect(database, &person.role, &person.password)
+            .await
+            .expect("the session's role logs in")
     }
 }
 
@@ -148,7 +169,8 @@ async fn value(client: &Client, sql: &str) -> Option<String> {
 }
 
 async fn role_exists(client: &Client, role: &str) -> bool {
-    value(client, &format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")).await.as_deref() == Some("1")
+    value(client, &format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")).await.as_deref()
+        == Some("1")
 }
 
 #[test]

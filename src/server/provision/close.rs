@@ -79,8 +79,7 @@ impl Target {
             closed.timed(Step::End, started);
 
             let started = Instant::now();
-            let answer =
-                self.closing.call_once("SELECT dbaccess.close_session($1)", &parameters).await?;
+            let answer = self.closing.call_once("SELECT dbaccess.close_session($1)", &parameters).await?;
             let elsewhere: Vec<String> = match answer {
                 Ok(rows) => rows.first().map(|row| row.get(0)).unwrap_or_default(),
                 // Slipped in before the lock was seen, or lost with the connection: once more.

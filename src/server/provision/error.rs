@@ -9,12 +9,16 @@ pub enum ProvisionError {
     /// No connection, or it was lost before an answer came.
     #[error("cannot reach the target at {address}: {why}")]
     Unreachable { address: String, why: String },
-    #[error("the target at {address} does not let `{user}` in: {why}; check `user` and `password` of the target")]
+    #[error(
+        "the target at {address} does not let `{user}` in: {why}; check `user` and `password` of the target"
+    )]
     Refused { address: String, user: String, why: String },
     #[error("{0}")]
     Tls(#[from] TlsError),
     /// The functions of setup.sql are not there, not ours to call, or of another version.
-    #[error("database {database} is not set up for this version of dbaccess ({why}): run `dbaccess target setup`")]
+    #[error(
+        "database {database} is not set up for this version of dbaccess ({why}): run `dbaccess target setup`"
+    )]
     Setup { database: String, why: String },
     /// A table of the scope was there when the catalog was read, and is not now.
     #[error("the target has changed: {0}; ask for the tables that are there now")]
@@ -75,10 +79,9 @@ impl Failure {
             return Self::Lost(message);
         }
         // "tuple concurrently updated" has no code of its own.
-        let collided =
-            *code == SqlState::INTERNAL_ERROR && message.starts_with("tuple concurrently")
-                || *code == SqlState::T_R_DEADLOCK_DETECTED
-                || *code == SqlState::T_R_SERIALIZATION_FAILURE;
+        let collided = *code == SqlState::INTERNAL_ERROR && message.starts_with("tuple concurrently")
+            || *code == SqlState::T_R_DEADLOCK_DETECTED
+            || *code == SqlState::T_R_SERIALIZATION_FAILURE;
         if collided { Self::Collided } else { Self::Sql(code.clone(), message) }
     }
 

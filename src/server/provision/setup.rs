@@ -107,7 +107,8 @@ mod tests {
         assert!(script.contains("TO \"we:'verifier'ird\"\"\";"), "{script}");
         assert!(script.contains("SET LOCAL dbaccess.gateway = 'we:''verifier''ird\"';"));
         assert!(script.contains("RETURN 'o''brien';"));
-        let plain = SetupParams { gateway_login: "gw".to_owned(), gateway_verifier: None, object_owner: None };
+        let plain =
+            SetupParams { gateway_login: "gw".to_owned(), gateway_verifier: None, object_owner: None };
         for script in [setup_sql(&plain), teardown_sql(&plain)] {
             assert!(!script.contains(":'") && !script.contains(":\"") && !script.contains(":version"));
         }

@@ -155,7 +155,13 @@ async fn hostile_identifiers_are_names_and_nothing_else(shop: &mut Shop) {
     ];
     for name in names {
         let quoted = quote_ident(name);
-        run(&shop.admin, &format!("CREATE TABLE {quoted} (id serial); CREATE TABLE \"Odd \"\"Schéma\"\"\".{quoted} (id int)")).await;
+        run(
+            &shop.admin,
+            &format!(
+                "CREATE TABLE {quoted} (id serial); CREATE TABLE \"Odd \"\"Schéma\"\"\".{quoted} (id int)"
+            ),
+        )
+        .await;
     }
     for schema in ["public", "Odd \"Schéma\""] {
         for name in names {
@@ -163,7 +169,11 @@ async fn hostile_identifiers_are_names_and_nothing_else(shop: &mut Shop) {
             let person = shop.session(&asked).await;
             let client = shop.connect(&person).await;
             let table = format!("{}.{}", quote_ident(schema), quote_ident(name));
-            assert_eq!(sqlstate(&client, &format!("INSERT INTO {table} DEFAULT VALUES")).await, None, "{table}");
+            assert_eq!(
+                sqlstate(&client, &format!("INSERT INTO {table} DEFAULT VALUES")).await,
+                None,
+                "{table}"
+            );
             assert_eq!(sqlstate(&client, "SELECT * FROM orders").await.as_deref(), DENIED, "{table}");
             shop.target.close_session(&person.role).await.expect("it ends");
         }
@@ -177,7 +187,11 @@ async fn g3_a_profile_holds_exactly_its_content_whatever_happened_to_the_tables(
     let first = shop.session_with(&profile, true).await.expect("it opens");
     // Recreated under its name, it has lost its privileges; somebody was helpful meanwhile.
     run(&shop.admin, "DROP TABLE hr.people; CREATE TABLE hr.people (person text)").await;
-    run(&shop.admin, &format!("GRANT SELECT, UPDATE ON payments TO {name}; GRANT CREATE ON SCHEMA hr TO {name}")).await;
+    run(
+        &shop.admin,
+        &format!("GRANT SELECT, UPDATE ON payments TO {name}; GRANT CREATE ON SCHEMA hr TO {name}"),
+    )
+    .await;
     let second = shop.session_with(&profile, true).await.expect("it opens");
     for person in [&first, &second] {
         let client = shop.connect(person).await;

@@ -157,10 +157,8 @@ impl Drop for PgServer {
 
 /// The programs of one version, installed by `tests/tools/postgres.sh`.
 pub fn bin_of(major: u32) -> PathBuf {
-    let tools = std::env::var_os("DBACCESS_TEST_TOOLS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"),
-        PathBuf::from,
-    );
+    let tools = std::env::var_os("DBACCESS_TEST_TOOLS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"), PathBuf::from);
     let bin = tools.join(format!("postgres/{major}/bin"));
     assert!(
         bin.join("postgres").exists(),
@@ -238,4 +236,16 @@ fn give_to_server_user(path: &Path) {
     if let Some((uid, gid)) = server_user() {
         std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root may give files away");
     }
+}
+
+#[tokio::test]
+async fn a_scratch_server_and_its_files_end_with_its_owner() {
+    let mut server = PgServer::newest().await;
+    let (port, directory) = (server.port(), server.directory.clone());
+    server.crash();
+    assert!(directory.join("data").exists(), "a crash keeps the data");
+    server.restart().await;
+    drop(server);
+    assert!(!directory.exists());
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
 }
