@@ -23,7 +23,9 @@ macro_rules! on_every_version {
         mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
-                super::$scenario(&mut crate::provision::Shop::open($major).await).await;
+                let mut shop = crate::provision::Shop::open($major).await;
+                super::$scenario(&mut shop).await;
+                shop.clear().await;
             })+
         }
     };
@@ -67,6 +69,22 @@ impl Shop {
         let target = Target::new(server.upstream(&database, GATEWAY, GATEWAY_PASSWORD)).unwrap();
         let until = os::now() + SignedDuration::from_hours(1);
         Self { server, database, target, admin, until }
+    }
+
+    /// Leaves the cluster to the next scenario as it was found.
+    async fn clear(self) {
+        let admin = self.server.admin("postgres").await;
+        let ours =
+            format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname ~ '^{}'", self.database);
+        for database in value(&admin, &ours).await.unwrap_or_default().split(' ') {
+            run(&admin, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
+        }
+        // What a failed scenario left in its database stays there, for a look.
+        let roles = "SELECT string_agg(rolname, ', ') FROM pg_roles r WHERE rolname ~ '^dbaccess_[sp]_'
+                     AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid)";
+        if let Some(roles) = value(&admin, roles).await {
+            run(&admin, &format!("DROP ROLE {roles}")).await;
+        }
     }
 
     async fn profile(&self, asked: &AskedScope) -> Profile {

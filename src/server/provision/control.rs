@@ -70,10 +70,6 @@ impl Control {
         })
     }
 
-    pub(super) fn database(&self) -> &str {
-        &self.database
-    }
-
     /// Calls one statement once: what a lost connection means is the caller's to say.
     pub(super) async fn call_once(
         &self,

@@ -63,6 +63,10 @@ BEGIN
             current_setting('dbaccess.object_owner');
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), gateway);
+    -- An administrator who is no superuser may give objects only to roles that it belongs to.
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('GRANT dbaccess_objects TO %I', current_user);
+    END IF;
 
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'dbaccess') THEN
         EXECUTE 'ALTER SCHEMA dbaccess OWNER TO CURRENT_USER';
@@ -202,10 +206,11 @@ BEGIN
         IF change.verb = 'GRANT' AND (
                change.privileges <@ allowed IS NOT TRUE
             OR change.kind = 'database' AND change.name <> current_database()
+            OR change.kind IN ('schema', 'database') AND change.name <> change.schema
             OR change.kind <> 'database' AND (change.schema ~ '^pg_' OR change.schema IN ('information_schema', 'dbaccess')) IS NOT FALSE
             -- A longer name would be cut and mean another object.
             OR (octet_length(change.schema) <= 63 AND octet_length(change.name) <= 63) IS NOT TRUE) THEN
-            RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('a profile may not hold %s on %s %I.%I',
+            RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('a profile may not hold %s on %s %s.%s',
                 array_to_string(change.privileges, ', '), change.kind, change.schema, change.name);
         END IF;
         EXECUTE format('%s %s ON %s %s %s %I', change.verb, array_to_string(change.privileges, ', '), change.kind,
@@ -213,6 +218,12 @@ BEGIN
                              ELSE format('%I.%I', change.schema, change.name) END,
             CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, profile);
     END LOOP;
+    -- GRANT without the right to grant is only a warning.
+    SELECT * INTO change FROM dbaccess.profile_changes(access, parsed) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('%s cannot %s %s on %s %s.%s: it ran the setup but does not own that',
+            current_user, lower(change.verb), array_to_string(change.privileges, ', '), change.kind, change.schema, change.name);
+    END IF;
 END $$;
 
 -- Makes a session's login role: member of one profile, and nothing else.

@@ -34,11 +34,15 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = current_setting('dbaccess.gateway')) THEN
         EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM %I', current_database(), current_setting('dbaccess.gateway'));
     END IF;
+    FOR role IN SELECT r.rolname FROM pg_roles r WHERE r.rolname ~ '^dbaccess_[sp]_[0-9a-f]+$'
+                AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid) LOOP
+        EXECUTE format('DROP ROLE %I', role);
+    END LOOP;
+    -- With the last of those go the roles that the other databases' turns needed.
     FOR role IN SELECT r.rolname FROM pg_roles r
-                WHERE (r.rolname ~ '^dbaccess_[sp]_[0-9a-f]+$'
-                       OR r.rolname IN ('dbaccess_sessions', 'dbaccess_profiles', 'dbaccess_objects'))
-                  AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass
-                                  AND d.refobjid = r.oid) LOOP
+                WHERE r.rolname IN ('dbaccess_sessions', 'dbaccess_profiles', 'dbaccess_objects')
+                  AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname ~ '^dbaccess_[sp]_[0-9a-f]+$')
+                  AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid) LOOP
         EXECUTE format('DROP ROLE %I', role);
     END LOOP;
 END $$;

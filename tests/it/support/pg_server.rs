@@ -237,3 +237,15 @@ fn give_to_server_user(path: &Path) {
         std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root may give files away");
     }
 }
+
+#[tokio::test]
+async fn a_scratch_server_and_its_files_end_with_its_owner() {
+    let mut server = PgServer::newest().await;
+    let (port, directory) = (server.port(), server.directory.clone());
+    server.crash();
+    assert!(directory.join("data").exists(), "a crash keeps the data");
+    server.restart().await;
+    drop(server);
+    assert!(!directory.exists());
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
