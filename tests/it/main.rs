@@ -1,2 +1,6 @@
+//! The one binary of integration tests.
+
 mod cli;
+mod ledger;
+mod ledger_index;
 mod meta;

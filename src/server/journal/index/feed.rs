@@ -1,0 +1,156 @@
+//! From lines to rows.
+
+use crate::core::ledger::{Hash, Line, body_kind, segment_name};
+use crate::core::model::StatementRecord;
+use crate::server::journal::tail::Cursor;
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, Transaction, params};
+use std::io;
+use std::path::Path;
+
+/// Changes with the schema: an index of another version is made anew.
+pub(super) const VERSION: u32 = 1;
+
+/// Times are microseconds since 1970; `result` and `parameters` are JSON.
+pub(super) const SCHEMA: &str = "
+    BEGIN;
+    CREATE TABLE progress (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        segment INTEGER NOT NULL, \"offset\" INTEGER NOT NULL, next INTEGER NOT NULL, prev TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE statements (
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,
+        subject TEXT NOT NULL, email TEXT NOT NULL COLLATE NOCASE, target TEXT NOT NULL,
+        session TEXT NOT NULL, grant_id TEXT NOT NULL, connection TEXT NOT NULL,
+        class TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
+        result TEXT, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, duration_us INTEGER
+    ) STRICT;
+    CREATE INDEX statements_session ON statements (session, seq);
+    CREATE INDEX statements_subject ON statements (subject, seq);
+    CREATE INDEX statements_email ON statements (email, seq);
+    CREATE INDEX statements_target ON statements (target, seq);
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX events_kind ON events (kind, seq);
+    PRAGMA user_version = 1;
+    COMMIT;";
+
+/// Segment bytes in one transaction.
+const BATCH: u64 = 4 << 20;
+
+/// How far the index has come.
+pub(super) fn cursor(connection: &Connection) -> rusqlite::Result<Option<Cursor>> {
+    let sql = "SELECT segment, \"offset\", next, prev FROM progress";
+    let row = connection.query_row(sql, [], |row| {
+        let prev: String = row.get(3)?;
+        Ok(Cursor {
+            segment: natural(row, 0)?,
+            offset: natural(row, 1)?,
+            next: natural(row, 2)?,
+            prev: Hash::from_hex(&prev),
+        })
+    });
+    row.optional()
+}
+
+/// Whether the file that the cursor stands in reaches as far.
+pub(super) fn leads_to(cursor: &Cursor, dir: &Path) -> bool {
+    dir.join(segment_name(cursor.segment)).metadata().is_ok_and(|file| file.len() >= cursor.offset)
+}
+
+/// Reads one batch into one transaction, which holds the new cursor too.
+pub(super) fn batch(connection: &mut Connection, dir: &Path, from: &Cursor, upto: u64) -> io::Result<Cursor> {
+    let mut cursor = from.clone();
+    let transaction = connection.transaction().map_err(io::Error::other)?;
+    let mut rows = Rows::prepare(&transaction).map_err(io::Error::other)?;
+    cursor.read(dir, upto, BATCH, |line, record| rows.add(line, record).map_err(io::Error::other))?;
+    drop(rows);
+    save(&transaction, &cursor).map_err(io::Error::other)?;
+    transaction.commit().map_err(io::Error::other)?;
+    Ok(cursor)
+}
+
+/// The statements of SQL that make rows, prepared once a batch.
+struct Rows<'t> {
+    intent: Statement<'t>,
+    outcome: Statement<'t>,
+    event: Statement<'t>,
+}
+
+impl<'t> Rows<'t> {
+    fn prepare(transaction: &'t Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            intent: transaction.prepare(
+                "INSERT INTO statements
+                 (seq, at, subject, email, target, session, grant_id, connection, class, text, parameters)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?,
+            outcome: transaction.prepare(
+                "UPDATE statements SET result = ?2, rows = ?3, bytes = ?4, duration_us = ?5 WHERE seq = ?1",
+            )?,
+            event: transaction.prepare("INSERT INTO events (seq, at, kind, body) VALUES (?1, ?2, ?3, ?4)")?,
+        })
+    }
+
+    fn add(&mut self, line: &Line<'_>, record: &str) -> rusqlite::Result<()> {
+        let (seq, at) = (integer(line.seq), line.at.as_microsecond());
+        let is_statement = record.starts_with("{\"kind\":\"statement.");
+        // A statement record of a form that is not known is still an event.
+        match is_statement.then(|| serde_json::from_str(record)).and_then(Result::ok) {
+            Some(StatementRecord::Intent {
+                session,
+                grant,
+                connection,
+                person,
+                target,
+                text,
+                parameters,
+                class,
+                ..
+            }) => self.intent.execute(params![
+                seq,
+                at,
+                person.subject,
+                person.email,
+                target,
+                session.as_str(),
+                grant.as_str(),
+                connection.as_str(),
+                class,
+                text,
+                serde_json::to_string(&parameters).unwrap_or_default(),
+            ]),
+            Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, .. }) => {
+                self.outcome.execute(params![
+                    integer(intent),
+                    serde_json::to_string(&result).unwrap_or_default(),
+                    integer(rows),
+                    integer(bytes),
+                    integer(duration_us),
+                ])
+            }
+            None => {
+                let kind = body_kind(record).unwrap_or_default();
+                self.event.execute(params![seq, at, kind, record])
+            }
+        }
+        .map(drop)
+    }
+}
+
+fn save(transaction: &Transaction<'_>, cursor: &Cursor) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO progress (id, segment, \"offset\", next, prev) VALUES (1, ?1, ?2, ?3, ?4)";
+    let prev = cursor.prev.unwrap_or(Hash::ZERO).to_string();
+    let row = params![integer(cursor.segment), integer(cursor.offset), integer(cursor.next), prev];
+    transaction.execute(sql, row).map(drop)
+}
+
+/// SQLite's integers are signed; no count of ours comes near the difference.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn natural(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}

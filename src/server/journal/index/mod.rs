@@ -1,0 +1,179 @@
+//! The index for searches: what the segments say, in SQLite, so that a
+//! question costs no walk through the ledger. It decides nothing and proves
+//! nothing: it may be deleted at any time, and is made anew from the segments
+//! when it is missing, damaged, or of another ledger.
+//!
+//! It has a thread of its own and reads the segments behind the writer's back,
+//! so that a statement never pays for it.
+
+mod feed;
+mod query;
+
+pub use query::{EventQuery, EventRow};
+
+use super::tail::Cursor;
+use super::{JournalError, Position};
+use crate::proto::{AuditQuery, AuditRow};
+use rusqlite::{Connection, ErrorCode};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use tokio::sync::{mpsc, oneshot};
+
+/// Questions that may wait; beyond, callers wait.
+const PENDING: usize = 64;
+
+type Question = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// A handle to the index. Cheap to clone; the thread ends with the last one.
+#[derive(Clone)]
+pub struct Index(mpsc::Sender<Question>);
+
+/// What the thread owns.
+struct Store {
+    dir: PathBuf,
+    path: PathBuf,
+    connection: Connection,
+    cursor: Cursor,
+}
+
+impl Index {
+    /// Opens the index at `path` of the ledger in `dir`, or makes it. Reads no
+    /// segment yet: [`Index::catch_up`] does.
+    pub fn open(dir: &Path, path: &Path) -> Result<Self, JournalError> {
+        let mut store = Store::open(dir, path)?;
+        let (questions, mut incoming) = mpsc::channel::<Question>(PENDING);
+        let run = move || {
+            while let Some(question) = incoming.blocking_recv() {
+                question(&mut store);
+            }
+        };
+        let thread = thread::Builder::new().name("ledger-index".into()).spawn(run);
+        thread.map_err(JournalError::io("starting a thread for", path))?;
+        Ok(Self(questions))
+    }
+
+    /// Makes every line up to `position`, which must be written, searchable.
+    /// Cancel-safe: what was begun is finished. Call it every few seconds, so
+    /// that the call before a search has little to do.
+    pub async fn catch_up(&self, position: Position) -> Result<(), JournalError> {
+        self.ask(move |store| store.catch_up(position.0)).await
+    }
+
+    /// Statements that fit, newest first. At most 1,000; 100 if nothing is said.
+    pub async fn statements(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, JournalError> {
+        let query = query.clone();
+        self.ask(move |store| store.answer(|connection| query::statements(connection, &query))).await
+    }
+
+    /// Records other than statements that fit, newest first, bounded alike.
+    pub async fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, JournalError> {
+        let query = query.clone();
+        self.ask(move |store| store.answer(|connection| query::events(connection, &query))).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Store) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |store| {
+            // Who asked may be gone by now.
+            let _ = reply.send(question(store));
+        });
+        self.0.send(question).await.map_err(|_| JournalError::Closed)?;
+        answer.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
+impl Store {
+    fn open(dir: &Path, path: &Path) -> Result<Self, JournalError> {
+        let opened = open_file(path).or_else(|error| {
+            tracing::info!(%error, "the ledger's index is made anew");
+            remove(path).and_then(|()| open_file(path))
+        });
+        let (connection, known) = opened.map_err(JournalError::io("opening", path))?;
+        let cursor = match known {
+            Some(cursor) => cursor,
+            None => Cursor::start(dir).map_err(JournalError::io("reading", dir))?,
+        };
+        Ok(Self { dir: dir.to_owned(), path: path.to_owned(), connection, cursor })
+    }
+
+    fn catch_up(&mut self, upto: u64) -> Result<(), JournalError> {
+        // An index that is ahead of the ledger has seen lines that a power cut took.
+        let ahead = self.cursor.next > upto + 1 && !feed::leads_to(&self.cursor, &self.dir);
+        let first = if ahead { Err(io::Error::other("it is ahead of the ledger")) } else { self.feed(upto) };
+        let Err(error) = first else { return Ok(()) };
+        tracing::warn!(%error, "the ledger's index does not fit the ledger and is made anew");
+        self.rebuild().and_then(|()| self.feed(upto)).map_err(JournalError::io("indexing", &self.dir))
+    }
+
+    fn feed(&mut self, upto: u64) -> io::Result<()> {
+        while self.cursor.next <= upto {
+            self.cursor = feed::batch(&mut self.connection, &self.dir, &self.cursor, upto)?;
+        }
+        Ok(())
+    }
+
+    fn rebuild(&mut self) -> io::Result<()> {
+        // The old connection must let go of the files first.
+        self.connection = Connection::open_in_memory().map_err(io::Error::other)?;
+        remove(&self.path)?;
+        (self.connection, _) = open_file(&self.path)?;
+        self.cursor = Cursor::start(&self.dir)?;
+        Ok(())
+    }
+
+    fn answer<T>(
+        &mut self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, JournalError> {
+        question(&self.connection).map_err(|error| {
+            let damaged = matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            );
+            if damaged && let Err(error) = self.rebuild() {
+                tracing::error!(%error, "the ledger's index cannot be made anew");
+            }
+            JournalError::io("searching", &self.path)(io::Error::other(error))
+        })
+    }
+}
+
+/// Opens the file, and reads how far it has come if it is an index of ours.
+fn open_file(path: &Path) -> io::Result<(Connection, Option<Cursor>)> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        // A lost tail is read again: the cursor is in the same transaction.
+        connection.pragma_update(None, "synchronous", "normal")?;
+        let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        match version {
+            0 => {
+                connection.execute_batch(feed::SCHEMA)?;
+                Ok((connection, None))
+            }
+            feed::VERSION => {
+                let cursor = feed::cursor(&connection)?;
+                Ok((connection, cursor))
+            }
+            _ => Err(rusqlite::Error::InvalidQuery),
+        }
+    };
+    open().map_err(io::Error::other)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::remove_file(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! What waits to be written, and whether it can be. A record gets its number
+//! here, under a mutex that is never held over I/O.
+
+use super::{JournalError, NotAppended};
+use jiff::Timestamp;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// The writer waits here.
+    work: Condvar,
+    /// Appenders wait here while the queue is full.
+    space: Notify,
+    max_bytes: usize,
+    max_lines: usize,
+}
+
+struct State {
+    records: Vec<Record>,
+    bytes: usize,
+    next: u64,
+    /// The writer sleeps: only then does a record cost a system call to wake it.
+    idle: bool,
+    closing: bool,
+}
+
+pub(super) struct Record {
+    pub(super) at: Timestamp,
+    pub(super) body: String,
+}
+
+/// What the writer does next.
+pub(super) struct Work {
+    pub(super) first: u64,
+    pub(super) records: Vec<Record>,
+    /// A checkpoint follows the records; its number is reserved.
+    pub(super) sign: bool,
+    /// The segment ends with it.
+    pub(super) rotate: bool,
+    pub(super) closing: bool,
+}
+
+impl Queue {
+    pub(super) fn new(next: u64, max_bytes: usize, max_lines: usize) -> Self {
+        let state = State { records: Vec::new(), bytes: 0, next, idle: false, closing: false };
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            space: Notify::new(),
+            max_bytes,
+            max_lines: max_lines.max(1),
+        }
+    }
+
+    pub(super) fn push(&self, at: Timestamp, body: String) -> Result<u64, NotAppended> {
+        if !is_record(&body) {
+            return Err(NotAppended::Failed(JournalError::NotARecord));
+        }
+        let mut state = self.lock();
+        if state.closing {
+            return Err(NotAppended::Failed(JournalError::Closed));
+        }
+        if !self.fits(&state, body.len(), 1) {
+            return Err(NotAppended::Full(body));
+        }
+        let seq = state.next;
+        state.next += 1;
+        state.bytes += body.len();
+        state.records.push(Record { at, body });
+        self.wake(state);
+        Ok(seq)
+    }
+
+    /// All or none; the inner error gives the records back when they do not fit.
+    pub(super) fn push_all(
+        &self,
+        at: Timestamp,
+        bodies: Vec<String>,
+    ) -> Result<Result<Range<u64>, Vec<String>>, JournalError> {
+        if !bodies.iter().all(|body| is_record(body)) {
+            return Err(JournalError::NotARecord);
+        }
+        let bytes = bodies.iter().map(String::len).sum();
+        let mut state = self.lock();
+        if state.closing {
+            return Err(JournalError::Closed);
+        }
+        if !self.fits(&state, bytes, bodies.len()) {
+            return Ok(Err(bodies));
+        }
+        let first = state.next;
+        state.next += bodies.len() as u64;
+        state.bytes += bytes;
+        state.records.extend(bodies.into_iter().map(|body| Record { at, body }));
+        let range = first..state.next;
+        self.wake(state);
+        Ok(Ok(range))
+    }
+
+    /// Resolves when there may be room. Made before looking, so that no word is missed.
+    pub(super) fn space(&self) -> Notified<'_> {
+        self.space.notified()
+    }
+
+    /// Wakes those who wait for room: there is some, or there will be none.
+    pub(super) fn wake_appenders(&self) {
+        self.space.notify_waiters();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.work.notify_all();
+        self.wake_appenders();
+    }
+
+    /// Waits for records, for `due` (when something is unsigned since), or for
+    /// the end, and takes all there is. `room` is what the segment still takes.
+    pub(super) fn take(&self, spare: Vec<Record>, due: Option<Instant>, room: u64) -> Work {
+        let mut state = self.lock();
+        let mut now = Instant::now();
+        while state.records.is_empty() && !state.closing && due.is_none_or(|due| due > now) {
+            state.idle = true;
+            state = match due {
+                None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(due) => {
+                    let waited = self.work.wait_timeout(state, due.duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.idle = false;
+            now = Instant::now();
+        }
+        let unsigned = due.is_some() || !state.records.is_empty();
+        // A line is its body and less than 160 bytes around it.
+        let rotate = (state.bytes + 160 * state.records.len()) as u64 >= room && unsigned;
+        let sign = unsigned && (rotate || state.closing || due.is_some_and(|due| due <= now));
+        let first = state.next - state.records.len() as u64;
+        state.next += u64::from(sign);
+        state.bytes = 0;
+        let records = std::mem::replace(&mut state.records, spare);
+        let closing = state.closing;
+        drop(state);
+        self.wake_appenders();
+        Work { first, records, sign, rotate, closing }
+    }
+
+    /// Waits before another attempt; false when there is to be none.
+    pub(super) fn pause(&self, length: Duration) -> bool {
+        let state = self.lock();
+        let waited = self.work.wait_timeout_while(state, length, |state| !state.closing);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.closing
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().records.len()
+    }
+
+    /// A record larger than the bound passes when it is alone: it must pass some time.
+    fn fits(&self, state: &State, bytes: usize, lines: usize) -> bool {
+        state.records.is_empty()
+            || (state.bytes + bytes <= self.max_bytes && state.records.len() + lines <= self.max_lines)
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        if idle {
+            self.work.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_record(body: &str) -> bool {
+    body.starts_with('{') && body.ends_with('}') && !body.as_bytes().contains(&b'\n')
+}
+
+/// Whether the ledger can be written. Looked at by every append, so the good
+/// case is one load.
+#[derive(Default)]
+pub(super) struct Health {
+    failed: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+}
+
+struct Failure {
+    error: JournalError,
+    for_good: bool,
+}
+
+impl Health {
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        if !self.failed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.lock().as_ref().map_or(Ok(()), |failure| Err(failure.error.clone()))
+    }
+
+    /// A failure that may pass.
+    pub(super) fn fail(&self, error: JournalError) {
+        self.set(Failure { error, for_good: false });
+    }
+
+    /// A failure that nothing but a new start ends.
+    pub(super) fn fail_for_good(&self, error: JournalError) {
+        self.set(Failure { error, for_good: true });
+    }
+
+    /// The end, which does not hide the failure that led to it.
+    pub(super) fn fail_if_well(&self, error: JournalError) {
+        let mut failure = self.lock();
+        let earlier = failure.take().map(|failure| failure.error);
+        *failure = Some(Failure { error: earlier.unwrap_or(error), for_good: true });
+        self.failed.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn failed_for_good(&self) -> bool {
+        self.lock().as_ref().is_some_and(|failure| failure.for_good)
+    }
+
+    /// A write succeeded again. Returns whether there had been a failure.
+    pub(super) fn recover(&self) -> bool {
+        let mut failure = self.lock();
+        let passes = failure.as_ref().is_some_and(|failure| !failure.for_good);
+        if passes {
+            *failure = None;
+            self.failed.store(false, Ordering::SeqCst);
+        }
+        passes
+    }
+
+    fn set(&self, new: Failure) {
+        let mut failure = self.lock();
+        if !failure.as_ref().is_some_and(|old| old.for_good) {
+            *failure = Some(new);
+        }
+        self.failed.store(true, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
