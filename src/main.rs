@@ -15,9 +15,9 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match command {
-            Command::Server(_) | Command::Demo(_) | Command::Target(_) => {
-                Err(CliError::new(ErrorKind::Usage, "this command is not part of this build"))
-            }
+            Command::Server(args) => operated(boot::run(&args).await),
+            Command::Target(args) => operated(boot::target(&args).await),
+            Command::Demo(args) => operated(demo::run(&args).await),
             command => cli::run(global, command).await,
         }
     });
