@@ -1,13 +1,16 @@
 //! argv in, exit code out.
 
 use clap::Parser;
-use dbaccess::cli::{self, Cli, CliError, Command};
+use dbaccess::cli::{self, Cli, CliError, Command, TargetCommand};
 use dbaccess::core::model::ErrorKind;
+use dbaccess::server::boot;
+use dbaccess::server::setup;
+use dbaccess::{demo, tls};
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    dbaccess::tls::install_provider();
+    tls::install_provider();
     let Cli { global, command } = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -15,9 +18,21 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match command {
-            Command::Server(args) => operated(boot::run(&args).await),
-            Command::Target(args) => operated(boot::target(&args).await),
-            Command::Demo(args) => operated(demo::run(&args).await),
+            Command::Server(args) if args.check => {
+                operated("the configuration is not usable", boot::check(&args.config))
+            }
+            Command::Server(args) => operated("the server stopped", boot::run(&args.config).await),
+            Command::Target(args) => {
+                let TargetCommand::Setup(args) = args.command;
+                let password = args.admin.as_ref().filter(|_| !args.print).map(|_| cli::admin_password());
+                let password = password.transpose()?;
+                let admin = args.admin.as_deref().zip(password);
+                operated(
+                    "the target is not set up",
+                    setup::run(&args.config, &args.target, admin, args.print).await,
+                )
+            }
+            Command::Demo(args) => operated("the demo ended", demo::run(&args).await),
             command => cli::run(global, command).await,
         }
     });
@@ -27,6 +42,12 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => failed(&error),
     }
+}
+
+/// The other wings fail with a chain of causes: the first is what happened,
+/// the rest is why.
+fn operated(what: &str, result: anyhow::Result<()>) -> Result<u8, CliError> {
+    result.map(|()| 0).map_err(|error| CliError::new(ErrorKind::Internal, what).why(format!("{error:#}")))
 }
 
 fn failed(error: &CliError) -> ExitCode {

@@ -2,8 +2,9 @@
 
 use super::error::CliError;
 use super::output::{can_ask, clean};
-use crate::core::model::ErrorKind;
+use crate::core::model::{ErrorKind, Secret};
 use dialoguer::{Confirm, Input, Select};
+use std::io::IsTerminal as _;
 
 /// A line of text; empty is not an answer.
 pub fn text(prompt: &str, flag: &str) -> Result<String, CliError> {
@@ -39,4 +40,20 @@ pub fn choose(prompt: &str, items: &[String]) -> Result<usize, CliError> {
 
 fn unanswered(error: &dialoguer::Error) -> CliError {
     CliError::usage("the question was not answered").why(error.to_string())
+}
+
+/// A database administrator's password: from `PGPASSWORD`, else asked for.
+pub fn admin_password() -> Result<Secret, CliError> {
+    if let Ok(password) = std::env::var("PGPASSWORD") {
+        return Ok(Secret::new(password));
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::usage("the administrator's password is not known")
+            .hint("put it into the environment as PGPASSWORD"));
+    }
+    dialoguer::Password::new()
+        .with_prompt("Administrator's password")
+        .interact()
+        .map(Secret::new)
+        .map_err(|error| unanswered(&error))
 }

@@ -28,6 +28,7 @@ pub mod tokens;
 mod tunnel;
 mod view;
 
+pub use ask::admin_password;
 pub use command::{Cli, Command, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand, run};
 pub use error::CliError;
 pub use generate::{SHELLS, completion_file, completion_script, man_pages};

@@ -2,3 +2,8 @@
 
 pub mod identity;
 pub mod pki;
+
+/// `dbaccess demo`.
+pub async fn run(_args: &crate::cli::DemoArgs) -> anyhow::Result<()> {
+    anyhow::bail!("not here yet")
+}

@@ -126,8 +126,15 @@ impl Running {
     }
 }
 
+/// `dbaccess server --check`.
+pub fn check(config: &Path) -> anyhow::Result<()> {
+    Config::load(config)?;
+    Ok(())
+}
+
 /// `dbaccess server`: runs until SIGTERM or SIGINT.
 pub async fn run(config: &Path) -> anyhow::Result<()> {
+    log();
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -137,6 +144,22 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     running.stop().await
+}
+
+/// Structured logs on standard error: lines for people on a terminal, JSON
+/// elsewhere. `DBACCESS_LOG` filters as `tracing` does (`info`, `dbaccess=debug`).
+fn log() {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("DBACCESS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let set = if std::io::stderr().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    // Only a second subscriber in one process fails, and then the first one logs.
+    drop(set);
 }
 
 fn identity_config(config: &IdentityProvider) -> IdentityConfig {

@@ -10,5 +10,6 @@ pub mod journal;
 pub mod listen;
 pub mod metrics;
 pub mod provision;
+pub mod setup;
 pub mod store;
 pub mod tasks;

@@ -11,6 +11,8 @@ mod ledger;
 #[cfg(test)]
 mod ledger_index;
 #[cfg(test)]
+mod main_path;
+#[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod provision;
