@@ -197,8 +197,7 @@ async fn g5_valid_until_is_the_backstop(shop: &mut Shop) {
     let alice = shop.session(&tables(&["orders"])).await;
     drop(shop.connect(&alice).await);
     eventually(&shop.admin, &format!("SELECT clock_timestamp() >= '{}'", shop.until)).await;
-    let error =
-        shop.server.connect(&shop.database, &alice.role, &alice.password).await.err().expect("expired");
+    let error = shop.server.connect(&shop.database, &alice.role, &alice.password).await.expect_err("expired");
     assert_eq!(error.code().map(|code| code.code()), Some("28P01"));
     let found = shop.target.managed_roles().await.unwrap();
     let role = found.iter().find(|role| role.name == alice.role).expect("still to be swept");
