@@ -11,7 +11,7 @@ use dbaccess::core::model::{AskedScope, Secret};
 use dbaccess::core::profile::{Profile, session_role};
 use dbaccess::os;
 use dbaccess::server::provision::{
-    NOBODY, OpenSession, ProvisionError, SessionSettings, SetupParams, Target, apply_setup,
+    OpenSession, ProvisionError, SessionSettings, SetupParams, Target, apply_setup,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::MutexGuard;
@@ -171,9 +171,4 @@ async fn value(client: &Client, sql: &str) -> Option<String> {
 async fn role_exists(client: &Client, role: &str) -> bool {
     value(client, &format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")).await.as_deref()
         == Some("1")
-}
-
-#[test]
-fn nobody_is_the_name_in_the_setup() {
-    assert_eq!(NOBODY, "dbaccess_objects");
 }

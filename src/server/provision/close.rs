@@ -31,6 +31,18 @@ pub enum Step {
     Drop,
 }
 
+impl Step {
+    /// As the record names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::End => "end",
+            Self::Dispose => "dispose",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct StepTime {
     pub step: Step,

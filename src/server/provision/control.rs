@@ -85,7 +85,7 @@ impl Control {
             };
             attempts += 1;
             match answer {
-                Err(Failure::Collided) if attempts < ATTEMPTS => {}
+                Err(Failure::Collided(_)) if attempts < ATTEMPTS => {}
                 Err(Failure::Lost(why)) => {
                     self.forget(&client).await;
                     return Ok(Err(Failure::Lost(why)));

@@ -53,7 +53,7 @@ pub(super) enum Failure {
     /// The connection is gone; whether the call took effect is not known.
     Lost(String),
     /// Two of us touched one catalog row: the same call again will pass.
-    Collided,
+    Collided(String),
     Sql(SqlState, String),
 }
 
@@ -78,17 +78,21 @@ impl Failure {
         {
             return Self::Lost(message);
         }
-        // "tuple concurrently updated" has no code of its own.
-        let collided = *code == SqlState::INTERNAL_ERROR && message.starts_with("tuple concurrently")
+        let ours = || message.contains("\"dbaccess_s_") || message.contains("\"dbaccess_p_");
+        // Collisions on catalog rows have no code of their own: "tuple
+        // concurrently updated", "could not find tuple for role 16508". A role
+        // of ours that vanished under a call was dropped by another one.
+        let collided = *code == SqlState::INTERNAL_ERROR
             || *code == SqlState::T_R_DEADLOCK_DETECTED
-            || *code == SqlState::T_R_SERIALIZATION_FAILURE;
-        if collided { Self::Collided } else { Self::Sql(code.clone(), message) }
+            || *code == SqlState::T_R_SERIALIZATION_FAILURE
+            || *code == SqlState::UNDEFINED_OBJECT && ours();
+        if collided { Self::Collided(message) } else { Self::Sql(code.clone(), message) }
     }
 
     pub(super) fn into_error(self, address: &str, database: &str) -> ProvisionError {
         let (code, message) = match self {
             Self::Lost(why) => return ProvisionError::Unreachable { address: address.to_owned(), why },
-            Self::Collided => return ProvisionError::Busy("catalog rows keep changing".to_owned()),
+            Self::Collided(why) => return ProvisionError::Busy(why),
             Self::Sql(code, message) => (code, message),
         };
         let missing = message.contains("dbaccess.") && code == SqlState::UNDEFINED_FUNCTION

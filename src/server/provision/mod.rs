@@ -26,7 +26,7 @@ pub use close::{Closed, Step, StepTime};
 pub use error::ProvisionError;
 pub use open::{OpenSession, SessionSettings};
 pub use roles::{ManagedProfile, ManagedRole};
-pub use setup::{NOBODY, SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
+pub use setup::{SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 
 use crate::core::model::{Catalog, Scope};
 use crate::core::profile::Profile;

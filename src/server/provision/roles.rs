@@ -51,11 +51,11 @@ const PROFILES: &str = "
       AND shobj_description(p.oid, 'pg_authid') = 'dbaccess: privileges in database ' || current_database()
     ORDER BY 1";
 
-/// A ghost is a backend whose role was dropped under it: it counts as not gone.
+/// A backend outlives a role that is dropped under it, without a name: closing
+/// a session terminates by oid after the drop, which this cannot.
 const IS_GONE: &str = "
     SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
-       AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.usename = $1 OR a.backend_type = 'client backend'
-                       AND a.usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.usesysid))";
+       AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1)";
 
 impl Target {
     /// The session roles that exist now.

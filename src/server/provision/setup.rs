@@ -12,7 +12,7 @@ use crate::server::config::Upstream;
 pub const SETUP_VERSION: i32 = 1;
 
 /// Who owns what a session leaves behind when nobody is configured.
-pub const NOBODY: &str = "dbaccess_objects";
+const NOBODY: &str = "dbaccess_objects";
 
 /// What the setup of a target depends on.
 #[derive(Clone, Debug)]

@@ -2,12 +2,14 @@
 //! what doctor says of a target.
 
 use super::*;
-use crate::support::pg_server::{MAJORS, bin_of};
+use crate::support::pg_server::{MAJORS, bin_of, give_to_server_user};
 use dbaccess::core::model::ErrorKind;
 use dbaccess::core::profile::quote_literal;
 use dbaccess::proto::FindingLevel;
+use dbaccess::server::config::UpstreamTls;
 use dbaccess::server::provision::{apply_teardown, setup_sql};
 use sha2::{Digest as _, Sha256};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 on_every_version! {
@@ -299,6 +301,43 @@ async fn the_catalog_is_readable_without_privileges(shop: &mut Shop) {
         (total.name.as_str(), total.type_name.as_str(), orders.owner.as_str()),
         ("total", "numeric", "postgres")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_target_is_verified_and_a_stranger_refused() {
+    let files = tempfile::TempDir::new_in("/tmp").unwrap();
+    give_to_server_user(files.path());
+    let write = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        give_to_server_user(&path);
+        path
+    };
+    let issued = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let stranger = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let ca = write("server.crt", &issued.cert.pem());
+    let key = write("server.key", &issued.signing_key.serialize_pem());
+    let other_ca = write("other.crt", &stranger.cert.pem());
+    let tls = [
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", ca.display()),
+        format!("ssl_key_file={}", key.display()),
+    ];
+    let server = PgServer::start(&bin_of(18), &tls.each_ref().map(String::as_str)).await;
+    let encrypted = |ca| {
+        let tls = UpstreamTls::Verify { ca: Some(ca) };
+        Target::new(dbaccess::server::config::Upstream { tls, ..server.admin_upstream("postgres") }).unwrap()
+    };
+    encrypted(ca).catalog().await.expect("the certificate is the one we trust");
+    let error = encrypted(other_ca).catalog().await.expect_err("a stranger's certificate");
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert!(error.to_string().contains("certificate"), "{error}");
+    let plain = PgServer::start(&bin_of(18), &[]).await;
+    let tls = UpstreamTls::Verify { ca: None };
+    let down = dbaccess::server::config::Upstream { tls, ..plain.admin_upstream("postgres") };
+    let error = Target::new(down).unwrap().catalog().await.expect_err("no downgrade");
+    assert!(error.to_string().contains("TLS"), "{error}");
 }
 
 /// As on a managed service, where nobody is a superuser.

@@ -232,7 +232,8 @@ fn as_server_user(program: &Path) -> Command {
     command
 }
 
-fn give_to_server_user(path: &Path) {
+/// Lets the server read a file that a test wrote for it.
+pub fn give_to_server_user(path: &Path) {
     if let Some((uid, gid)) = server_user() {
         std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root may give files away");
     }
