@@ -9,6 +9,7 @@ use crate::cli::session_files::sweep;
 use crate::core::model::{EndReason, ErrorKind, Secret};
 use crate::os;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -216,13 +217,24 @@ fn child_command(
 async fn stop(child: &mut Child) {
     const PATIENCE: Duration = Duration::from_secs(2);
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
+    if has_terminal_to_itself() {
+        // With what the child has started: a pager or an editor would outlive
+        // it and go on reading the terminal. The signal is caught here.
+        rustix::process::kill_current_process_group(rustix::process::Signal::TERM).ok();
+    } else if let Some(pid) = pid {
         // It may have ended by itself just now.
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
     }
     if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
         drop(child.kill().await);
     }
+}
+
+/// Whether our process group is ours alone: the job of an interactive shell,
+/// not a part of a script or a pipeline, which must not be hit.
+fn has_terminal_to_itself() -> bool {
+    let leads = rustix::process::getpgrp() == rustix::process::getpid();
+    leads && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// The child's own code, or 128 and the signal that ended it, as shells do.
