@@ -1,6 +1,7 @@
 //! The one binary of integration tests.
 
 mod cli;
+mod cli_login;
 mod ledger;
 mod ledger_index;
 mod meta;

@@ -119,16 +119,20 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
     if let Some(ended) = ended {
         note(&format!("the session was ended: {}", words(ended)));
     }
-    live.end(ended).await;
+    let summary = live.end(ended).await;
     Ok(match end? {
         End::Exited(status) => status_code(status),
         End::Signalled { code } => code,
-        End::Cut(ended) => match ended.reason {
-            EndReason::Exit => 0,
-            EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
-            EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
-            EndReason::Failed => ErrorKind::Internal.exit_code(),
-        },
+        End::Cut(ended) => {
+            // A client that was away when it happened learns the reason only now.
+            let told = summary.map(|summary| summary.reason).filter(|_| ended.reason == EndReason::Lost);
+            match told.unwrap_or(ended.reason) {
+                EndReason::Exit => 0,
+                EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
+                EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
+                EndReason::Failed => ErrorKind::Internal.exit_code(),
+            }
+        }
     })
 }
 
@@ -147,9 +151,10 @@ pub(super) async fn wait(live: &mut Live) -> Result<End, CliError> {
     })
 }
 
-type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+pub(super) type Signals =
+    (tokio::signal::unix::Signal, tokio::signal::unix::Signal, tokio::signal::unix::Signal);
 
-fn signals() -> Result<Signals, CliError> {
+pub(super) fn signals() -> Result<Signals, CliError> {
     let listen = |kind| signal(kind).map_err(|error| CliError::local("signals cannot be caught", error));
     Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?))
 }
