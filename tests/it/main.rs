@@ -2,6 +2,7 @@
 
 mod cli;
 mod cli_login;
+mod cli_requests;
 mod ledger;
 mod ledger_index;
 mod meta;
