@@ -1,7 +1,7 @@
 //! A whole dbaccess for a test: a scratch database, the development identity
 //! provider, the server as a process, and people who type real commands.
 
-use super::pg_server::PgServer;
+use super::pg_server::{PgServer, newest_bin};
 use dbaccess::demo::identity::{Answer, DevIdp, DevPerson, Options, answer_without_browser};
 use dbaccess::demo::pki::Pki;
 use dbaccess::server::provision::apply_setup;
@@ -26,11 +26,13 @@ pub struct Setting {
     /// Business hours are always, or never.
     pub open_hours: bool,
     pub native: bool,
+    /// Settings of the scratch database, as `name=value`.
+    pub postgres: &'static [&'static str],
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { extra: String::new(), open_hours: true, native: false }
+        Self { extra: String::new(), open_hours: true, native: false, postgres: &[] }
     }
 }
 
@@ -57,7 +59,7 @@ impl TestEnv {
     }
 
     pub async fn with(setting: Setting) -> Self {
-        let pg = PgServer::newest().await;
+        let pg = PgServer::start(&newest_bin(), setting.postgres).await;
         let admin = pg.admin("postgres").await;
         admin.batch_execute("CREATE ROLE shop_owner NOLOGIN").await.unwrap();
         admin.batch_execute("CREATE DATABASE shop OWNER shop_owner").await.unwrap();

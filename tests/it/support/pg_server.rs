@@ -222,7 +222,7 @@ fn server_user() -> Option<(u32, u32)> {
     Some(entry("postgres").or_else(|| entry("nobody")).expect("a user `postgres` or `nobody`"))
 }
 
-fn as_server_user(program: &Path) -> Command {
+pub fn as_server_user(program: &Path) -> Command {
     let mut command = Command::new(program);
     // Where it may stand: the tests' own directory may be closed to it.
     command.current_dir("/tmp");
