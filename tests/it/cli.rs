@@ -1,6 +1,7 @@
 //! The command line tool as a person runs it, against a server that says what
 //! the test wants it to say.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, post};
@@ -225,6 +226,16 @@ fn g5_a_revoked_session_takes_its_command_with_it() {
     assert!(err.contains("this session ends in 4 minutes"), "{err}");
     assert!(err.contains("revoked by bo@example.com: wrong table"), "{err}");
     assert_eq!((server.session_directories(), server.closed()), (0, 1));
+}
+
+#[test]
+fn g5_a_window_ends_here_even_when_the_server_says_nothing() {
+    let server = Server::start(vec![grant("grt-1", 3600)]);
+    server.say(SessionEvent::Tick { now: os::now(), until: in_seconds(1) });
+    let output = server.run(&["connect", "prod-orders", "--", "sleep", "60"]);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{err}");
+    assert!(err.contains("the window ended at"), "{err}");
 }
 
 #[test]

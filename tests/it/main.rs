@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_login;
+#[cfg(test)]
+mod cli_requests;
+#[cfg(test)]
 mod client_programs;
 #[cfg(test)]
 mod keyring;
