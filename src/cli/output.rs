@@ -186,12 +186,14 @@ fn colour_wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// The width to fit, when stdout is a terminal.
+/// The width to fit, when stdout is a terminal; elsewhere when whoever shows
+/// what we print says so by exporting COLUMNS (POSIX, "Environment Variables").
 pub fn width_of_stdout() -> Option<u16> {
-    if !std::io::stdout().is_terminal() {
-        return None;
-    }
-    let (_, columns) = console_size()?;
+    let columns = if std::io::stdout().is_terminal() {
+        console_size()?.1
+    } else {
+        std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)?
+    };
     Some(columns.max(40))
 }
 
