@@ -26,7 +26,9 @@ impl Credential {
         let file = entries.find_map(|entry| fs::read_to_string(entry.path().join("pgpass")).ok());
         let file = file.context("No session has a password file.")?;
         let fields: Vec<&str> = file.trim_end().splitn(5, ':').collect();
-        let [_, _, _, role, password] = fields.as_slice() else { bail!("The password file has another form.") };
+        let [_, _, _, role, password] = fields.as_slice() else {
+            bail!("The password file has another form.")
+        };
         Ok(Self { role: (*role).to_owned(), password: Secret::new(*password) })
     }
 }
@@ -49,10 +51,7 @@ pub async fn check(world: &World, credential: &Credential, door: Door, opens: bo
     }
 }
 
-async fn at_gateway(
-    world: &World,
-    credential: &Credential,
-) -> Result<Result<Client, tokio_postgres::Error>> {
+async fn at_gateway(world: &World, credential: &Credential) -> Result<Result<Client, tokio_postgres::Error>> {
     let tls = MakeRustlsConnect::new(tls::client_config(Some(&world.around.ca), &[])?);
     let mut config = tokio_postgres::Config::new();
     config

@@ -90,7 +90,9 @@ async fn live(args: &DemoArgs, world: &World, screen: &Screen) -> Result<Outcome
     let took = started.elapsed().as_secs_f64();
     match outcome.failed.len() {
         0 => screen.held(&format!("All {all} claims of the story held ({took:.1} s).")),
-        failed => screen.failed(&format!("{failed} of {all} claims of the story did not hold ({took:.1} s).")),
+        failed => {
+            screen.failed(&format!("{failed} of {all} claims of the story did not hold ({took:.1} s)."))
+        }
     }
     Ok(outcome)
 }

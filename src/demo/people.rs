@@ -105,9 +105,6 @@ mod tests {
             .output()
             .unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(
-            said,
-            format!("{}/state|https://localhost:1|alice$ |/first:/second\n", home.display())
-        );
+        assert_eq!(said, format!("{}/state|https://localhost:1|alice$ |/first:/second\n", home.display()));
     }
 }

@@ -10,14 +10,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// Reached only when something is broken.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Lines that wait to be shown; a command that prints more waits itself.
-const LINES: usize = 1000;
 /// The caller's variables that would lead a command elsewhere.
 const MISLEADING: [&str; 8] = [
     "DBACCESS_TOKEN",
@@ -35,13 +32,8 @@ pub struct Process {
     who: &'static str,
     child: Child,
     group: Option<Pid>,
-    lines: mpsc::Receiver<(Stream, String)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    Out,
-    Err,
+    out: Lines<BufReader<ChildStdout>>,
+    err: Lines<BufReader<ChildStderr>>,
 }
 
 /// What became of a command.
@@ -78,14 +70,8 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {program}"))?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let (sender, lines) = mpsc::channel(LINES);
-        if let Some(out) = child.stdout.take() {
-            tokio::spawn(read(Stream::Out, out, sender.clone()));
-        }
-        if let Some(err) = child.stderr.take() {
-            tokio::spawn(read(Stream::Err, err, sender));
-        }
-        Ok(Self { who, child, group, lines })
+        let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else { bail!("no pipes") };
+        Ok(Self { who, child, group, out: lines(out), err: lines(err) })
     }
 
     /// Shows what the command prints until it ends. When it asks its person to
@@ -97,16 +83,26 @@ impl Process {
 
     async fn watch(&mut self, world: &World, screen: &Screen) -> Result<Ended> {
         let mut ended = Ended::default();
-        while let Some((stream, line)) = self.lines.recv().await {
+        let (mut out_open, mut err_open) = (true, true);
+        // Opened once the line after it was read too, as a person does.
+        let mut link: Option<String> = None;
+        while out_open || err_open {
+            // What can be read of both was written on stdout first: results come before remarks.
+            let (text, line) = tokio::select! {
+                biased;
+                line = self.out.next_line(), if out_open => (&mut ended.out, note_end(line?, &mut out_open)),
+                line = self.err.next_line(), if err_open => (&mut ended.err, note_end(line?, &mut err_open)),
+            };
+            let Some(line) = line else { continue };
             screen.printed(&line);
-            if let Some(link) = line.strip_prefix("Sign in at: ") {
-                let answer = Answer::ApproveAs(self.who);
-                answer_without_browser(&world.around.ca, link.trim(), answer).await?;
-                screen.told(&format!("({} opens the address, compares the code and approves)", self.who));
-            }
-            let text = if stream == Stream::Out { &mut ended.out } else { &mut ended.err };
             text.push_str(&line);
             text.push('\n');
+            if let Some(link) = link.take() {
+                let answer = Answer::ApproveAs(self.who);
+                answer_without_browser(&world.around.ca, &link, answer).await?;
+                screen.told(&format!("({} opens it, compares the code, and approves)", self.who));
+            }
+            link = line.strip_prefix("Sign in at: ").map(|link| link.trim().to_owned());
         }
         let status = self.child.wait().await?;
         ended.code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
@@ -114,20 +110,20 @@ impl Process {
     }
 }
 
+fn lines<T: AsyncRead>(from: T) -> Lines<BufReader<T>> {
+    BufReader::new(from).lines()
+}
+
+fn note_end(line: Option<String>, open: &mut bool) -> Option<String> {
+    *open = line.is_some();
+    line
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Not after it was waited for: its number may be another's by then.
         if let (Some(group), Some(_)) = (self.group, self.child.id()) {
             kill_process_group(group, Signal::KILL).ok();
-        }
-    }
-}
-
-async fn read(stream: Stream, from: impl AsyncRead + Unpin, to: mpsc::Sender<(Stream, String)>) {
-    let mut lines = BufReader::new(from).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if to.send((stream, line)).await.is_err() {
-            return;
         }
     }
 }

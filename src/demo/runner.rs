@@ -26,8 +26,7 @@ pub struct Outcome {
 
 /// Plays the scenes in order. Dropping the future ends what runs.
 pub async fn play(story: &[Scene], world: &World, screen: &Screen) -> Outcome {
-    let mut runner =
-        Runner { world, screen, kept: BTreeMap::new(), credential: None, running: None };
+    let mut runner = Runner { world, screen, kept: BTreeMap::new(), credential: None, running: None };
     let mut outcome = Outcome::default();
     for scene in story {
         screen.scene(scene.title);

@@ -2,7 +2,6 @@
 //! claimed; readable at 80 columns, coloured only on a terminal that wants it.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -147,19 +146,33 @@ fn wrapped(text: &str, width: usize, hang: &str) -> Vec<String> {
     lines
 }
 
-/// A command in lines that a shell reads as one.
+/// A command in lines that a shell reads as one; an option stays with its value.
 fn command_lines(words: &[String], width: usize, prompt: usize) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut expects_value = false;
+    for word in words {
+        match parts.last_mut() {
+            Some(option) if expects_value && !word.starts_with('-') => {
+                option.push(' ');
+                option.push_str(&quoted(word));
+                expects_value = false;
+            }
+            _ => {
+                parts.push(quoted(word));
+                expects_value = word.starts_with('-');
+            }
+        }
+    }
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in words {
-        let word = quoted(word);
-        if !line.is_empty() && prompt + line.chars().count() + word.chars().count() + 3 > width {
-            let _ = write!(line, " \\");
+    for part in parts {
+        if !line.is_empty() && prompt + line.chars().count() + part.chars().count() + 3 > width {
+            line.push_str(" \\");
             lines.push(std::mem::replace(&mut line, "  ".to_owned()));
         } else if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(&word);
+        line.push_str(&part);
     }
     lines.push(line);
     lines

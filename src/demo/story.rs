@@ -190,7 +190,7 @@ pub const STORY: &[Scene] = &[
             Types(
                 types("alice", &["dbaccess", "approve", "{write}", "--yes"])
                     .exits(5)
-                    .claims("Exit code 5: nobody approves their own request.", &[Err("own")]),
+                    .claims("Exit code 5: nobody approves their own request.", &[Err("is your own")]),
             ),
             Types(
                 types("bob", &["dbaccess", "login", "--no-browser"])
@@ -258,7 +258,7 @@ pub const STORY: &[Scene] = &[
             ),
             Types(
                 types("alice", &["dbaccess", "sessions", "--mine"])
-                    .claims("From another terminal she sees it.", &[Out("ticket 311"), Out("open")]),
+                    .claims("From another terminal she sees it.", &[Out("Ticket 311"), Out("open")]),
             ),
             TakesCredential("Somebody reads the session's password file on her machine."),
             Tries { claim: "It opens the gateway, for as long as the session lives.", door: Gateway, opens: true },

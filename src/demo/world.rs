@@ -113,9 +113,7 @@ async fn open_shop(postgres: &Cluster) -> Result<()> {
     shop.batch_execute(include_str!("shop.sql")).await.context("cannot fill the shop")?;
     drop(shop);
     // Waits for the last connection to its template to be gone.
-    admin
-        .batch_execute(&format!("CREATE DATABASE {STAGING} OWNER shop_owner TEMPLATE {PRODUCTION}"))
-        .await?;
+    admin.batch_execute(&format!("CREATE DATABASE {STAGING} OWNER shop_owner TEMPLATE {PRODUCTION}")).await?;
     Ok(())
 }
 
