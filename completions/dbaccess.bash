@@ -1522,7 +1522,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target__subcmd__setup)
-            opts="-h --config --admin --print --server --ca --help"
+            opts="-h --config --admin --print --remove --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
