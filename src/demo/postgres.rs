@@ -246,7 +246,8 @@ fn as_server_user(program: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn give_to_server_user(path: &Path) -> Result<()> {
+/// Makes a file readable for the server where that runs as another user.
+pub fn give_to_server_user(path: &Path) -> Result<()> {
     if let Some((uid, gid)) = server_user()? {
         std::os::unix::fs::chown(path, Some(uid), Some(gid))
             .with_context(|| format!("cannot give {} to PostgreSQL's user", path.display()))?;

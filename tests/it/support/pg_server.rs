@@ -60,6 +60,11 @@ impl Deref for PgServer {
     }
 }
 
+/// Makes a file readable for the server where that runs as another user.
+pub fn give_to_server_user(path: &Path) {
+    dbaccess::demo::postgres::give_to_server_user(path).expect("root may give files away");
+}
+
 /// The programs of one version, installed by `tests/tools/postgres.sh`.
 pub fn bin_of(major: u32) -> PathBuf {
     let bin = super::tools::directory().join(format!("postgres/{major}/bin"));
