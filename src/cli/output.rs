@@ -68,9 +68,28 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
         Format::Table => {
             let rows = listing.rows.iter().map(|row| row.iter().map(|cell| Cell::new(clean(cell))).collect());
             let header = listing.header.iter().map(|name| name.to_uppercase()).collect();
-            result(&table(header, rows.collect(), width_of_stdout(), colour_on_stdout()))
+            let width = width_of_stdout();
+            let table = table(header, rows.collect(), width, colour_on_stdout());
+            // Two lines are the header's. Beyond two a row, columns are of syllables.
+            let readable = width.is_none() || table.lines().count() <= 2 + 2 * listing.rows.len();
+            result(&if readable { table } else { blocks(listing) })
         }
     }
+}
+
+/// A block of lines for each row, where the columns do not fit side by side
+/// (as psql's `\x auto` has it). What is empty is left out.
+fn blocks(listing: &Listing) -> String {
+    let longest = listing.header.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let block = |row: &Vec<String>| {
+        let cells = listing.header.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
+        let line = |(name, cell): (&&str, &String)| {
+            let cell = clean(cell).replace('\n', &format!("\n{:longest$}  ", ""));
+            format!("{:longest$}  {cell}\n", name.to_uppercase())
+        };
+        cells.map(line).collect::<String>()
+    };
+    listing.rows.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 /// A line below the header and nothing else: easy to read, easy to cut.
@@ -186,12 +205,14 @@ fn colour_wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// The width to fit, when stdout is a terminal.
+/// The width to fit, when stdout is a terminal; elsewhere when whoever shows
+/// what we print says so by exporting COLUMNS (POSIX, "Environment Variables").
 pub fn width_of_stdout() -> Option<u16> {
-    if !std::io::stdout().is_terminal() {
-        return None;
-    }
-    let (_, columns) = console_size()?;
+    let columns = if std::io::stdout().is_terminal() {
+        console_size()?.1
+    } else {
+        std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)?
+    };
     Some(columns.max(40))
 }
 
