@@ -100,7 +100,9 @@ impl Holder {
                 }
                 // The server knows no such session any more: it ended while we were away.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Expired) => {
-                    return Ended { reason: EndReason::Lost, message: error.what, summary: None };
+                    let expired = error.kind() == ErrorKind::Expired;
+                    let reason = if expired { EndReason::Expired } else { EndReason::Lost };
+                    return Ended { reason, message: error.what, summary: None };
                 }
                 Err(error) if !lost => {
                     lost = true;

@@ -71,7 +71,7 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
         }
         Format::Table => {
             let rows = listing.rows.iter().map(|row| row.iter().map(|cell| Cell::new(clean(cell))).collect());
-            let header = listing.header.iter().map(|name| (*name).to_owned()).collect();
+            let header = listing.header.iter().map(|name| name.to_uppercase()).collect();
             result(&table(header, rows.collect(), width_of_stdout(), colour_on_stdout()))
         }
     }
@@ -157,7 +157,7 @@ pub fn table(header: Vec<String>, rows: Vec<Vec<Cell>>, width: Option<u16>, colo
         table.force_no_tty();
     }
     table.set_header(header.into_iter().map(|name| {
-        let cell = Cell::new(clean(&name).to_uppercase());
+        let cell = Cell::new(clean(&name));
         if colour { cell.add_attribute(Attribute::Bold) } else { cell }
     }));
     for row in rows {
@@ -327,7 +327,7 @@ mod tests {
             ["req-x1", "bo@example.com", "staging", "write the whole database", "waiting"],
         ];
         let rows = rows.map(|row| row.iter().map(Cell::new).collect()).to_vec();
-        let header = ["id", "person", "target", "scope", "until"].map(str::to_owned).to_vec();
+        let header = ["ID", "PERSON", "TARGET", "SCOPE", "UNTIL"].map(str::to_owned).to_vec();
         table(header, rows, Some(width), false)
     }
 

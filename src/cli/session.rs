@@ -4,7 +4,7 @@
 use super::client::Client;
 use super::error::CliError;
 use super::hold::{Ended, Hold};
-use super::output::{note, rounded};
+use super::output::{note, rounded, spinner};
 use super::session_files::{PassEntry, SessionFiles};
 use super::settings::Endpoint;
 use super::tunnel::Tunnel;
@@ -136,8 +136,10 @@ impl Live {
             Way::Tunnel { port } => Some(Tunnel::open(endpoint, port).await?),
             Way::Native => None,
         };
-        let (id, until, password, reached) =
-            open_at_server(&client, endpoint, grant, tunnel.as_ref(), false).await?;
+        let spinner = spinner(format!("opening a session on {}", grant.target));
+        let opened = open_at_server(&client, endpoint, grant, tunnel.as_ref(), false).await;
+        spinner.finish_and_clear();
+        let (id, until, password, reached) = opened?;
         let made = reached.and_then(|reached| write_files(reached, &password));
         let (connection, files) = match made {
             Ok(made) => made,
@@ -153,7 +155,7 @@ impl Live {
     }
 
     /// Ends the session, wipes its files and says in one line how it was.
-    pub async fn end(self, ended: Option<&Ended>) {
+    pub async fn end(self, ended: Option<&Ended>) -> Option<SessionSummary> {
         let Self { client, id, hold, files, _tunnel: tunnel, password, .. } = self;
         drop((hold, tunnel, password));
         drop(files);
@@ -162,10 +164,14 @@ impl Live {
             None => client.close_session(id.as_str()).await,
         };
         match summary {
-            Ok(summary) => note(&summary_line(&summary)),
+            Ok(summary) => {
+                note(&summary_line(&summary));
+                Some(summary)
+            }
             Err(error) => {
                 note(&format!("session {id} ended here, but the server could not be told: {error}"));
                 note("the server ends it by itself when it misses this client");
+                None
             }
         }
     }

@@ -228,6 +228,16 @@ fn g5_a_revoked_session_takes_its_command_with_it() {
 }
 
 #[test]
+fn g5_a_window_ends_here_even_when_the_server_says_nothing() {
+    let server = Server::start(vec![grant("grt-1", 3600)]);
+    server.say(SessionEvent::Tick { now: os::now(), until: in_seconds(1) });
+    let output = server.run(&["connect", "prod-orders", "--", "sleep", "60"]);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{err}");
+    assert!(err.contains("the window ended at"), "{err}");
+}
+
+#[test]
 fn a_broken_stream_is_taken_up_again() {
     let server = Server::start(vec![grant("grt-1", 3600)]);
     let child = server

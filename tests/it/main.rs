@@ -9,6 +9,10 @@ mod bad_input;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_login;
+#[cfg(test)]
+mod cli_requests;
+#[cfg(test)]
 mod client_programs;
 #[cfg(test)]
 mod keyring;

@@ -9,6 +9,7 @@ use crate::cli::session_files::sweep;
 use crate::core::model::{EndReason, ErrorKind, Secret};
 use crate::os;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -118,16 +119,20 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
     if let Some(ended) = ended {
         note(&format!("the session was ended: {}", words(ended)));
     }
-    live.end(ended).await;
+    let summary = live.end(ended).await;
     Ok(match end? {
         End::Exited(status) => status_code(status),
         End::Signalled { code } => code,
-        End::Cut(ended) => match ended.reason {
-            EndReason::Exit => 0,
-            EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
-            EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
-            EndReason::Failed => ErrorKind::Internal.exit_code(),
-        },
+        End::Cut(ended) => {
+            // A client that was away when it happened learns the reason only now.
+            let told = summary.map(|summary| summary.reason).filter(|_| ended.reason == EndReason::Lost);
+            match told.unwrap_or(ended.reason) {
+                EndReason::Exit => 0,
+                EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
+                EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
+                EndReason::Failed => ErrorKind::Internal.exit_code(),
+            }
+        }
     })
 }
 
@@ -146,9 +151,10 @@ pub(super) async fn wait(live: &mut Live) -> Result<End, CliError> {
     })
 }
 
-type Signals = (tokio::signal::unix::Signal, tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+pub(super) type Signals =
+    (tokio::signal::unix::Signal, tokio::signal::unix::Signal, tokio::signal::unix::Signal);
 
-fn signals() -> Result<Signals, CliError> {
+pub(super) fn signals() -> Result<Signals, CliError> {
     let listen = |kind| signal(kind).map_err(|error| CliError::local("signals cannot be caught", error));
     Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?))
 }
@@ -216,13 +222,24 @@ fn child_command(
 async fn stop(child: &mut Child) {
     const PATIENCE: Duration = Duration::from_secs(2);
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
+    if has_terminal_to_itself() {
+        // With what the child has started: a pager or an editor would outlive
+        // it and go on reading the terminal. The signal is caught here.
+        rustix::process::kill_current_process_group(rustix::process::Signal::TERM).ok();
+    } else if let Some(pid) = pid {
         // It may have ended by itself just now.
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
     }
     if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
         drop(child.kill().await);
     }
+}
+
+/// Whether our process group is ours alone: the job of an interactive shell,
+/// not a part of a script or a pipeline, which must not be hit.
+fn has_terminal_to_itself() -> bool {
+    let leads = rustix::process::getpgrp() == rustix::process::getpid();
+    leads && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// The child's own code, or 128 and the signal that ended it, as shells do.

@@ -3,6 +3,7 @@ use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs};
 use crate::cli::settings::ClientFile;
+use crate::cli::tokens::TokenStore;
 use crate::cli::{paths, tunnel};
 use crate::core::model::ErrorKind;
 use crate::proto::{Finding, FindingLevel};
@@ -62,6 +63,7 @@ impl DoctorArgs {
                 return findings;
             }
         };
+        findings.push(ok("token", kept(client.store())));
         match client.about().await {
             Ok(about) => {
                 findings.push(ok("server", format!("version {} answers", about.version)));
@@ -109,6 +111,20 @@ fn problem(check: &str, error: &CliError) -> Finding {
         level: FindingLevel::Problem,
         message: error.to_string(),
         remedy: error.hint.clone(),
+    }
+}
+
+/// Where the login is kept on this machine.
+fn kept(store: &TokenStore) -> String {
+    let file = store.file();
+    if store.is_read_only() {
+        "from DBACCESS_TOKEN".to_owned()
+    } else if file.exists() {
+        format!("in {}, which only you can read: no keyring was usable", file.display())
+    } else if store.load().ok().flatten().is_some() {
+        "in the system's keyring".to_owned()
+    } else {
+        "none is kept here".to_owned()
     }
 }
 

@@ -1,5 +1,5 @@
 use super::Context;
-use super::connect::{End, finish};
+use super::connect::{End, finish, signals};
 use super::grants::pick;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, note};
@@ -60,6 +60,7 @@ impl ExecArgs {
                 }
             }
         });
+        let (mut interrupt, mut terminate, mut hang_up) = signals()?;
         let cancel = client.cancel_token();
         let mut query = pin!(print_results(&client, &self.sql, self.output.output));
         let mut cancelled = false;
@@ -67,7 +68,9 @@ impl ExecArgs {
             tokio::select! {
                 done = &mut query => break done.map(|()| End::Signalled { code: 0 }),
                 ended = live.hold.ended() => break Ok(End::Cut(ended)),
-                _ = tokio::signal::ctrl_c() => {
+                _ = terminate.recv() => break Ok(End::Signalled { code: 128 + 15 }),
+                _ = hang_up.recv() => break Ok(End::Signalled { code: 128 + 1 }),
+                _ = interrupt.recv() => {
                     if cancelled {
                         break Ok(End::Signalled { code: 130 });
                     }
@@ -86,12 +89,16 @@ impl ExecArgs {
     }
 }
 
-/// One result set while it comes in.
+/// One result set while it comes in. Rows go out as they come; a table is
+/// printed in parts of so many rows, each with its header.
 struct Results {
     format: Format,
     header: Vec<String>,
     rows: Vec<Vec<Option<String>>>,
+    printed: u64,
 }
+
+const PART: usize = 1000;
 
 async fn print_results(client: &tokio_postgres::Client, sql: &str, format: Format) -> Result<(), CliError> {
     let messages = client.simple_query_raw(sql).await.map_err(|error| query_failed(&error))?;
@@ -101,10 +108,7 @@ async fn print_results(client: &tokio_postgres::Client, sql: &str, format: Forma
         match message {
             SimpleQueryMessage::RowDescription(columns) => {
                 let header = distinct(columns.iter().map(|column| column.name()));
-                if format == Format::Csv {
-                    output::result(&output::csv_line(header.iter().map(|name| Some(name.as_str()))))?;
-                }
-                current = Some(Results { format, header, rows: Vec::new() });
+                current = Some(Results::begin(format, header)?);
             }
             SimpleQueryMessage::Row(row) => {
                 if let Some(results) = &mut current {
@@ -112,10 +116,15 @@ async fn print_results(client: &tokio_postgres::Client, sql: &str, format: Forma
                 }
             }
             SimpleQueryMessage::CommandComplete(count) => {
+                let is_result = current.is_some();
                 if let Some(results) = current.take() {
-                    results.print()?;
+                    results.end()?;
                 }
-                note(&format!("{count} {}", if count == 1 { "row" } else { "rows" }));
+                note(&match count {
+                    0 if !is_result => "done".to_owned(),
+                    1 => "1 row".to_owned(),
+                    count => format!("{count} rows"),
+                });
             }
             _ => {}
         }
@@ -124,36 +133,63 @@ async fn print_results(client: &tokio_postgres::Client, sql: &str, format: Forma
 }
 
 impl Results {
-    /// CSV goes out row by row; the others need all rows first.
+    fn begin(format: Format, header: Vec<String>) -> Result<Self, CliError> {
+        match format {
+            Format::Csv => output::result(&output::csv_line(header.iter().map(|name| Some(name.as_str()))))?,
+            Format::Json => output::result("[")?,
+            Format::Table => {}
+        }
+        Ok(Self { format, header, rows: Vec::new(), printed: 0 })
+    }
+
     fn row(&mut self, row: &SimpleQueryRow) -> Result<(), CliError> {
         let values = (0..row.len()).map(|index| row.get(index));
-        if self.format == Format::Csv {
-            return output::result(&output::csv_line(values));
+        match self.format {
+            Format::Csv => output::result(&output::csv_line(values))?,
+            Format::Json => {
+                let comma = if self.printed == 0 { "" } else { "," };
+                output::result(&format!("{comma}\n  {}", json_object(&self.header, values)))?;
+            }
+            Format::Table => {
+                self.rows.push(values.map(|value| value.map(str::to_owned)).collect());
+                if self.rows.len() >= PART {
+                    self.print_part()?;
+                }
+            }
         }
-        self.rows.push(values.map(|value| value.map(str::to_owned)).collect());
+        self.printed += 1;
         Ok(())
     }
 
-    fn print(self) -> Result<(), CliError> {
+    fn end(mut self) -> Result<(), CliError> {
         match self.format {
             Format::Csv => Ok(()),
-            Format::Json => output::json(&self.json()),
-            Format::Table => {
-                let colour = output::colour_on_stdout();
-                let cells =
-                    |row: Vec<Option<String>>| row.into_iter().map(|value| cell(value, colour)).collect();
-                let rows = self.rows.into_iter().map(cells).collect();
-                output::result(&output::table(self.header, rows, output::width_of_stdout(), colour))
-            }
+            Format::Json if self.printed == 0 => output::result("]\n"),
+            Format::Json => output::result("\n]\n"),
+            // A result without rows still shows its columns.
+            Format::Table if self.rows.is_empty() && self.printed > 0 => Ok(()),
+            Format::Table => self.print_part(),
         }
     }
 
-    fn json(&self) -> Vec<serde_json::Map<String, serde_json::Value>> {
-        let object = |row: &Vec<Option<String>>| {
-            self.header.iter().cloned().zip(row.iter().map(|value| value.clone().into())).collect()
-        };
-        self.rows.iter().map(object).collect()
+    fn print_part(&mut self) -> Result<(), CliError> {
+        let colour = output::colour_on_stdout();
+        let cells = |row: Vec<Option<String>>| row.into_iter().map(|value| cell(value, colour)).collect();
+        let rows = std::mem::take(&mut self.rows).into_iter().map(cells).collect();
+        output::result(&output::table(self.header.clone(), rows, output::width_of_stdout(), colour))
     }
+}
+
+/// One row as a JSON object, its keys in the order of the columns.
+fn json_object<'a>(header: &[String], values: impl Iterator<Item = Option<&'a str>>) -> String {
+    let pairs: Vec<String> = header
+        .iter()
+        .zip(values)
+        .map(|(name, value)| {
+            format!("{}: {}", serde_json::Value::from(name.as_str()), serde_json::Value::from(value))
+        })
+        .collect();
+    format!("{{{}}}", pairs.join(", "))
 }
 
 fn cell(value: Option<String>, colour: bool) -> Cell {
@@ -211,11 +247,8 @@ mod tests {
 
     #[test]
     fn null_is_null_in_json() {
-        let results = Results {
-            format: Format::Json,
-            header: vec!["a".into(), "b".into()],
-            rows: vec![vec![Some("1".into()), None]],
-        };
-        assert_eq!(serde_json::to_string(&results.json()).unwrap(), r#"[{"a":"1","b":null}]"#);
+        let header = ["b\"".to_owned(), "a".to_owned()];
+        let object = json_object(&header, [Some("1\n"), None].into_iter());
+        assert_eq!(object, r#"{"b\"": "1\n", "a": null}"#);
     }
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod exec;
 mod grants;
 mod holder;
+mod ledger;
 mod login;
 mod logout;
 mod man;
@@ -81,6 +82,7 @@ pub enum Command {
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
+    Ledger(ledger::LedgerArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -130,6 +132,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
         Command::Audit(args) => args.run(&context).await.map(done),
+        Command::Ledger(args) => args.run().map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),
         Command::Completions(args) => args.run().map(done),

@@ -63,4 +63,7 @@ pub struct SetupArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub print: bool,
+    /// Take everything of dbaccess out of the target again, roles of sessions included
+    #[arg(long)]
+    pub remove: bool,
 }
