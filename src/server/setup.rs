@@ -9,12 +9,14 @@ use anyhow::{Context as _, bail};
 use std::io::Write as _;
 use std::path::Path;
 
-/// Applies the setup as the administrator `admin`, or prints it.
+/// Applies the setup (or, with `remove`, its undoing) as the administrator
+/// `admin`, or prints it.
 pub async fn run(
     config: &Path,
     target: &str,
     admin: Option<(&str, Secret)>,
     print: bool,
+    remove: bool,
 ) -> anyhow::Result<()> {
     let config = Config::load(config)?;
     let Some(configured) = config.targets.get(target) else {

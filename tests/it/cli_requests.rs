@@ -1,5 +1,4 @@
 //! Asking and deciding, as a person or a script does it.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 use axum::Router;
 use axum::extract::{Path, State};
