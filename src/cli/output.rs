@@ -9,6 +9,7 @@ use comfy_table::{
 use jiff::Timestamp;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// How a list is printed.
@@ -65,6 +66,9 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
             note(listing.empty);
             Ok(())
         }
+        Format::Table if width_of_stdout().is_some_and(|width| width < NARROW) => {
+            result(&records(listing, width_of_stdout()))
+        }
         Format::Table => {
             let rows = listing.rows.iter().map(|row| row.iter().map(|cell| Cell::new(clean(cell))).collect());
             let header = listing.header.iter().map(|name| name.to_uppercase()).collect();
@@ -72,24 +76,68 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
             let table = table(header, rows.collect(), width, colour_on_stdout());
             // Two lines are the header's. Beyond two a row, columns are of syllables.
             let readable = width.is_none() || table.lines().count() <= 2 + 2 * listing.rows.len();
-            result(&if readable { table } else { blocks(listing) })
+            result(&if readable { table } else { records(listing, width) })
         }
     }
 }
 
-/// A block of lines for each row, where the columns do not fit side by side
-/// (as psql's `\x auto` has it). What is empty is left out.
-fn blocks(listing: &Listing) -> String {
-    let longest = listing.header.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let block = |row: &Vec<String>| {
-        let cells = listing.header.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
-        let line = |(name, cell): (&&str, &String)| {
-            let cell = clean(cell).replace('\n', &format!("\n{:longest$}  ", ""));
-            format!("{:longest$}  {cell}\n", name.to_uppercase())
-        };
-        cells.map(line).collect::<String>()
-    };
-    listing.rows.iter().map(block).collect::<Vec<_>>().join("\n")
+/// Below this many columns a list is a record a row: columns of three letters tell nothing.
+const NARROW: u16 = 72;
+
+/// A list as records: the first cell, and below it the others by name.
+fn records(listing: &Listing, width: Option<u16>) -> String {
+    let label = listing.header.iter().skip(1).map(|name| name.len()).max().unwrap_or(0) + 2;
+    let mut text = String::new();
+    for (index, row) in listing.rows.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        let mut cells = listing.header.iter().zip(row);
+        if let Some((_, first)) = cells.next() {
+            text.push_str(&format!("{}\n", clean(first)));
+        }
+        for (name, cell) in cells.filter(|(_, cell)| !cell.is_empty()) {
+            text.push_str(&field(name, &clean(cell), label, width));
+        }
+    }
+    text
+}
+
+/// `  name  text`, the text wrapped at spaces where it is wider than `width`
+/// columns, its further lines below its first.
+pub fn field(name: &str, text: &str, label: usize, width: Option<u16>) -> String {
+    let room = width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(label + 2).max(12));
+    let mut shown = String::new();
+    let mut name = name;
+    for line in text.lines().flat_map(|line| wrapped(line, room)) {
+        shown.push_str(format!("  {name:<label$}{line}").trim_end());
+        shown.push('\n');
+        name = "";
+    }
+    shown
+}
+
+fn wrapped(line: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > room {
+            lines.push(String::new());
+            used = 0;
+        }
+        for c in (used > 0).then_some(' ').into_iter().chain(word.chars()) {
+            if used == room {
+                lines.push(String::new());
+                used = 0;
+            }
+            if let Some(last) = lines.last_mut() {
+                last.push(c);
+                used += 1;
+            }
+        }
+    }
+    lines
 }
 
 /// A line below the header and nothing else: easy to read, easy to cut.
@@ -208,17 +256,21 @@ fn colour_wanted() -> bool {
 /// The width to fit, when stdout is a terminal; elsewhere when whoever shows
 /// what we print says so by exporting COLUMNS (POSIX, "Environment Variables").
 pub fn width_of_stdout() -> Option<u16> {
-    let columns = if std::io::stdout().is_terminal() {
-        console_size()?.1
-    } else {
-        std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)?
-    };
-    Some(columns.max(40))
+    columns(std::io::stdout())
 }
 
-fn console_size() -> Option<(u16, u16)> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+/// The same for stderr.
+pub fn width_of_stderr() -> Option<u16> {
+    columns(std::io::stderr())
+}
+
+fn columns(stream: impl AsFd + IsTerminal) -> Option<u16> {
+    let columns = if stream.is_terminal() {
+        rustix::termios::tcgetwinsize(stream).ok()?.ws_col
+    } else {
+        std::env::var("COLUMNS").ok()?.parse().ok()?
+    };
+    (columns > 0).then(|| columns.max(20))
 }
 
 /// Control characters as `\u{…}`, so that a reason or a table name cannot move
@@ -306,6 +358,28 @@ mod tests {
             "",
         ];
         assert_eq!(sample(80), expected.join("\n"));
+    }
+
+    #[test]
+    fn a_list_on_a_telephone_is_a_record_a_row() {
+        let mut listing = Listing::new(["id", "state", "scope", "problem"], "");
+        let scope = "read public.orders, public.payments, public.averyveryverylongnamethatfillsmore";
+        listing.row(["req-7k2m9p", "waiting for lead (you)", scope, ""].map(str::to_owned));
+        listing.row(["req-x1", "granted", "read public.orders", ""].map(str::to_owned));
+        let expected = [
+            "req-7k2m9p",
+            "  state    waiting for lead (you)",
+            "  scope    read public.orders,",
+            "           public.payments,",
+            "           public.averyveryverylongnamet",
+            "           hatfillsmore",
+            "",
+            "req-x1",
+            "  state    granted",
+            "  scope    read public.orders",
+            "",
+        ];
+        assert_eq!(records(&listing, Some(40)), expected.join("\n"));
     }
 
     #[test]

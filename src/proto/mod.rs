@@ -4,7 +4,7 @@
 
 use crate::core::model::{
     AccessRequest, AskedScope, EndReason, ErrorKind, Grant, GrantId, Permission, Person, PersonRef,
-    RequestId, Role, Session, SessionId, StatementResult, Totals,
+    Role, Session, SessionId, StatementResult, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -129,7 +129,8 @@ pub struct RequestView {
     pub request: AccessRequest,
     /// Sensitivities that the scope touches, with their columns.
     pub sensitive: Vec<String>,
-    /// The roles that the caller could fill; empty when the caller cannot approve.
+    /// The roles that the caller could fill, the one that an approval would be
+    /// counted as first; empty when the caller cannot approve.
     pub you_fill: Vec<Role>,
     /// The grant, once there is one.
     pub grant: Option<Grant>,
@@ -183,7 +184,7 @@ pub struct SessionOpened {
     pub database: String,
     pub until: Timestamp,
     pub permissions: BTreeSet<Permission>,
-    /// Time from the request to here, for the person to see.
+    /// Where the native endpoint takes the same credential, when it is on: `host:port`.
     pub native: Option<String>,
 }
 
@@ -285,9 +286,6 @@ pub struct RequestsQuery {
     /// Finished ones too.
     #[serde(default)]
     pub all: bool,
-    /// Only this one, by unique prefix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<RequestId>,
 }
 
 /// Filter of `GET /v1/sessions`.

@@ -1,6 +1,12 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
@@ -19,11 +25,15 @@ mod ledger;
 #[cfg(test)]
 mod ledger_index;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod main_path;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod provision;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod sessions;
 mod sign_in;
 mod targets;
 mod views;
+mod visible;
 
 pub use error::AccessError;
 pub(in crate::server) use sessions::why;
@@ -43,6 +44,7 @@ pub struct Access {
 }
 
 /// A signed-in person making a call.
+#[derive(Clone)]
 pub struct Caller {
     pub person: Person,
     pub token_expires_at: Timestamp,
