@@ -72,7 +72,11 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
         Format::Table => {
             let rows = listing.rows.iter().map(|row| row.iter().map(|cell| Cell::new(clean(cell))).collect());
             let header = listing.header.iter().map(|name| name.to_uppercase()).collect();
-            result(&table(header, rows.collect(), width_of_stdout(), colour_on_stdout()))
+            let width = width_of_stdout();
+            let table = table(header, rows.collect(), width, colour_on_stdout());
+            // Two lines are the header's. Beyond two a row, columns are of syllables.
+            let readable = width.is_none() || table.lines().count() <= 2 + 2 * listing.rows.len();
+            result(&if readable { table } else { records(listing, width) })
         }
     }
 }
@@ -249,18 +253,23 @@ fn colour_wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// The width to fit, when stdout is a terminal.
+/// The width to fit, when stdout is a terminal; elsewhere when whoever shows
+/// what we print says so by exporting COLUMNS (POSIX, "Environment Variables").
 pub fn width_of_stdout() -> Option<u16> {
     columns(std::io::stdout())
 }
 
-/// The width to fit, when stderr is a terminal.
+/// The same for stderr.
 pub fn width_of_stderr() -> Option<u16> {
     columns(std::io::stderr())
 }
 
-fn columns(terminal: impl AsFd) -> Option<u16> {
-    let columns = rustix::termios::tcgetwinsize(terminal).ok()?.ws_col;
+fn columns(stream: impl AsFd + IsTerminal) -> Option<u16> {
+    let columns = if stream.is_terminal() {
+        rustix::termios::tcgetwinsize(stream).ok()?.ws_col
+    } else {
+        std::env::var("COLUMNS").ok()?.parse().ok()?
+    };
     (columns > 0).then(|| columns.max(20))
 }
 

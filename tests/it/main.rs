@@ -15,6 +15,10 @@ mod cli_requests;
 #[cfg(test)]
 mod client_programs;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod install;
+#[cfg(test)]
 mod keyring;
 #[cfg(test)]
 mod ledger;

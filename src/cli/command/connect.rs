@@ -119,21 +119,33 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
     if let Some(ended) = ended {
         note(&format!("the session was ended: {}", words(ended)));
     }
-    let summary = live.end(ended).await;
-    Ok(match end? {
-        End::Exited(status) => status_code(status),
-        End::Signalled { code } => code,
-        End::Cut(ended) => {
-            // A client that was away when it happened learns the reason only now.
-            let told = summary.map(|summary| summary.reason).filter(|_| ended.reason == EndReason::Lost);
-            match told.unwrap_or(ended.reason) {
-                EndReason::Exit => 0,
-                EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
-                EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
-                EndReason::Failed => ErrorKind::Internal.exit_code(),
-            }
+    let told = live.end(ended).await.map(|summary| summary.reason);
+    let cut = told.filter(|reason| *reason != EndReason::Exit);
+    match (end, cut) {
+        // The program lost its connection before we heard why.
+        (Ok(End::Exited(status)), Some(reason)) if !status.success() => Ok(code_of(reason)),
+        (Err(error), Some(reason)) => {
+            note(error.render().trim_end());
+            Ok(code_of(reason))
         }
-    })
+        (Ok(End::Exited(status)), _) => Ok(status_code(status)),
+        (Ok(End::Signalled { code }), _) => Ok(code),
+        // A client that was away when it happened learns the reason only now.
+        (Ok(End::Cut(ended)), _) if ended.reason == EndReason::Lost => {
+            Ok(code_of(told.unwrap_or(ended.reason)))
+        }
+        (Ok(End::Cut(ended)), _) => Ok(code_of(ended.reason)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn code_of(reason: EndReason) -> u8 {
+    match reason {
+        EndReason::Exit => 0,
+        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
+        EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
+        EndReason::Failed => ErrorKind::Internal.exit_code(),
+    }
 }
 
 fn words(ended: &Ended) -> &str {
