@@ -144,3 +144,46 @@ async fn r3_3_hostile_names_are_names() {
     says(&ask(&alice, &["prod-orders", "-t", &format!("{long}n")]).exits(1), &["did you mean"]);
     says(&alice.run(&["targets", "prod-orders"]).ok(), &["\"CamelCase\"", "\"We\"\"ird. Tabl\u{e9}\""]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b9_one_real_command_for_each_exit_code() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let erin = env.signed_in("erin").await;
+    let payments = ["request", "prod-orders", "-t", "payments", "--reason", "x"];
+    alice.run(&["whoami"]).exits(0);
+    alice.run(&["show", "req-zz"]).exits(1);
+    alice.run(&["request", "prod-orders"]).exits(2);
+    env.person("bob").run(&["whoami"]).exits(3);
+    alice.run(&payments).exits(4);
+    erin.run(&["request", "prod-orders", "--reason", "x"]).exits(5);
+    let waiting = erin.spawn(&[&payments[..], &["--wait"]].concat());
+    let own = || {
+        let views = erin.run(&["requests", "--mine", "-o", "json"]).json();
+        views.as_array()?.first().map(crate::requests::id)
+    };
+    let asked = env.eventually("the request waits", own).await;
+    erin.run(&["cancel", &asked]).ok();
+    crate::support::env::Ran::from(waiting.wait_with_output().unwrap()).exits(6);
+    let mut nowhere = alice.command(&["whoami"]);
+    nowhere.env("DBACCESS_SERVER", "https://localhost:1").env("DBACCESS_TOKEN", "x");
+    crate::support::env::Ran::from(nowhere.output().unwrap()).exits(7);
+    // With a command, the command's own.
+    alice.run(&["request", "prod-orders", "-t", "orders", "--reason", "x"]).ok();
+    alice.run(&["connect", "prod-orders", "--", "sh", "-c", "exit 42"]).exits(42);
+    alice.run(&["connect", "prod-orders", "--", "sh", "-c", "kill -9 $$"]).exits(128 + 9);
+    // The same table is in the help.
+    let help = alice.run(&["--help"]).ok().out;
+    for line in [
+        "0  done",
+        "1  failed",
+        "2  wrong usage",
+        "3  not logged in",
+        "4  waiting for approval",
+        "5  denied",
+        "6  expired or revoked",
+        "7  server unreachable",
+    ] {
+        assert!(help.contains(line), "{line} is not in: {help}");
+    }
+}
