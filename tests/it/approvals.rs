@@ -2,7 +2,7 @@
 
 use crate::requests::id;
 use crate::support::api::{events, ledger};
-use crate::support::env::TestEnv;
+use crate::support::env::{Setting, TestEnv};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -108,4 +108,40 @@ async fn g7_what_was_answered_is_on_the_ledger_once_after_a_crash() {
         ledger(&env).iter().filter_map(|record| record["body"]["event"].as_u64()).collect();
     let distinct: BTreeSet<&u64> = numbers.iter().collect();
     assert_eq!(numbers.len(), distinct.len(), "no event is on the ledger twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approve_against_expiry_has_one_winner() {
+    let extra = "[policy]\nrequest_expiry = \"2s\"\n".to_owned();
+    let env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
+    let alice = env.signed_in("alice").await.api();
+    let carol = env.signed_in("carol").await.api();
+    let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let mut requests = Vec::new();
+    // Around the moment of expiry, to either side of it.
+    for early_ms in [60, 30, 15, 5, 0, -5, -30] {
+        let asked = alice.post("/v1/requests", asked("payments", false)).await.is(200);
+        let request = id(&asked);
+        let expiry = time(&asked["request"]["expires_at"]);
+        while dbaccess::os::now() + jiff::SignedDuration::from_millis(early_ms) < expiry {
+            std::hint::spin_loop();
+        }
+        let answered = carol.post(&format!("/v1/requests/{request}/approve"), json!({})).await;
+        match answered.status {
+            200 => assert!(time(&answered.body["request"]["approvals"][0]["at"]) < expiry),
+            // Lapsed, or lapsed and already written down as such.
+            410 | 409 => assert!(answered.message().contains("expired"), "{answered:?}"),
+            _ => panic!("{answered:?}"),
+        }
+        requests.push((request, answered.status == 200));
+    }
+    let lost = requests.iter().filter(|(_, won)| !won).count();
+    assert!(lost >= 2, "{requests:?}");
+    let expired = events(&env, "request.expired", lost, |_| true).await;
+    assert_eq!(expired.len(), lost);
+    for (request, won) in requests {
+        let state = alice.get(&format!("/v1/requests/{request}")).await.is(200);
+        let granted = (state["request"]["state"] == "granted", !state["grant"].is_null());
+        assert_eq!(granted, (won, won), "{state}");
+    }
 }
