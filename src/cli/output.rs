@@ -48,6 +48,19 @@ impl Listing {
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
     }
+
+    /// For people: a column in which nothing is said only takes room.
+    fn without_empty_columns(&self) -> Self {
+        let said =
+            |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
+        let kept: Vec<usize> = (0..self.header.len()).filter(|column| said(*column)).collect();
+        let of = |row: &Vec<String>| kept.iter().filter_map(|column| row.get(*column).cloned()).collect();
+        Self {
+            header: kept.iter().filter_map(|column| self.header.get(*column).copied()).collect(),
+            rows: self.rows.iter().map(of).collect(),
+            empty: self.empty,
+        }
+    }
 }
 
 /// Prints a list: `values` for JSON, `listing` for the rest.
@@ -70,6 +83,7 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
             result(&records(listing, width_of_stdout()))
         }
         Format::Table => {
+            let listing = &listing.without_empty_columns();
             let rows = listing.rows.iter().map(|row| row.iter().map(|cell| Cell::new(clean(cell))).collect());
             let header = listing.header.iter().map(|name| name.to_uppercase()).collect();
             let width = width_of_stdout();
@@ -82,7 +96,7 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
 }
 
 /// Below this many columns a list is a record a row: columns of three letters tell nothing.
-const NARROW: u16 = 72;
+pub const NARROW: u16 = 72;
 
 /// A list as records: the first cell, and below it the others by name.
 fn records(listing: &Listing, width: Option<u16>) -> String {
@@ -93,8 +107,10 @@ fn records(listing: &Listing, width: Option<u16>) -> String {
             text.push('\n');
         }
         let mut cells = listing.header.iter().zip(row);
-        if let Some((_, first)) = cells.next() {
-            text.push_str(&format!("{}\n", clean(first)));
+        if let Some((name, first)) = cells.next() {
+            let number = first.bytes().all(|byte| byte.is_ascii_digit());
+            let name = if number { format!("{name} ") } else { String::new() };
+            text.push_str(&format!("{name}{}\n", clean(first)));
         }
         for (name, cell) in cells.filter(|(_, cell)| !cell.is_empty()) {
             text.push_str(&field(name, &clean(cell), label, width));
@@ -109,6 +125,10 @@ pub fn field(name: &str, text: &str, label: usize, width: Option<u16>) -> String
     let room = width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(label + 2).max(12));
     let mut shown = String::new();
     let mut name = name;
+    if name.chars().count() >= label {
+        shown.push_str(&format!("  {name}\n"));
+        name = "";
+    }
     for line in text.lines().flat_map(|line| wrapped(line, room)) {
         shown.push_str(format!("  {name:<label$}{line}").trim_end());
         shown.push('\n');

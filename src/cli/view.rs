@@ -13,7 +13,7 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     let mut line = |name: &str, text: String| lines.push_str(&field(name, &clean(&text), LABEL, width));
     line("who", request.person.email.clone());
     line("target", request.target.clone());
-    line("scope", format!("{} ({})", request.scope, request.path.as_str()));
+    line("scope", request.scope.to_string());
     if !view.sensitive.is_empty() {
         line("sensitive", view.sensitive.join("\n"));
     }

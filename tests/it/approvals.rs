@@ -2,7 +2,7 @@
 
 use crate::requests::id;
 use crate::support::api::{events, ledger};
-use crate::support::env::TestEnv;
+use crate::support::env::{Setting, TestEnv};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ async fn two_approvals_at_once_fill_one_slot_once() {
         assert!(lost.message().contains(&told), "{}", lost.message());
         assert_eq!(won.body["request"]["approvals"].as_array().unwrap().len(), 1);
     }
-    let issued = events(&env, "grant.issued", |_| true);
+    let issued = events(&env, "grant.issued", 20, |_| true).await;
     let requests: BTreeSet<&str> = issued.iter().filter_map(|e| e["grant"]["request"].as_str()).collect();
     assert_eq!((issued.len(), requests.len()), (20, 20), "one grant a request");
 }
@@ -57,7 +57,10 @@ async fn approve_against_cancel_has_one_winner() {
             }
             (409, 200) => {
                 assert!(approved.message().contains("cancelled by alice@example.com"), "{approved:?}");
-                assert_eq!((&state["request"]["state"], &state["grant"]), (&"cancelled".into(), &Value::Null));
+                assert_eq!(
+                    (&state["request"]["state"], &state["grant"]),
+                    (&"cancelled".into(), &Value::Null)
+                );
             }
             both => panic!("{both:?}"),
         }
@@ -87,18 +90,58 @@ async fn g7_what_was_answered_is_on_the_ledger_once_after_a_crash() {
     for (request, state) in &answered {
         let kept = alice.get(&format!("/v1/requests/{request}")).await.is(200);
         assert_eq!(kept["request"]["state"], state.as_str());
-        let count = |kind| events(&env, kind, |body| is(body, request)).len();
-        assert_eq!(count("request.created"), 1, "{request}");
+        let count = async |kind| events(&env, kind, 1, |body| is(body, request)).await.len();
+        assert_eq!(count("request.created").await, 1, "{request}");
         let decision = match state.as_str() {
             "granted" => "request.approved",
             "denied" => "request.denied",
             _ => "request.cancelled",
         };
-        assert_eq!(count(decision), 1, "{request} {state}");
-        let grants = events(&env, "grant.issued", |body| body["grant"]["request"] == request.as_str());
+        assert_eq!(count(decision).await, 1, "{request} {state}");
+        let grants = events(&env, "grant.issued", usize::from(state == "granted"), |body| {
+            body["grant"]["request"] == request.as_str()
+        })
+        .await;
         assert_eq!(grants.len(), usize::from(state == "granted"));
     }
-    let numbers: Vec<u64> = ledger(&env).iter().filter_map(|record| record["body"]["event"].as_u64()).collect();
+    let numbers: Vec<u64> =
+        ledger(&env).iter().filter_map(|record| record["body"]["event"].as_u64()).collect();
     let distinct: BTreeSet<&u64> = numbers.iter().collect();
     assert_eq!(numbers.len(), distinct.len(), "no event is on the ledger twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approve_against_expiry_has_one_winner() {
+    let extra = "[policy]\nrequest_expiry = \"2s\"\n".to_owned();
+    let env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
+    let alice = env.signed_in("alice").await.api();
+    let carol = env.signed_in("carol").await.api();
+    let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let mut requests = Vec::new();
+    // Around the moment of expiry, to either side of it.
+    for early_ms in [60, 30, 15, 5, 0, -5, -30] {
+        let asked = alice.post("/v1/requests", asked("payments", false)).await.is(200);
+        let request = id(&asked);
+        let expiry = time(&asked["request"]["expires_at"]);
+        while dbaccess::os::now() + jiff::SignedDuration::from_millis(early_ms) < expiry {
+            std::hint::spin_loop();
+        }
+        let answered = carol.post(&format!("/v1/requests/{request}/approve"), json!({})).await;
+        match answered.status {
+            200 => assert!(time(&answered.body["request"]["approvals"][0]["at"]) < expiry),
+            // Lapsed, or lapsed and already written down as such.
+            410 | 409 => assert!(answered.message().contains("expired"), "{answered:?}"),
+            _ => panic!("{answered:?}"),
+        }
+        requests.push((request, answered.status == 200));
+    }
+    let lost = requests.iter().filter(|(_, won)| !won).count();
+    assert!(lost >= 2, "{requests:?}");
+    let expired = events(&env, "request.expired", lost, |_| true).await;
+    assert_eq!(expired.len(), lost);
+    for (request, won) in requests {
+        let state = alice.get(&format!("/v1/requests/{request}")).await.is(200);
+        let granted = (state["request"]["state"] == "granted", !state["grant"].is_null());
+        assert_eq!(granted, (won, won), "{state}");
+    }
 }

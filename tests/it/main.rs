@@ -15,6 +15,8 @@ mod cli_requests;
 #[cfg(test)]
 mod client_programs;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod install;

@@ -179,8 +179,9 @@ impl Access {
         let (Loaded { request, requester, grant }, session) = self.find_revocable(caller, &id).await?;
         let Some(grant) = grant else {
             let hint = format!("`dbaccess cancel {}` withdraws your own waiting request", request.id);
-            return Err(AccessError::new(ErrorKind::Conflict, format!("{} was never granted", request.id))
-                .hint(hint));
+            return Err(
+                AccessError::new(ErrorKind::Conflict, format!("{} was never granted", request.id)).hint(hint)
+            );
         };
         let person = caller.person.clone();
         let roles: Vec<Role> = self.config.policy.roles().into_iter().collect();

@@ -10,11 +10,7 @@ const SLOW_DEATH: SignedDuration = SignedDuration::from_secs(30);
 
 impl Access {
     /// The findings on this server and on one target, or on all.
-    pub async fn doctor(
-        &self,
-        caller: &Caller,
-        target: Option<String>,
-    ) -> Result<Vec<Finding>, AccessError> {
+    pub async fn doctor(&self, caller: &Caller, target: Option<String>) -> Result<Vec<Finding>, AccessError> {
         let mut findings = vec![self.ledger_finding()];
         findings.extend(self.undead_findings(caller).await?);
         let names: Vec<&str> = match &target {

@@ -84,7 +84,9 @@ impl TargetState {
             }
             Err(error) => {
                 seen.problem = Some(error.to_string());
-                Err(error.into())
+                let name = &self.target.name;
+                Err(AccessError::new(error.kind(), format!("{name}: {error}"))
+                    .hint(format!("`dbaccess doctor {name}` looks closer")))
             }
         }
     }
@@ -152,10 +154,7 @@ impl Access {
     }
 
     /// The one target whose catalog has all of these names.
-    pub(super) async fn infer_target(
-        &self,
-        asked: &AskedScope,
-    ) -> Result<&TargetState, AccessError> {
+    pub(super) async fn infer_target(&self, asked: &AskedScope) -> Result<&TargetState, AccessError> {
         if asked.tables.is_empty() && asked.schemas.is_empty() {
             return Err(AccessError::usage("say which target, or which tables")
                 .hint("`dbaccess request TARGET --table TABLE`; `dbaccess targets` lists the targets"));

@@ -2,9 +2,7 @@
 //! that fits only such things is answered like one that fits nothing.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{
-    AccessRequest, Grant, GrantId, Identity, RequestId, Role, Session, SessionId,
-};
+use crate::core::model::{AccessRequest, Grant, GrantId, Identity, RequestId, Role, Session, SessionId};
 use crate::server::store::{MOST_NAMED, StoreError, Tx};
 use std::collections::BTreeSet;
 

@@ -21,6 +21,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// No request body of this API is near this size, in bytes.
@@ -78,9 +79,9 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
 
 /// The API as a service.
 pub fn router(access: Arc<Access>, tunnels: super::TunnelSink) -> Router {
-    let router = routes(tunnels).into_iter().fold(Router::new(), |router, Route { path, handler, .. }| {
-        router.route(path, handler)
-    });
+    let router = routes(tunnels)
+        .into_iter()
+        .fold(Router::new(), |router, Route { path, handler, .. }| router.route(path, handler));
     router
         .fallback(async || Failure(AccessError::not_found("no such endpoint")))
         .method_not_allowed_fallback(async || {
@@ -172,6 +173,7 @@ async fn cancel(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OfTarget {
     target: Option<String>,
 }
@@ -228,9 +230,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Failure> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(bad_request(&rejection)),
+        let Json(raw) = match Json::<Box<RawValue>>::from_request(request, state).await {
+            Ok(raw) => raw,
+            Err(rejection) => return Err(bad_request(&rejection)),
+        };
+        // A derived type would take an array for its fields in order.
+        if !raw.get().starts_with('{') {
+            return Err(Failure(AccessError::usage("the body must be a JSON object")));
+        }
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(Failure(AccessError::usage(format!("the body cannot be used: {error}")))),
         }
     }
 }

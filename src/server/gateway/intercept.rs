@@ -12,9 +12,7 @@ use crate::core::guard::{self, Durability, TxStatus, Verdict};
 use crate::core::model::{StatementRecord, StatementResult};
 use crate::core::sql::{Facts, SqlError, Statement};
 use crate::server::journal::Position;
-use crate::wire::postgres::frontend::{
-    self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag,
-};
+use crate::wire::postgres::frontend::{self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag};
 use crate::wire::postgres::tracker::Sent;
 use crate::wire::postgres::{Tag, WireError};
 use bytes::BytesMut;
@@ -208,7 +206,12 @@ impl Connection {
     }
 
     /// In place of the whole text goes one that fails: nothing of it runs.
-    pub(super) async fn refuse_query(&self, text: &str, refusal: Refusal, others: &[Statement]) -> Result<Step, Fault> {
+    pub(super) async fn refuse_query(
+        &self,
+        text: &str,
+        refusal: Refusal,
+        others: &[Statement],
+    ) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
         let intent = self.intend(text, &Values::default(), class_of(others.first())).await?;
@@ -304,9 +307,7 @@ impl Connection {
         let shown = String::from_utf8_lossy(statement);
         let refusal = match self.book().names.statement(statement) {
             Meaning::Known(_) => too_many_names(),
-            _ if statement.is_empty() => {
-                Refusal::new("26000", "unnamed prepared statement does not exist")
-            }
+            _ if statement.is_empty() => Refusal::new("26000", "unnamed prepared statement does not exist"),
             _ => Refusal::new("26000", format!("prepared statement \"{shown}\" does not exist")),
         };
         let mut out = BytesMut::new();

@@ -1,7 +1,7 @@
 //! Bound values as the record has them, and the bound on what is kept of them.
 
-use crate::wire::postgres::frontend::{Bind, Format};
 use crate::wire::postgres::WireError;
+use crate::wire::postgres::frontend::{Bind, Format};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::sync::Arc;

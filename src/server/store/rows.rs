@@ -150,8 +150,10 @@ impl Tx<'_> {
     /// Remembers that an ID token was exchanged. False when it was before.
     pub fn spend_id_token(&self, hash: &[u8; 32], until: Timestamp) -> Result<bool> {
         let until = until.as_microsecond();
-        Ok(self.run("INSERT OR IGNORE INTO spent_id_token (hash, until) VALUES (?1, ?2)", params![hash, until])?
-            > 0)
+        Ok(self.run(
+            "INSERT OR IGNORE INTO spent_id_token (hash, until) VALUES (?1, ?2)",
+            params![hash, until],
+        )? > 0)
     }
 
     /// Forgets tokens that nobody can renew any more, and spent ones that have expired.

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct Api {
     http: reqwest::Client,
     base: String,
-    pub token: Option<String>,
+    token: Option<String>,
 }
 
 /// What came back.
@@ -45,6 +45,11 @@ impl Api {
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answered {
         let body = body.map(|body| serde_json::to_vec(body).unwrap());
         self.send(method, path, body).await
+    }
+
+    /// The same, as whoever this token is of.
+    pub fn with_token(&self, token: &Value) -> Self {
+        Self { token: token.as_str().map(str::to_owned), ..self.clone() }
     }
 
     /// With a body of any bytes, said to be JSON.
@@ -131,8 +136,13 @@ pub fn ledger(env: &TestEnv) -> Vec<Value> {
     records
 }
 
-/// The bodies of the records of one kind that `keep` keeps.
-pub fn events(env: &TestEnv, kind: &str, keep: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let bodies = ledger(env).into_iter().map(|mut record| record["body"].take());
-    bodies.filter(|body| body["kind"] == kind && keep(body)).collect()
+/// The bodies of the records of one kind that `keep` keeps, once there are
+/// `least`: the ledger is told right after the answer.
+pub async fn events(env: &TestEnv, kind: &str, least: usize, keep: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let find = || {
+        let bodies = ledger(env).into_iter().map(|mut record| record["body"].take());
+        let found: Vec<Value> = bodies.filter(|body| body["kind"] == kind && keep(body)).collect();
+        (found.len() >= least).then_some(found)
+    };
+    env.eventually(&format!("{least} {kind} on the ledger"), find).await
 }
