@@ -9,6 +9,16 @@ mod cli_requests;
 #[cfg(test)]
 mod client_programs;
 #[cfg(test)]
+mod gateway_cancel;
+#[cfg(test)]
+mod gateway_clients;
+#[cfg(test)]
+mod gateway_copy;
+#[cfg(test)]
+mod gateway_login;
+#[cfg(test)]
+mod gateway_protocol;
+#[cfg(test)]
 mod keyring;
 #[cfg(test)]
 mod ledger;

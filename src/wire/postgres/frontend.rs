@@ -39,9 +39,7 @@ pub(super) fn treatment(tag: u8) -> Option<Treatment> {
         tag::COPY_DATA => Treatment::Bulk,
         tag::BIND | tag::FUNCTION_CALL | tag::COPY_FAIL => Treatment::Head,
         tag::QUERY | tag::PARSE => Treatment::Text,
-        tag::EXECUTE | tag::DESCRIBE | tag::CLOSE | tag::SYNC | tag::FLUSH => {
-            Treatment::Whole
-        }
+        tag::EXECUTE | tag::DESCRIBE | tag::CLOSE | tag::SYNC | tag::FLUSH => Treatment::Whole,
         tag::COPY_DONE | tag::PASSWORD | tag::TERMINATE => Treatment::Whole,
         _ => return None,
     })
