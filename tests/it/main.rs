@@ -19,6 +19,16 @@ mod credentials;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod gateway_cancel;
+#[cfg(test)]
+mod gateway_clients;
+#[cfg(test)]
+mod gateway_copy;
+#[cfg(test)]
+mod gateway_login;
+#[cfg(test)]
+mod gateway_protocol;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod keyring;
