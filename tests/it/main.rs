@@ -26,3 +26,13 @@ mod sign_in;
 mod sign_in_providers;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod bad_input_server;

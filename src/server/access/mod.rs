@@ -5,15 +5,18 @@
 mod audit;
 mod decide;
 mod doctor;
+mod ending;
 mod error;
+mod holding;
 mod request;
 mod sessions;
 mod sign_in;
+mod sweep;
 mod targets;
 mod views;
 
 pub use error::AccessError;
-pub(in crate::server) use sessions::why;
+pub(in crate::server) use ending::why;
 
 use crate::core::model::{Person, Role};
 use crate::server::config::Config;
@@ -26,6 +29,7 @@ use crate::server::tasks::Outbox;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use targets::TargetState;
 
 /// Everything the use-cases stand on; built once, in `boot`.
@@ -39,7 +43,10 @@ pub struct Access {
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     targets: BTreeMap<String, TargetState>,
-    holders: sessions::Holders,
+    holders: holding::Holders,
+    idle: sweep::Idle,
+    /// Set once, when the server begins to stop: no session begins any more.
+    stopping: AtomicBool,
 }
 
 /// A signed-in person making a call.
@@ -65,8 +72,20 @@ impl Access {
     pub fn new(parts: Parts) -> Result<Self, AccessError> {
         let Parts { config, provider, store, outbox, journal, index, registry, metrics } = parts;
         let targets = TargetState::all(&config)?;
-        let holders = sessions::Holders::default();
-        Ok(Self { config, provider, store, outbox, journal, index, registry, metrics, targets, holders })
+        Ok(Self {
+            config,
+            provider,
+            store,
+            outbox,
+            journal,
+            index,
+            registry,
+            metrics,
+            targets,
+            holders: holding::Holders::default(),
+            idle: sweep::Idle::default(),
+            stopping: AtomicBool::new(false),
+        })
     }
 
     /// Where the native endpoint is reached: the server's public name, its own port.

@@ -4,4 +4,5 @@ pub mod env;
 pub mod pg_server;
 pub mod pki;
 pub mod providers;
+pub mod session;
 pub mod tools;
