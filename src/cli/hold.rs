@@ -22,6 +22,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// When the person is warned, before the end.
 const WARNINGS: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(60)];
+/// The server says when the window has ended, and knows why sooner than this.
+const SLACK: Duration = Duration::from_secs(2);
 /// How long a session is believed in before the server has said when it ends.
 const UNKNOWN: Duration = Duration::from_secs(60);
 /// The longest line that is kept while its end has not come.
@@ -115,10 +117,10 @@ impl Holder {
                 }
                 Err(_) => {}
             }
-            if self.left().is_zero() {
+            if self.is_over() {
                 return self.window_ended();
             }
-            tokio::time::sleep(retry.min(self.left())).await;
+            tokio::time::sleep_until((Instant::now() + retry).min(self.end + SLACK)).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }
     }
@@ -137,7 +139,7 @@ impl Holder {
                 chunk = chunks.next() => chunk,
                 () = tokio::time::sleep_until(self.next_moment(heard)) => {
                     self.warn();
-                    if self.left().is_zero() {
+                    if self.is_over() {
                         return Some(self.window_ended());
                     }
                     if heard.elapsed() >= SILENCE {
@@ -186,11 +188,15 @@ impl Holder {
         self.end.saturating_duration_since(Instant::now())
     }
 
+    fn is_over(&self) -> bool {
+        self.end + SLACK <= Instant::now()
+    }
+
     /// When to look up from the stream: silence, the next warning, or the end.
     fn next_moment(&self, heard: Instant) -> Instant {
         let next = self.warned.and_then(|warned| WARNINGS.get(warned));
         let warning = next.and_then(|before| self.end.checked_sub(*before));
-        warning.unwrap_or(self.end).min(self.end).min(heard + SILENCE)
+        warning.unwrap_or(self.end + SLACK).min(heard + SILENCE)
     }
 
     fn warn(&mut self) {

@@ -70,6 +70,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         registry,
         metrics: Arc::clone(&metrics),
         config,
+        server_key: std::fs::read_to_string(ledger.join("signing.pub"))?,
     })?);
 
     let mut all = tasks::spawn(&access);
@@ -128,7 +129,9 @@ impl Running {
         // was not told yet stays in the state, and is told at the next start.
         match tokio::time::timeout(LAST_WORDS, self.access.flush()).await {
             Ok(flushed) => flushed?,
-            Err(_) => tracing::warn!("stopping before every event is on the ledger; the next start tells it the rest"),
+            Err(_) => tracing::warn!(
+                "stopping before every event is on the ledger; the next start tells it the rest"
+            ),
         }
         self.tasks.shutdown().await;
         self.journal.close().await?;

@@ -109,7 +109,11 @@ async fn b5_roles_that_belong_to_no_session_are_swept() {
     env.until("the orphan is swept", async || env.session_roles().await.is_empty()).await;
     assert!(inside.query("SELECT 1", &[]).await.is_err(), "its connections are cut");
     let owner = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'kept'";
-    assert_eq!(admin.query_one(owner, &[]).await.unwrap().get::<_, String>(0), "shop_owner", "objects are kept");
+    assert_eq!(
+        admin.query_one(owner, &[]).await.unwrap().get::<_, String>(0),
+        "shop_owner",
+        "objects are kept"
+    );
     let swept = env
         .eventually("it is on record", || {
             let found = env.ledger().into_iter().filter(|line| line["body"]["kind"] == "role.swept");
@@ -135,7 +139,10 @@ async fn two_servers_on_one_data_directory_are_refused() {
         .unwrap()
         .into();
     assert!(ran.exits(1).err.contains("in use by another process: stop that server first"));
-    assert!(env.signed_in("alice").await.run(&["whoami"]).ok().out.contains("alice"), "the first one goes on");
+    assert!(
+        env.signed_in("alice").await.run(&["whoami"]).ok().out.contains("alice"),
+        "the first one goes on"
+    );
 }
 
 /// Revocation to dead, with a statement running: the distribution.

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 fn find<'a>(findings: &'a Value, check: &str) -> &'a Value {
     let mut all = findings.as_array().unwrap().iter();
-    all.find(|finding| finding["check"] == check).unwrap_or_else(|| panic!("no finding {check} in {findings:#}"))
+    all.find(|finding| finding["check"] == check)
+        .unwrap_or_else(|| panic!("no finding {check} in {findings:#}"))
 }
 
 /// Problems and warnings come with a remedy, always.
@@ -30,10 +31,13 @@ async fn doctor_says_what_is_wrong_and_what_to_do() {
     // An owner sees inside the target.
     let ran = env.person("alice").run(&["doctor", "--output", "json"]).exits(0);
     let findings = assert_remedies(&ran);
-    for check in ["server", "clock", "tunnel", "login", "ledger", "disk space", "identity provider", "native endpoint"] {
+    for check in
+        ["server", "clock", "tunnel", "login", "ledger", "disk space", "identity provider", "native endpoint"]
+    {
         assert_ne!(find(&findings, check)["level"], "problem", "{check}");
     }
-    for check in ["prod-orders: version", "prod-orders: clock", "prod-orders: setup", "prod-orders: orphans"] {
+    for check in ["prod-orders: version", "prod-orders: clock", "prod-orders: setup", "prod-orders: orphans"]
+    {
         assert_eq!(find(&findings, check)["level"], "ok", "{check}");
     }
     // Its scratch database lets everybody connect, and doctor says how to end that.

@@ -45,7 +45,10 @@ async fn g8_a_killed_clients_session_ends_and_the_next_run_wipes_its_files() {
     env.until("the statement is cancelled", async || env.active().await == 0).await;
     env.until("the role is gone", async || env.session_roles().await.is_empty()).await;
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
-    env.eventually("the session is dead", || (alice.last_session()["session"]["state"] == "dead").then_some(())).await;
+    env.eventually("the session is dead", || {
+        (alice.last_session()["session"]["state"] == "dead").then_some(())
+    })
+    .await;
     assert_eq!(alice.last_session()["session"]["end"], "lost");
     env.assert_clean().await;
     assert_eq!(alice.session_files().len(), 1, "nobody was there to wipe them");
@@ -103,7 +106,10 @@ async fn g1_g5_g7_a_killed_server_loses_no_statement_and_leaves_no_role() {
         std::fs::write(&script, lines).unwrap();
         running.push(alice.connect(&["--", "psql", "-Xqf", &script.display().to_string()]));
     }
-    env.eventually("they are well under way", || (env.pg.log().matches(" AS w").count() > 1000).then_some(())).await;
+    env.eventually("they are well under way", || {
+        (env.pg.log().matches(" AS w").count() > 1000).then_some(())
+    })
+    .await;
     env.kill_server();
     let again = Instant::now();
     env.start_server().await;
@@ -125,14 +131,18 @@ async fn g1_g5_g7_a_killed_server_loses_no_statement_and_leaves_no_role() {
         .collect();
     assert!(ran.len() > 1000 && ran.len() < 3 * EACH, "{}", ran.len());
     for text in &ran {
-        assert!(texts.iter().any(|known| known.trim_end_matches(';') == *text) , "not on record: {text}");
+        assert!(texts.iter().any(|known| known.trim_end_matches(';') == *text), "not on record: {text}");
     }
     assert_events_once(&ledger);
     assert!(sessions_on_record(&ledger).values().all(|kind| kind == "session.dead"));
     let alice = env.person("alice");
     let views = alice.run(&["sessions", "--mine", "--all", "--output", "json"]).ok().json();
-    let statements: i64 =
-        views.as_array().unwrap().iter().map(|view| view["session"]["totals"]["statements"].as_i64().unwrap()).sum();
+    let statements: i64 = views
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|view| view["session"]["totals"]["statements"].as_i64().unwrap())
+        .sum();
     assert!(statements >= i64::try_from(ran.len()).unwrap(), "{statements} counted, {} ran", ran.len());
     alice.connect(&["--", "true"]).ended().await.exits(0);
 }
@@ -153,7 +163,8 @@ async fn g5_g7_a_server_killed_at_awkward_moments_recovers() {
         env.start_server().await;
         for connect in &running {
             // Whoever got no session yet may get one from the new server: let it go.
-            rustix::process::kill_process(rustix::process::Pid::from_child(&connect.child), Signal::TERM).ok();
+            rustix::process::kill_process(rustix::process::Pid::from_child(&connect.child), Signal::TERM)
+                .ok();
         }
         for connect in running {
             connect.ended().await;
@@ -162,7 +173,10 @@ async fn g5_g7_a_server_killed_at_awkward_moments_recovers() {
         let ledger = env.ledger();
         assert_events_once(&ledger);
         let left = sessions_on_record(&ledger);
-        assert!(left.values().all(|kind| kind == "session.dead"), "round {round}, after {moment:?}: {left:?}");
+        assert!(
+            left.values().all(|kind| kind == "session.dead"),
+            "round {round}, after {moment:?}: {left:?}"
+        );
     }
     env.person("alice").connect(&["--", "true"]).ended().await.exits(0);
     assert!(env.person("alice").session_files().is_empty());

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod bad_input_server;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
@@ -9,7 +11,13 @@ mod cli_requests;
 #[cfg(test)]
 mod client_programs;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod keyring;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
@@ -21,18 +29,12 @@ mod meta;
 #[cfg(test)]
 mod provision;
 #[cfg(test)]
+mod session_races;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod sign_in;
 #[cfg(test)]
 mod sign_in_providers;
 #[cfg(test)]
 mod support;
-#[cfg(test)]
-mod sessions;
-#[cfg(test)]
-mod kill;
-#[cfg(test)]
-mod expiry;
-#[cfg(test)]
-mod doctor;
-#[cfg(test)]
-mod bad_input_server;

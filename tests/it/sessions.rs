@@ -63,7 +63,12 @@ async fn g5_g8_every_end_by_the_client_leaves_nothing() {
     assert_over(&env, &alice, "exit").await;
 
     // Ctrl-C is the program's: it cancels the statement, not the session.
-    let running = alice.connect(&["--", "sh", "-c", "trap 'echo interrupted' INT; echo ready; sleep 600 & wait; kill $!; psql -XAtc 'SELECT 5'"]);
+    let running = alice.connect(&[
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo interrupted' INT; echo ready; sleep 600 & wait; kill $!; psql -XAtc 'SELECT 5'",
+    ]);
     env.eventually("the program runs", || running.out().contains("ready").then_some(())).await;
     running.signal(Signal::INT);
     let child = child_of(running.child.id());
@@ -80,7 +85,8 @@ async fn g5_g8_every_end_by_the_client_leaves_nothing() {
         line[name.len()..].trim().to_owned()
     };
     assert_eq!(field("host"), "127.0.0.1");
-    let url = format!("jdbc:postgresql://127.0.0.1:{}/shop?user={}&sslmode=disable", field("port"), field("user"));
+    let url =
+        format!("jdbc:postgresql://127.0.0.1:{}/shop?user={}&sslmode=disable", field("port"), field("user"));
     assert_eq!(field("JDBC URL"), url);
     let by_gui = psql(&[
         ("PGHOST", &field("host")),
@@ -105,7 +111,10 @@ fn child_of(pid: u32) -> i32 {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let of_threads = || {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")).unwrap()).collect::<String>()
+        tasks
+            .flatten()
+            .map(|task| std::fs::read_to_string(task.path().join("children")).unwrap())
+            .collect::<String>()
     };
     let children = if children.is_empty() { of_threads() } else { children };
     children.split_whitespace().next().expect("a child").parse().unwrap()
@@ -270,7 +279,15 @@ async fn other_ways_in_print_env_and_native() {
 
     // The server's own endpoint, with the program as its client.
     let ran = alice
-        .run(&["connect", "prod-orders", "--native", "--", "psql", "-XAtc", "SELECT count(*), inet_server_port() IS NOT NULL FROM orders"])
+        .run(&[
+            "connect",
+            "prod-orders",
+            "--native",
+            "--",
+            "psql",
+            "-XAtc",
+            "SELECT count(*), inet_server_port() IS NOT NULL FROM orders",
+        ])
         .ok();
     assert_eq!(ran.out, "1000|t\n");
     assert_over(&env, &alice, "exit").await;

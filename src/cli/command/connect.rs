@@ -170,6 +170,9 @@ pub(super) fn signals() -> Result<Signals, CliError> {
     Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?))
 }
 
+/// How long a program may take to end by itself when its session was taken away.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Runs psql or the command until it, the session, or this process ends.
 async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliError> {
     // Caught before the child exists. Ctrl-C reaches the child from the
@@ -188,7 +191,11 @@ async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliErro
                 let status = status.map_err(|error| CliError::local(format!("{name} is lost"), error))?;
                 return Ok(End::Exited(status));
             }
-            ended = live.hold.ended() => break End::Cut(ended),
+            ended = live.hold.ended() => {
+                // Its connection has been told why, too: let it say so.
+                drop(tokio::time::timeout(LAST_WORDS, child.wait()).await);
+                break End::Cut(ended);
+            }
             _ = interrupt.recv() => {}
             _ = terminate.recv() => break End::Signalled { code: 128 + 15 },
             _ = hang_up.recv() => break End::Signalled { code: 128 + 1 },

@@ -142,7 +142,8 @@ impl Access {
     }
 }
 
-const REACH: &str = "check that the target runs, and its host, port, user, password and CA in the server's configuration";
+const REACH: &str =
+    "check that the target runs, and its host, port, user, password and CA in the server's configuration";
 
 impl Caller {
     /// May see what is wrong inside a target.
@@ -161,9 +162,7 @@ fn space_finding(data_dir: &Path) -> Finding {
     let message = format!("{} MiB free for the ledger and the state", free >> 20);
     match free {
         ..NO_SPACE => problem(check, message, remedy),
-        NO_SPACE..LITTLE_SPACE => {
-            Finding { level: FindingLevel::Warning, ..problem(check, message, remedy) }
-        }
+        NO_SPACE..LITTLE_SPACE => Finding { level: FindingLevel::Warning, ..problem(check, message, remedy) },
         _ => ok(check, message),
     }
 }
@@ -173,5 +172,10 @@ fn ok(check: &str, message: String) -> Finding {
 }
 
 fn problem(check: &str, message: String, remedy: &str) -> Finding {
-    Finding { check: check.to_owned(), level: FindingLevel::Problem, message, remedy: Some(remedy.to_owned()) }
+    Finding {
+        check: check.to_owned(),
+        level: FindingLevel::Problem,
+        message,
+        remedy: Some(remedy.to_owned()),
+    }
 }

@@ -103,10 +103,8 @@ impl Access {
 
     async fn try_bury(&self, burial: &mut Burial) -> Result<Duration, AccessError> {
         let Burial { session, role, target, end, live, dead_at } = burial;
-        let (closing, gone) = tokio::join!(
-            self.write_closing(session, end),
-            self.remove_role(target, role, dead_at)
-        );
+        let (closing, gone) =
+            tokio::join!(self.write_closing(session, end), self.remove_role(target, role, dead_at));
         let dead_at = gone?;
         closing?;
         let totals = match live {

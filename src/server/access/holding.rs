@@ -85,9 +85,10 @@ impl Access {
         let life = live.life();
         let next_tick = Instant::now();
         let watching = Watching { live, life, said_ending: false, next_tick, _holder: holder };
-        Ok(futures_util::stream::unfold(Some(watching), |watching| async move {
-            Watching::next(watching?).await
-        }))
+        Ok(futures_util::stream::unfold(
+            Some(watching),
+            |watching| async move { Watching::next(watching?).await },
+        ))
     }
 }
 
@@ -113,7 +114,10 @@ impl Watching {
                 }
                 Life::Ended(_) => {}
                 Life::Dead(end, latency) => {
-                    return Some((SessionEvent::Dead(super::ending::summary_of(&self.live, &end, Some(latency))), None));
+                    return Some((
+                        SessionEvent::Dead(super::ending::summary_of(&self.live, &end, Some(latency))),
+                        None,
+                    ));
                 }
             }
             tokio::select! {

@@ -15,8 +15,8 @@ mod sweep;
 mod targets;
 mod views;
 
-pub use error::AccessError;
 pub(in crate::server) use ending::why;
+pub use error::AccessError;
 
 use crate::core::model::{Person, Role};
 use crate::server::config::Config;
@@ -45,6 +45,7 @@ pub struct Access {
     targets: BTreeMap<String, TargetState>,
     holders: holding::Holders,
     idle: sweep::Idle,
+    mark: sweep::Mark,
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
 }
@@ -65,12 +66,14 @@ pub struct Parts {
     pub index: Index,
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
+    /// The public key of the server's ledger.
+    pub server_key: String,
 }
 
 impl Access {
     /// Connects to nothing yet: a target that is down is no error here.
     pub fn new(parts: Parts) -> Result<Self, AccessError> {
-        let Parts { config, provider, store, outbox, journal, index, registry, metrics } = parts;
+        let Parts { config, provider, store, outbox, journal, index, registry, metrics, server_key } = parts;
         let targets = TargetState::all(&config)?;
         Ok(Self {
             config,
@@ -84,6 +87,7 @@ impl Access {
             targets,
             holders: holding::Holders::default(),
             idle: sweep::Idle::default(),
+            mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
         })
     }

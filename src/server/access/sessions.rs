@@ -59,7 +59,11 @@ impl Access {
         answered.await.map_err(|_| AccessError::internal("opening a session broke off"))?
     }
 
-    async fn open(self: &Arc<Self>, subject: String, open: OpenSession) -> Result<SessionOpened, AccessError> {
+    async fn open(
+        self: &Arc<Self>,
+        subject: String,
+        open: OpenSession,
+    ) -> Result<SessionOpened, AccessError> {
         let now = crate::os::now();
         self.journal.health().map_err(|_| self.ledger_stuck())?;
         let plan = self.plan(&subject, &open, now).await?;
@@ -107,8 +111,15 @@ impl Access {
         }
         if !live.is_open() {
             let end = live.wait_end().await;
-            let kind = if end.reason == EndReason::ServerStopped { ErrorKind::Unreachable } else { ErrorKind::Expired };
-            return Err(AccessError::new(kind, format!("the session ended while it was opened: {}", why(&end))));
+            let kind = if end.reason == EndReason::ServerStopped {
+                ErrorKind::Unreachable
+            } else {
+                ErrorKind::Expired
+            };
+            return Err(AccessError::new(
+                kind,
+                format!("the session ended while it was opened: {}", why(&end)),
+            ));
         }
         self.metrics.session_opened(crate::os::now().duration_since(now));
         let Plan { grant, session, .. } = plan;
@@ -207,7 +218,7 @@ impl Access {
             verifier: &Secret::new(verifier.to_postgres().as_str()),
             until: grant.until,
             profile,
-            comment: &format!("dbaccess {} of {} under {}", session.id, grant.person.email, grant.id),
+            comment: &self.mark.comment(session),
             settings: SessionSettings::careful(
                 format!("{} {}", grant.person.email, session.id),
                 !grant.scope.writes(),
@@ -241,10 +252,14 @@ impl Access {
 
     /// No statement would get through, so no session is opened.
     fn ledger_stuck(&self) -> AccessError {
-        let why = self.journal.health().err().map_or_else(|| "it is slow".to_owned(), |error| error.to_string());
+        let why =
+            self.journal.health().err().map_or_else(|| "it is slow".to_owned(), |error| error.to_string());
         tracing::error!(%why, "no session can be opened: the ledger is not being written");
-        AccessError::new(ErrorKind::Unreachable, "the server cannot record sessions at the moment, so it opens none")
-            .hint("`dbaccess doctor` says more; tell the people who run dbaccess")
+        AccessError::new(
+            ErrorKind::Unreachable,
+            "the server cannot record sessions at the moment, so it opens none",
+        )
+        .hint("`dbaccess doctor` says more; tell the people who run dbaccess")
     }
 
     pub async fn sessions(

@@ -2,7 +2,9 @@
 //! once, profiles that no session needs after a grace.
 
 use super::{Access, AccessError};
-use crate::core::model::Event;
+use crate::core::model::{Event, Session};
+use crate::server::provision::ManagedRole;
+use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,6 +30,31 @@ impl Idle {
         unused.iter().filter(|name| overdue(name)).cloned().collect()
     }
 }
+
+/// Which server made a role, as the role's comment says it: two servers on one
+/// cluster, a trial beside the real one, must not end each other's sessions.
+pub(super) struct Mark(String);
+
+impl Mark {
+    /// From the ledger's public key, which no two servers share.
+    pub(super) fn new(public_key: &str) -> Self {
+        Self(public_key.trim().chars().take(16).collect())
+    }
+
+    /// What a session's role says of itself.
+    pub(super) fn comment(&self, session: &Session) -> String {
+        let Session { id, person, grant, .. } = session;
+        format!("dbaccess {id} of {} under {grant}{SERVER}{}", person.email, self.0)
+    }
+
+    /// Another server's, within its window. After that it is an orphan to everybody.
+    fn is_anothers(&self, role: &ManagedRole, now: Timestamp) -> bool {
+        let of = role.comment.as_deref().and_then(|comment| comment.rsplit_once(SERVER));
+        of.is_some_and(|(_, server)| server != self.0) && role.until.is_some_and(|until| until > now)
+    }
+}
+
+const SERVER: &str = ", server ";
 
 impl Access {
     /// Removes session roles that this server knows nothing of (made by a
@@ -62,7 +89,10 @@ impl Access {
         let used: HashSet<&str> = known.iter().map(|session| session.profile.as_str()).collect();
         let known: HashSet<&str> = known.iter().map(|session| session.role.as_str()).collect();
         let mut failure = None;
-        for role in roles.into_iter().filter(|role| !known.contains(role.name.as_str())) {
+        let now = crate::os::now();
+        let orphan =
+            |role: &ManagedRole| !known.contains(role.name.as_str()) && !self.mark.is_anothers(role, now);
+        for role in roles.into_iter().filter(orphan) {
             match database.close_session(&role.name).await {
                 Ok(closed) if closed.existed => self.record_swept(target, role.name).await?,
                 // A session that died in the ordinary way meanwhile.
@@ -96,6 +126,36 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_roles_of_another_server_are_its_own_until_their_window_ends() {
+        let (ours, theirs) = (Mark::new("0123456789abcdef0000\n"), Mark::new("fedcba98765432100000\n"));
+        let role = |comment: Option<&str>, until: Option<i64>| ManagedRole {
+            name: "dbaccess_s_00".into(),
+            until: until.map(|second| Timestamp::from_second(second).unwrap()),
+            connections: 0,
+            can_login: true,
+            comment: comment.map(str::to_owned),
+            profile: None,
+        };
+        let made =
+            |mark: &Mark| Some(format!("dbaccess ses-1 of a@example.com under grt-1{SERVER}{}", mark.0));
+        let now = Timestamp::from_second(100).unwrap();
+        for (comment, until, anothers) in [
+            (made(&ours), Some(101), false),
+            (made(&theirs), Some(101), true),
+            (made(&theirs), Some(100), false),
+            (made(&theirs), None, false),
+            (Some("somebody's".to_owned()), Some(101), false),
+            (None, Some(101), false),
+        ] {
+            assert_eq!(
+                ours.is_anothers(&role(comment.as_deref(), until), now),
+                anothers,
+                "{comment:?} {until:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_profile_goes_after_its_grace_and_not_while_it_is_used() {

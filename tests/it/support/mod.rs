@@ -6,3 +6,4 @@ pub mod pki;
 pub mod providers;
 pub mod session;
 pub mod tools;
+pub mod wire;

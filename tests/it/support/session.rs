@@ -21,11 +21,21 @@ impl TestPerson<'_> {
 
     /// Asks for write on orders and has it approved by bob and carol.
     pub fn granted_write(&self, bob: &TestPerson<'_>, carol: &TestPerson<'_>) -> String {
-        let args = ["request", "prod-orders", "--table", "orders", "--write", "--reason", "INC-2", "--output", "json"];
+        let args = [
+            "request",
+            "prod-orders",
+            "--table",
+            "orders",
+            "--write",
+            "--reason",
+            "INC-2",
+            "--output",
+            "json",
+        ];
         let asked = self.run(&args).exits(4).json();
         let id = asked["request"]["id"].as_str().unwrap().to_owned();
-        bob.run(&["approve", &id]).ok();
-        carol.run(&["approve", &id]).ok();
+        bob.run(&["approve", &id, "--yes"]).ok();
+        carol.run(&["approve", &id, "--yes"]).ok();
         let shown = self.run(&["show", &id, "--output", "json"]).ok().json();
         shown["grant"]["id"].as_str().unwrap_or_else(|| panic!("no grant: {shown}")).to_owned()
     }
@@ -35,7 +45,9 @@ impl TestPerson<'_> {
         let mut args = vec!["connect", "prod-orders"];
         args.extend(more);
         let mut command = self.command(&args);
-        Running::of(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts"))
+        Running::of(
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts"),
+        )
     }
 
     /// `connect`, running an endless statement in psql by now.
@@ -124,7 +136,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn of(mut child: Child) -> Self {
+    /// A command whose output is piped.
+    pub fn of(mut child: Child) -> Self {
         let mut readers = Vec::new();
         let mut collect = |mut from: Box<dyn std::io::Read + Send>| {
             let into = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
@@ -151,7 +164,8 @@ impl Running {
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).expect("it runs");
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .expect("it runs");
     }
 
     /// Waits for its end.
