@@ -379,7 +379,14 @@ impl TestPerson<'_> {
     }
 
     pub async fn login(&self) {
-        let mut child = self.spawn(&["login", "--no-browser"]);
+        self.login_at(&self.env.url).await;
+    }
+
+    /// Signs in to the server by another of its addresses.
+    pub async fn login_at(&self, url: &str) {
+        let mut command = self.command(&["login", "--no-browser"]);
+        command.env("DBACCESS_SERVER", url).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command starts");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let link = loop {
             let line = lines.next().expect("the login shows a link").unwrap();

@@ -7,4 +7,6 @@ pub mod pg_server;
 pub mod pki;
 pub mod providers;
 pub mod raw_pg;
+pub mod session;
 pub mod tools;
+pub mod wire;
