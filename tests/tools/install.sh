@@ -20,6 +20,7 @@ install_all() {
   python_packages
   glewlwyd
   jdbc_driver
+  tests/tools/postgres.sh
 }
 
 install_lints() {
