@@ -15,9 +15,13 @@ mod gateway_clients;
 #[cfg(test)]
 mod gateway_copy;
 #[cfg(test)]
+mod gateway_large;
+#[cfg(test)]
 mod gateway_login;
 #[cfg(test)]
 mod gateway_protocol;
+#[cfg(test)]
+mod gateway_random;
 #[cfg(test)]
 mod keyring;
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod main_path;
 mod meta;
 #[cfg(test)]
 mod provision;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]
