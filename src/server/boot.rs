@@ -26,6 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long a stopping server waits for its sessions' roles to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long removing unused privileges from targets may take, at the end.
+const LAST_SWEEP: Duration = Duration::from_secs(5);
+/// How long the last events may take to reach the ledger.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How often the index reads what the ledger has become.
 const INDEX: Duration = Duration::from_secs(5);
 
@@ -67,6 +71,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         registry,
         metrics: Arc::clone(&metrics),
         config,
+        server_key: std::fs::read_to_string(ledger.join("signing.pub"))?,
     })?);
 
     let mut all = tasks::spawn(&access);
@@ -122,7 +127,15 @@ impl Running {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: every session ends now");
         self.access.end_all(PATIENCE).await;
-        self.access.flush().await?;
+        self.access.sweep_before_leaving(LAST_SWEEP).await;
+        // A ledger that cannot be written must not keep the process: what it
+        // was not told yet stays in the state, and is told at the next start.
+        match tokio::time::timeout(LAST_WORDS, self.access.flush()).await {
+            Ok(flushed) => flushed?,
+            Err(_) => tracing::warn!(
+                "stopping before every event is on the ledger; the next start tells it the rest"
+            ),
+        }
         self.tasks.shutdown().await;
         self.journal.close().await?;
         Ok(())

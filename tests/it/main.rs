@@ -1,6 +1,14 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod bad_input_server;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
@@ -8,6 +16,14 @@ mod cli_login;
 mod cli_requests;
 #[cfg(test)]
 mod client_programs;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod expiry;
 #[cfg(test)]
 mod gateway_cancel;
 #[cfg(test)]
@@ -23,11 +39,17 @@ mod gateway_protocol;
 #[cfg(test)]
 mod gateway_random;
 #[cfg(test)]
+mod install;
+#[cfg(test)]
 mod keyring;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod ledger_index;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod main_path;
 #[cfg(test)]
@@ -35,7 +57,15 @@ mod meta;
 #[cfg(test)]
 mod provision;
 #[cfg(test)]
+<<<<<<< HEAD
 mod record;
+=======
+mod requests;
+#[cfg(test)]
+mod session_races;
+#[cfg(test)]
+mod sessions;
+>>>>>>> main
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub struct Setting {
     /// Business hours are always, or never.
     pub open_hours: bool,
     pub native: bool,
+    /// How long our own tokens last, as the configuration says it.
+    pub token_lifetime: &'static str,
     /// More targets, in staging: the name, which is the database's too, and what
     /// its owner runs in it.
     pub databases: Vec<(&'static str, &'static str)>,
@@ -34,7 +36,13 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { extra: String::new(), open_hours: true, native: false, databases: Vec::new() }
+        Self {
+            extra: String::new(),
+            open_hours: true,
+            native: false,
+            token_lifetime: "1h",
+            databases: Vec::new(),
+        }
     }
 }
 
@@ -123,6 +131,7 @@ tls_key = "{key}"
 issuer = "{issuer}"
 client_id = "dbaccess"
 ca = "{ca}"
+token_lifetime = "{token_lifetime}"
 
 [teams.shop]
 groups = ["eng-shop"]
@@ -166,6 +175,7 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
             to = hours.1,
             pg_port = pg.port(),
             extra = setting.extra,
+            token_lifetime = setting.token_lifetime,
         );
         std::fs::write(dir.path().join("server.toml"), config).unwrap();
         let mut env = Self { pg, idp, ca: pki.ca, dir, url, port, native_port, server: None };
@@ -369,7 +379,14 @@ impl TestPerson<'_> {
     }
 
     pub async fn login(&self) {
-        let mut child = self.spawn(&["login", "--no-browser"]);
+        self.login_at(&self.env.url).await;
+    }
+
+    /// Signs in to the server by another of its addresses.
+    pub async fn login_at(&self, url: &str) {
+        let mut command = self.command(&["login", "--no-browser"]);
+        command.env("DBACCESS_SERVER", url).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command starts");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let link = loop {
             let line = lines.next().expect("the login shows a link").unwrap();
