@@ -57,15 +57,13 @@ mod meta;
 #[cfg(test)]
 mod provision;
 #[cfg(test)]
-<<<<<<< HEAD
 mod record;
-=======
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod session_races;
 #[cfg(test)]
 mod sessions;
->>>>>>> main
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]
