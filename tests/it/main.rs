@@ -1,6 +1,12 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod bad_input_server;
 #[cfg(test)]
 mod cli;
@@ -11,9 +17,15 @@ mod cli_requests;
 #[cfg(test)]
 mod client_programs;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod expiry;
+#[cfg(test)]
+mod install;
 #[cfg(test)]
 mod keyring;
 #[cfg(test)]
@@ -23,11 +35,15 @@ mod ledger;
 #[cfg(test)]
 mod ledger_index;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod main_path;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod provision;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod session_races;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::Context;
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, OutputArgs, note};
+use crate::cli::output::{self, Format, OutputArgs, note, width_of_stderr};
 use crate::cli::session::shell_quoted;
 use crate::cli::{ask, view};
 use crate::core::model::{AskedScope, BadDuration, ErrorKind, RequestState, parse_duration};
@@ -60,7 +60,7 @@ impl RequestArgs {
         let mut view = client.request(&asked).await?;
         if self.wait && view.request.state == RequestState::Waiting {
             if self.output.output == Format::Table {
-                note(view::describe(&view, os::now()).trim_end());
+                note(view::describe(&view, os::now(), width_of_stderr()).trim_end());
             }
             view = wait(&client, view).await?;
         }
@@ -77,7 +77,7 @@ pub(super) fn print(view: &RequestView, format: Format) -> Result<(), CliError> 
             let listing = super::requests::listing(std::slice::from_ref(view), format);
             output::print_list(format, &listing, view)
         }
-        Format::Table => output::result(&output::clean(&view::describe(view, os::now()))),
+        Format::Table => output::result(&view::describe(view, os::now(), output::width_of_stdout())),
     }
 }
 

@@ -14,6 +14,7 @@ mod sign_in;
 mod sweep;
 mod targets;
 mod views;
+mod visible;
 
 pub(in crate::server) use ending::why;
 pub use error::AccessError;
@@ -51,6 +52,7 @@ pub struct Access {
 }
 
 /// A signed-in person making a call.
+#[derive(Clone)]
 pub struct Caller {
     pub person: Person,
     pub token_expires_at: Timestamp,

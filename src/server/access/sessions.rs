@@ -8,10 +8,11 @@
 //! Whoever ends access at any point of this finds the session, in the state or
 //! in the registry; what was made of it by then is removed.
 
+use super::visible::Loaded;
 use super::{Access, AccessError, Caller, why};
 use crate::core::guard::Permit;
 use crate::core::model::{
-    Actor, EndReason, ErrorKind, Event, Grant, Secret, Session, SessionId, SessionState, Totals,
+    Actor, EndReason, ErrorKind, Event, Grant, GrantId, Secret, Session, SessionId, SessionState, Totals,
 };
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
@@ -138,8 +139,8 @@ impl Access {
 
     async fn plan(&self, subject: &str, open: &OpenSession, now: Timestamp) -> Result<Plan, AccessError> {
         let asked = open.grant.to_string();
-        let found = self.store.read(move |tx| tx.grant(&asked).map_err(AccessError::from)).await?;
-        let grant = own(found, subject)?;
+        let found = self.store.read(move |tx| tx.grants_named(&asked).map_err(AccessError::from)).await?;
+        let grant = own(found, subject, &open.grant)?;
         usable(&grant, now)?;
         let target = self.target(&grant.target)?;
         let catalog = target.fresh_catalog().await?;
@@ -267,21 +268,22 @@ impl Access {
         caller: &Caller,
         query: SessionsQuery,
     ) -> Result<Vec<SessionView>, AccessError> {
-        let subject = (query.mine || !caller.sees_all()).then(|| caller.person.subject.clone());
-        let rows = self
+        let subject = query.mine.then(|| caller.person.subject.clone());
+        let mut rows = self
             .store
             .read(move |tx| {
                 tx.sessions(subject.as_deref(), query.all, 500)?
                     .into_iter()
                     .map(|session| {
                         let grant = tx.grant(session.grant.as_str())?;
-                        let request = tx.request(grant.request.as_str())?;
-                        Ok::<_, AccessError>((session, grant, request))
+                        let loaded = Loaded::of(tx, tx.request(grant.request.as_str())?)?;
+                        Ok::<_, AccessError>((session, grant, loaded))
                     })
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let view = |(mut session, grant, request): (Session, Grant, crate::core::model::AccessRequest)| {
+        rows.retain(|(_, _, loaded)| self.concerns(caller, loaded));
+        let view = |(mut session, grant, loaded): (Session, Grant, Loaded)| {
             let live = self.registry.find(&session.role);
             if let Some(live) = &live {
                 session.totals = live.counters.totals();
@@ -289,7 +291,7 @@ impl Access {
             SessionView {
                 connections: live.map_or(0, |live| live.connections()),
                 scope: grant.scope.to_string(),
-                reason: request.reason,
+                reason: loaded.request.reason,
                 session,
             }
         };
@@ -297,8 +299,7 @@ impl Access {
     }
 
     pub(super) async fn own_session(&self, caller: &Caller, id: &str) -> Result<Session, AccessError> {
-        let asked = id.to_owned();
-        let session = self.store.read(move |tx| tx.session(&asked).map_err(AccessError::from)).await?;
+        let session = self.find_session(caller, id).await?;
         if session.person.subject != caller.person.subject {
             return Err(AccessError::not_found(format!("no session of yours begins with {id}")));
         }
@@ -316,12 +317,15 @@ fn scram_keys(password: &Secret) -> Result<Keys, AccessError> {
         .map_err(|error| AccessError::internal(error.to_string()))
 }
 
-fn own(grant: Grant, subject: &str) -> Result<Grant, AccessError> {
-    if grant.person.subject == subject {
-        Ok(grant)
-    } else {
-        // Whose it is, is nobody else's business.
-        Err(AccessError::not_found(format!("no grant of yours is called {}", grant.id)))
+/// The one of a person's own grants that was named; other people's do not exist here.
+fn own(found: Vec<Grant>, subject: &str, asked: &GrantId) -> Result<Grant, AccessError> {
+    let mut own = found.into_iter().filter(|grant| grant.person.subject == subject);
+    match (own.next(), own.next()) {
+        (Some(grant), None) => Ok(grant),
+        (None, _) => Err(AccessError::not_found(format!("no grant of yours begins with {asked}"))),
+        (Some(_), Some(_)) => {
+            Err(AccessError::usage(format!("{asked} fits several of your grants: write more of it")))
+        }
     }
 }
 

@@ -11,9 +11,9 @@ use crate::server::journal::Position;
 use crate::wire::postgres::WireError;
 use crate::wire::postgres::backend::{self, Fields, TransactionStatus};
 use crate::wire::postgres::frame::What;
-use crate::wire::postgres::tracker::{Event, Tracker};
+use crate::wire::postgres::tracker::{Event, Sent, Tracker};
 use bytes::BytesMut;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,14 +47,11 @@ pub enum Then {
     },
     /// `None` forgets all.
     Deallocate(Option<Vec<u8>>),
-}
-
-/// A portal: what Execute will run.
-#[derive(Clone, Debug)]
-pub struct Portal {
-    pub prepared: Arc<Prepared>,
-    pub parameters: Arc<[Option<String>]>,
-    pub parameters_sha256: Option<Arc<str>>,
+    /// A cursor is declared or closed: the portal of that name is another one
+    /// now, or none. `None` is all.
+    Cursor(Option<Vec<u8>>),
+    /// DISCARD ALL.
+    Discard,
 }
 
 /// How a statement ended, for its record.
@@ -67,7 +64,7 @@ pub struct Ended {
 /// What a piece of the server's stream means for the pump.
 #[derive(Default)]
 pub struct Seen {
-    pub ended: Vec<Ended>,
+    pub ended: VecDeque<Ended>,
     /// The newest intent whose results are in what was seen.
     pub results_of: Option<Position>,
     /// Put these bytes in the place of the piece.
@@ -77,9 +74,13 @@ pub struct Seen {
 pub struct Book {
     pub tracker: Tracker<Running>,
     pub names: Names,
-    pub portals: HashMap<Vec<u8>, Portal>,
     /// SQL on its way changes names: what follows waits for its answer.
     pub unsettled: bool,
+    /// Something was executed since the last ReadyForQuery that was the last
+    /// thing expected: where a transaction stands is not known then.
+    moved: bool,
+    /// Bytes of COPY data that came before the server asked for them.
+    early: u64,
 }
 
 impl Default for Book {
@@ -87,16 +88,18 @@ impl Default for Book {
         Self {
             tracker: Tracker::new(MOST_PENDING),
             names: Names::default(),
-            portals: HashMap::new(),
             unsettled: false,
+            moved: false,
+            early: 0,
         }
     }
 }
 
 impl Book {
-    /// The transaction status for the next message: certain only when nothing is on its way.
+    /// The transaction status for the next message: certain only when nothing is
+    /// on its way and ReadyForQuery was the last that came.
     pub fn tx_status(&self) -> TxStatus {
-        if !self.tracker.is_idle() {
+        if self.moved || !self.tracker.is_idle() {
             return TxStatus::Idle;
         }
         match self.tracker.status() {
@@ -109,6 +112,28 @@ impl Book {
     /// Whether every reply that names depend on has come.
     pub fn is_settled(&self) -> bool {
         self.tracker.is_idle() || self.tracker.is_skipping()
+    }
+
+    /// An Execute goes upstream. Returns its token if the server will skip it.
+    pub fn execute(&mut self, token: Running) -> Result<Option<Running>, WireError> {
+        self.unsettled |= token.then.changes_names();
+        self.moved = true;
+        self.tracker.send(Sent::Execute(token))
+    }
+
+    /// Another message that ends in a ReadyForQuery of its own, or is skipped.
+    pub fn batch(&mut self) {
+        if !self.tracker.is_skipping() {
+            self.names.batch();
+        }
+    }
+
+    /// COPY data of the client, in bytes on the wire.
+    pub fn copied(&mut self, bytes: u64) {
+        match self.tracker.is_copy_in().then(|| self.tracker.current()).flatten() {
+            Some(running) => running.bytes += bytes,
+            None => self.early += bytes,
+        }
     }
 
     /// One piece of what the server sends. The rest of a long frame means nothing new.
@@ -128,23 +153,34 @@ impl Book {
 
     fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<(), WireError> {
         match self.tracker.receive(tag, body)? {
-            Event::Aside => {}
+            // A notice may hold what the statement has found.
+            Event::Aside => {
+                seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent));
+            }
             Event::Progress => match tag {
-                backend::tag::PARSE_COMPLETE => self.names.parsed()?,
-                backend::tag::CLOSE_COMPLETE => self.names.closed()?,
+                backend::tag::PARSE_COMPLETE | backend::tag::BIND_COMPLETE | backend::tag::CLOSE_COMPLETE => {
+                    self.names.confirmed(tag)?;
+                }
                 // What a statement's columns are is a result of it, too.
                 _ => seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent)),
             },
             Event::CopyIn => {
-                if self.tracker.current().is_some_and(|running| !running.simple) {
-                    self.names.copy_in();
+                let early = std::mem::take(&mut self.early);
+                if let Some(running) = self.tracker.current() {
+                    running.bytes += early;
+                    self.names.copy_in(running.simple);
                 }
             }
             Event::Completed { mut token, tag } => {
                 match std::mem::take(&mut token.then) {
                     Then::Nothing => {}
-                    Then::Prepare { name, prepared } => self.names.set(name, prepared),
+                    Then::Prepare { name, prepared } => self.names.set(&name, prepared),
                     Then::Deallocate(name) => self.names.forget(name.as_deref()),
+                    Then::Cursor(name) => self.names.forget_portal(name.as_deref()),
+                    Then::Discard => {
+                        self.names.forget(None);
+                        self.names.forget_portal(None);
+                    }
                 }
                 let rows = tag.rows().unwrap_or(token.rows);
                 seen.end(token, StatementResult::Ok { tag: tag.0.to_owned() }, rows);
@@ -166,12 +202,10 @@ impl Book {
                 self.failed(body, token, refused, skipped, seen);
             }
             Event::Ready(status) => {
-                self.names.ready();
-                if status == TransactionStatus::Idle {
-                    // Portals do not outlive their transaction; what is on its way makes new ones.
-                    if self.tracker.is_idle() {
-                        self.portals.clear();
-                    }
+                self.names.ready(status == TransactionStatus::Idle);
+                self.early = 0;
+                if self.tracker.is_idle() {
+                    (self.unsettled, self.moved) = (false, false);
                 }
             }
         }
@@ -188,7 +222,8 @@ impl Book {
     ) {
         let fields = Fields::new(body);
         if let Some(mut token) = token {
-            let result = match token.refusal.take().filter(|_| refused) {
+            // The replacement can only fail, but the server may end before it comes to that.
+            let result = match token.refusal.take().filter(|_| refused && !fields.is_fatal()) {
                 Some(refusal) => {
                     let mut out = BytesMut::new();
                     refusal.error(&mut out);
@@ -215,7 +250,7 @@ impl Book {
 impl Seen {
     fn end(&mut self, running: Running, result: StatementResult, rows: u64) {
         self.results_of = self.results_of.max(running.intent);
-        self.ended.push(Ended { running, result, rows });
+        self.ended.push_back(Ended { running, result, rows });
     }
 }
 
@@ -229,7 +264,9 @@ impl Then {
                 None => Self::Nothing,
             },
             Class::Deallocate => Self::Deallocate(subject()),
-            Class::Discard => Self::Deallocate(None),
+            Class::DeclareCursor | Class::Close => Self::Cursor(subject()),
+            // DISCARD ALL alone resets settings, too; the others leave names alone.
+            Class::Discard if statement.settings.iter().any(|setting| setting.name == "*") => Self::Discard,
             _ => Self::Nothing,
         }
     }

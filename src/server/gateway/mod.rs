@@ -8,9 +8,11 @@ mod connection;
 mod intercept;
 mod live;
 mod login;
+mod long;
 mod names;
 mod refusal;
 mod upstream;
+mod values;
 
 pub use live::{Connections, Counters, End, Life, Live, Registry};
 

@@ -26,11 +26,13 @@ pub struct Setting {
     /// Business hours are always, or never.
     pub open_hours: bool,
     pub native: bool,
+    /// How long our own tokens last, as the configuration says it.
+    pub token_lifetime: &'static str,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { extra: String::new(), open_hours: true, native: false }
+        Self { extra: String::new(), open_hours: true, native: false, token_lifetime: "1h" }
     }
 }
 
@@ -104,6 +106,7 @@ tls_key = "{key}"
 issuer = "{issuer}"
 client_id = "dbaccess"
 ca = "{ca}"
+token_lifetime = "{token_lifetime}"
 
 [teams.shop]
 groups = ["eng-shop"]
@@ -146,6 +149,7 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
             to = hours.1,
             pg_port = pg.port(),
             extra = setting.extra,
+            token_lifetime = setting.token_lifetime,
         );
         std::fs::write(dir.path().join("server.toml"), config).unwrap();
         let mut env = Self { pg, idp, ca: pki.ca, dir, url, port, native_port, server: None };

@@ -1,5 +1,6 @@
 //! What the tests share: the real parts they run against.
 
+pub mod api;
 pub mod env;
 pub mod pg_server;
 pub mod pki;
