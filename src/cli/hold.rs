@@ -50,8 +50,10 @@ impl Hold {
     pub fn start(client: Arc<Client>, session: String, until: Timestamp, extend: String) -> Self {
         let (sender, ended) = mpsc::channel(1);
         let task = tokio::spawn(async move {
-            let mut holder = Holder { client, session, until, end: Instant::now(), warned: None, extend };
+            let (end, known, warned) = (Instant::now(), 0, None);
+            let mut holder = Holder { client, session, until, end, known, warned, extend };
             holder.set_end(os::now(), until);
+            holder.known = due(holder.left());
             // The server's first tick says how long it is. Until then a clock
             // that runs ahead must not end what has just begun.
             holder.end = holder.end.max(Instant::now() + UNKNOWN);
@@ -87,6 +89,8 @@ struct Holder {
     until: Timestamp,
     /// `until` by this machine's steady clock, so that a wrong wall clock does no harm.
     end: Instant,
+    /// How many warnings the greeting's time left was past already.
+    known: usize,
     /// How many warnings are past. `None`: the server has not said yet when it ends.
     warned: Option<usize>,
     extend: String,
@@ -156,8 +160,8 @@ impl Holder {
                 match serde_json::from_slice(&line) {
                     Ok(SessionEvent::Tick { now, until }) => {
                         self.set_end(now, until);
-                        // Those that are past when it begins would say nothing new.
-                        self.warned.get_or_insert(due(self.left()));
+                        // Those that were past when it began would say nothing new.
+                        self.warned.get_or_insert(due(self.left()).min(self.known));
                     }
                     // Told at once: clients are cut before the role is gone.
                     Ok(SessionEvent::Ending { reason, message }) => {

@@ -59,6 +59,8 @@ async fn g5_a_session_that_is_ended_while_it_opens_never_opens() {
     alice.granted(&["--table", "orders"]);
     alice.connect(&["--", "true"]).ended().await.exits(0);
     let mut admin = env.pg.admin("postgres").await;
+    // A transaction of its own each time: within one, pg_stat_activity stands still.
+    let observer = env.pg.admin("postgres").await;
     let lock = "LOCK TABLE pg_authid IN SHARE MODE";
     let opening = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbaccess control' AND wait_event_type = 'Lock'";
 
@@ -66,7 +68,7 @@ async fn g5_a_session_that_is_ended_while_it_opens_never_opens() {
     let transaction = admin.transaction().await.unwrap();
     transaction.batch_execute(lock).await.unwrap();
     let running = alice.connect(&["--", "echo", "was let in"]);
-    env.until("it waits", async || transaction.query_one(opening, &[]).await.unwrap().get::<_, i64>(0) > 0)
+    env.until("it waits", async || observer.query_one(opening, &[]).await.unwrap().get::<_, i64>(0) > 0)
         .await;
     let session = alice.run(&["sessions", "--mine", "--output", "json"]).ok().json()[0]["session"].clone();
     assert_eq!(session["state"], "opening");
@@ -82,7 +84,7 @@ async fn g5_a_session_that_is_ended_while_it_opens_never_opens() {
     let transaction = admin.transaction().await.unwrap();
     transaction.batch_execute(lock).await.unwrap();
     let mut running = alice.connect(&["--", "true"]);
-    env.until("it waits", async || transaction.query_one(opening, &[]).await.unwrap().get::<_, i64>(0) > 0)
+    env.until("it waits", async || observer.query_one(opening, &[]).await.unwrap().get::<_, i64>(0) > 0)
         .await;
     running.child.kill().unwrap();
     running.child.wait().unwrap();
@@ -174,4 +176,40 @@ async fn g5_what_a_session_owned_is_given_away() {
     }
     let temporary = "SELECT count(*) FROM pg_class WHERE relname = 'scratch'";
     assert_eq!(shop.query_one(temporary, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+/// Somebody's lock on what one session owned does not lengthen another's access.
+#[tokio::test(flavor = "multi_thread")]
+async fn g5_a_role_that_is_hard_to_remove_holds_up_no_other_end() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let grant = alice.granted(&["--table", "orders"]);
+    let stuck = alice.connect(&["--listen", "--grant", &grant]);
+    let session = stuck.session().await;
+    let (mut admin, observer) = (env.pg.admin("shop").await, env.pg.admin("shop").await);
+    let role = env.session_roles().await.remove(0);
+    let owned = format!("CREATE TABLE held (); ALTER TABLE held OWNER TO {role}");
+    admin.batch_execute(&owned).await.unwrap();
+    let transaction = admin.transaction().await.unwrap();
+    transaction.batch_execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    alice.run(&["revoke", &session]).ok();
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbaccess control' AND wait_event_type = 'Lock'";
+    env.until("its removal waits", async || {
+        observer.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0
+    })
+    .await;
+    let may_log_in = "SELECT rolcanlogin FROM pg_roles WHERE rolname = $1";
+    assert!(!observer.query_one(may_log_in, &[&role]).await.unwrap().get::<_, bool>(0), "it is locked out");
+
+    let other = alice.connect_endless(&["--grant", &grant]).await;
+    let id = other.session().await;
+    let started = Instant::now();
+    alice.run(&["revoke", &id]).ok();
+    env.until("its statement is cut", async || env.active().await == 0).await;
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    transaction.rollback().await.unwrap();
+    stuck.ended().await.exits(6);
+    other.ended().await.exits(6);
+    env.until("both roles are gone", async || env.session_roles().await.is_empty()).await;
+    env.assert_clean().await;
 }

@@ -145,6 +145,7 @@ async fn g5_b7_revocation_cuts_a_running_statement_within_a_second() {
         let grant = alice.granted(&["--table", "orders"]);
         let running = alice.connect_endless(&["--grant", &grant]).await;
         let session = running.session().await;
+        // What does not concern her does not exist for her.
         erin.run(&["revoke", &session]).exits(1);
         let (who, id) = if by_security { (&dave, &session) } else { (&alice, &grant) };
         who.run(&["revoke", id, "--reason", "enough"]).ok();
