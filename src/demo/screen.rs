@@ -175,7 +175,8 @@ fn command_lines(words: &[String], width: usize, prompt: usize) -> Vec<String> {
         line.push_str(&part);
     }
     lines.push(line);
-    lines
+    // What is too long even so is SQL in quotes: broken there, as people write it.
+    lines.iter().flat_map(|line| wrapped(line, width.saturating_sub(prompt), "    ")).collect()
 }
 
 /// A word as a shell reads it back, in the quotes that disturb it least.
@@ -204,8 +205,12 @@ mod tests {
             ["psql -c 'SELECT 1' \"it's\" 'a\"'\\''b' ''"]
         );
         assert_eq!(
-            shown(&["dbaccess", "request", "--reason", "a long reason"], 32),
+            shown(&["dbaccess", "request", "--reason", "a long reason"], 34),
             ["dbaccess request \\", "  --reason 'a long reason'"]
+        );
+        assert_eq!(
+            shown(&["psql", "-c", "SELECT 1 FROM orders"], 21),
+            ["psql \\", "  -c 'SELECT 1", "    FROM", "    orders'"]
         );
     }
 

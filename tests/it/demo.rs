@@ -1,7 +1,7 @@
 //! `dbaccess demo` as a person runs it: its story holds, and nothing is left of it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -68,7 +68,7 @@ impl Demo {
     }
 
     /// Reads the rest, waits for its end, and sees that nothing is left.
-    fn ends_cleanly(mut self, postgres: &PathBuf) -> (bool, String) {
+    fn ends_cleanly(mut self, postgres: &Path) -> (bool, String) {
         for line in self.lines.by_ref() {
             self.said.push_str(&line.unwrap());
             self.said.push('\n');

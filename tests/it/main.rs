@@ -7,6 +7,8 @@ mod approvals;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bad_input_server;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
@@ -19,9 +21,25 @@ mod credentials;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
+mod gateway_cancel;
+#[cfg(test)]
+mod gateway_clients;
+#[cfg(test)]
+mod gateway_copy;
+#[cfg(test)]
+mod gateway_login;
+#[cfg(test)]
+mod gateway_protocol;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod keyring;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
@@ -36,6 +54,10 @@ mod meta;
 mod provision;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod session_races;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

@@ -119,32 +119,31 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
     if let Some(ended) = ended {
         note(&format!("the session was ended: {}", words(ended)));
     }
-    let told = live.end(ended).await.map(|summary| summary.reason);
-    let cut = told.filter(|reason| *reason != EndReason::Exit);
-    match (end, cut) {
-        // The program lost its connection before we heard why.
-        (Ok(End::Exited(status)), Some(reason)) if !status.success() => Ok(code_of(reason)),
-        (Err(error), Some(reason)) => {
-            note(error.render().trim_end());
-            Ok(code_of(reason))
-        }
-        (Ok(End::Exited(status)), _) => Ok(status_code(status)),
-        (Ok(End::Signalled { code }), _) => Ok(code),
-        // A client that was away when it happened learns the reason only now.
-        (Ok(End::Cut(ended)), _) if ended.reason == EndReason::Lost => {
-            Ok(code_of(told.unwrap_or(ended.reason)))
-        }
-        (Ok(End::Cut(ended)), _) => Ok(code_of(ended.reason)),
-        (Err(error), None) => Err(error),
+    let known = live.end(ended).await.map_or(EndReason::Lost, |summary| summary.reason);
+    // What fails because the session was taken away from under it: that is what
+    // happened, whichever of the two was seen first.
+    let taken = known != EndReason::Exit;
+    match end {
+        Ok(End::Exited(status)) if !status.success() && taken => Ok(end_code(known)),
+        Ok(End::Exited(status)) => Ok(status_code(status)),
+        Ok(End::Signalled { code }) => Ok(code),
+        // While this client was away only the server knew what happened.
+        Ok(End::Cut(ended)) if ended.reason == EndReason::Lost => Ok(end_code(known)),
+        Ok(End::Cut(ended)) => Ok(end_code(ended.reason)),
+        Err(error) if taken => Err(CliError { kind: end_kind(known), ..error }),
+        Err(error) => Err(error),
     }
 }
 
-fn code_of(reason: EndReason) -> u8 {
+fn end_code(reason: EndReason) -> u8 {
+    if reason == EndReason::Exit { 0 } else { end_kind(reason).exit_code() }
+}
+
+fn end_kind(reason: EndReason) -> ErrorKind {
     match reason {
-        EndReason::Exit => 0,
-        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
-        EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
-        EndReason::Failed => ErrorKind::Internal.exit_code(),
+        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired,
+        EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable,
+        EndReason::Exit | EndReason::Failed => ErrorKind::Internal,
     }
 }
 
@@ -171,6 +170,9 @@ pub(super) fn signals() -> Result<Signals, CliError> {
     Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?))
 }
 
+/// How long a program may take to end by itself when its session was taken away.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Runs psql or the command until it, the session, or this process ends.
 async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliError> {
     // Caught before the child exists. Ctrl-C reaches the child from the
@@ -189,7 +191,11 @@ async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliErro
                 let status = status.map_err(|error| CliError::local(format!("{name} is lost"), error))?;
                 return Ok(End::Exited(status));
             }
-            ended = live.hold.ended() => break End::Cut(ended),
+            ended = live.hold.ended() => {
+                // Its connection has been told why, too: let it say so.
+                drop(tokio::time::timeout(LAST_WORDS, child.wait()).await);
+                break End::Cut(ended);
+            }
             _ = interrupt.recv() => {}
             _ = terminate.recv() => break End::Signalled { code: 128 + 15 },
             _ = hang_up.recv() => break End::Signalled { code: 128 + 1 },
