@@ -36,7 +36,10 @@ pub(super) struct Code {
     pub(super) form_token: String,
     pub(super) expires_at: Timestamp,
     pub(super) answer: Option<Answered>,
-    interval: SignedDuration,
+    /// Seconds between polls that the client was told of, `slow_down` included.
+    told: u64,
+    /// Seconds between polls that are demanded at least.
+    demanded: u64,
     polled_at: Option<Timestamp>,
 }
 
@@ -87,14 +90,15 @@ impl State {
         if self.codes.len() >= MOST_CODES {
             self.codes.remove(0);
         }
-        let enforced = self.options.enforced_interval.or(self.options.interval).unwrap_or(5);
+        let told = self.options.interval.unwrap_or(5);
         let code = Code {
             device_code: random(),
             user_code: user_code(os::random()),
             form_token: random(),
             expires_at: after(now, self.options.code_lifetime),
             answer: None,
-            interval: SignedDuration::try_from(Duration::from_secs(enforced)).unwrap_or_default(),
+            told,
+            demanded: self.options.enforced_interval.unwrap_or(told),
             polled_at: None,
         };
         self.codes.push(code.clone());
@@ -121,7 +125,8 @@ impl State {
         if now >= code.expires_at {
             return Err("expired_token");
         }
-        let too_soon = code.polled_at.is_some_and(|at| now.duration_since(at) < code.interval);
+        let demanded = Duration::from_secs(code.told.max(code.demanded));
+        let too_soon = code.polled_at.is_some_and(|at| now < after(at, demanded));
         code.polled_at = Some(now);
         match code.answer.clone() {
             Some(Answered::Denied) => {
@@ -134,7 +139,7 @@ impl State {
                 self.issue(issuer, person, self.families, true)
             }
             None if too_soon => {
-                code.interval = code.interval.saturating_add(SignedDuration::from_secs(5));
+                code.told += 5;
                 Err("slow_down")
             }
             None => Err("authorization_pending"),

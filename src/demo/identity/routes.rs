@@ -19,6 +19,7 @@ type Fields = HashMap<String, String>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
+        .route("/", get(async || pages::ask_code(None)))
         .route("/.well-known/openid-configuration", get(configuration))
         .route("/jwks", get(keys))
         .route("/authorize", get(authorize))

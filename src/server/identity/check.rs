@@ -289,3 +289,236 @@ fn groups(more: &MoreClaims, claim: &str) -> Option<BTreeSet<String>> {
 fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.len() <= 320 && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use openidconnect::JsonWebKeyId;
+    use openidconnect::core::CoreJsonCurveType;
+    use serde_json::{Value, json};
+
+    const NOW: i64 = 1_800_000_000;
+    const RULES: Rules<'static> = Rules {
+        issuer: "https://id.example.com",
+        client_id: "dbaccess",
+        groups_claim: "groups",
+        email_claim: "email",
+        leeway: Duration::from_secs(60),
+    };
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[7; 32])
+    }
+
+    fn keys() -> JsonWebKeySet<CoreJsonWebKey> {
+        let public = key().verifying_key().to_bytes().to_vec();
+        let id = Some(JsonWebKeyId::new("k1".to_owned()));
+        JsonWebKeySet::new(vec![CoreJsonWebKey::new_okp(public, CoreJsonCurveType::Ed25519, id)])
+    }
+
+    fn part(value: &Value) -> String {
+        URL_SAFE_NO_PAD.encode(value.to_string())
+    }
+
+    fn signed(header: &Value, claims: &Value) -> String {
+        let text = format!("{}.{}", part(header), part(claims));
+        let signature = key().sign(text.as_bytes()).to_bytes();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn header() -> Value {
+        json!({ "alg": "EdDSA", "kid": "k1" })
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://id.example.com", "sub": "u-1", "aud": "dbaccess",
+            "iat": NOW - 10, "exp": NOW + 300, "email": "a@example.com", "groups": ["dev", "lead"],
+        })
+    }
+
+    /// The good claims with these put in; `null` takes one out.
+    fn with(changes: Value) -> Value {
+        let mut claims = claims();
+        for (name, value) in changes.as_object().unwrap() {
+            let claims = claims.as_object_mut().unwrap();
+            if value.is_null() {
+                claims.remove(name);
+            } else {
+                claims.insert(name.clone(), value.clone());
+            }
+        }
+        claims
+    }
+
+    fn verdict(token: &str) -> Result<Claims, Rejected> {
+        check(token, &keys(), &RULES, Timestamp::from_second(NOW).unwrap())
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_good_token_names_its_person() {
+        let claims = verdict(&signed(&header(), &with(json!({ "name": "Alice" })))).unwrap();
+        assert_eq!(claims.subject, "u-1");
+        assert_eq!(claims.email.as_deref(), Some("a@example.com"));
+        assert_eq!(claims.name.as_deref(), Some("Alice"));
+        assert_eq!(claims.groups, Some(["dev", "lead"].map(str::to_owned).into()));
+    }
+
+    #[test]
+    fn what_a_token_must_be_for() {
+        let audience = || Err(Rejected::Audience { expected: "dbaccess".to_owned() });
+        let issuer = || Err(Rejected::Issuer { trusted: RULES.issuer.to_owned() });
+        let cases = [
+            (json!({ "aud": ["dbaccess"] }), Ok(())),
+            (json!({ "azp": "dbaccess" }), Ok(())),
+            (json!({ "aud": ["dbaccess", "api"], "azp": "dbaccess" }), Ok(())),
+            (json!({ "aud": "other" }), audience()),
+            (json!({ "aud": [] }), audience()),
+            (json!({ "aud": null }), audience()),
+            (json!({ "aud": ["dbaccess", "api"] }), audience()),
+            (json!({ "aud": ["dbaccess", "api"], "azp": "api" }), audience()),
+            (json!({ "azp": "api" }), audience()),
+            (json!({ "iss": "https://id.example.com/" }), issuer()),
+            (json!({ "iss": "https://evil.example.com" }), issuer()),
+            (json!({ "iss": null }), Err(Rejected::Malformed)),
+            (json!({ "sub": null }), Err(Rejected::Malformed)),
+            (json!({ "sub": "" }), Err(Rejected::Malformed)),
+            (json!({ "sub": "a\u{1b}[2J" }), Err(Rejected::Malformed)),
+            (json!({ "nonce": "n" }), Err(Rejected::Nonce)),
+        ];
+        for (changes, expected) in cases {
+            let token = signed(&header(), &with(changes.clone()));
+            assert_eq!(verdict(&token).map(drop), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn times_are_held_to_the_leeway_and_not_a_second_more() {
+        let expired = |at_: i64| Err(Rejected::Expired { at: at(at_), now: at(NOW) });
+        let early = |at_: i64| Err(Rejected::NotYetValid { at: at(at_), now: at(NOW) });
+        let cases = [
+            (json!({ "exp": NOW + 1 }), Ok(())),
+            (json!({ "exp": NOW - 59 }), Ok(())),
+            // "The current time MUST be before the time represented by the exp Claim."
+            (json!({ "exp": NOW - 60 }), expired(NOW - 60)),
+            (json!({ "exp": NOW - 3600 }), expired(NOW - 3600)),
+            (json!({ "iat": NOW + 60 }), Ok(())),
+            (json!({ "iat": NOW + 61 }), early(NOW + 61)),
+            (json!({ "nbf": NOW + 60 }), Ok(())),
+            (json!({ "nbf": NOW + 61 }), early(NOW + 61)),
+            (json!({ "nbf": NOW - 5 }), Ok(())),
+            (json!({ "nbf": "soon" }), Err(Rejected::Malformed)),
+            (json!({ "nbf": 1e300 }), Err(Rejected::Malformed)),
+            (json!({ "exp": null }), Err(Rejected::Malformed)),
+            (json!({ "iat": null }), Err(Rejected::Malformed)),
+            (json!({ "exp": 1e300 }), Err(Rejected::Malformed)),
+        ];
+        for (changes, expected) in cases {
+            let token = signed(&header(), &with(changes.clone()));
+            assert_eq!(verdict(&token).map(drop), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn no_number_or_shape_of_a_claim_makes_the_check_panic() {
+        let odd = [
+            json!(-1e300),
+            json!(1e18),
+            json!(i64::MAX),
+            json!(u64::MAX),
+            json!(-1),
+            json!(0.5),
+            json!("x"),
+            json!(""),
+            json!([]),
+            json!({}),
+            json!(true),
+        ];
+        let names = ["exp", "iat", "nbf", "auth_time", "updated_at", "aud", "azp", "sub", "email", "address"];
+        for name in names {
+            for value in &odd {
+                let mut changed = claims();
+                changed[name] = value.clone();
+                drop(verdict(&signed(&header(), &changed)));
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_private_key_of_the_provider_signs() {
+        let algorithm = |name: &str| Err(Rejected::Algorithm(name.to_owned()));
+        let good = signed(&header(), &claims());
+        let (text, _) = good.rsplit_once('.').unwrap();
+
+        let unsigned = format!("{}.{}.", part(&json!({ "alg": "none" })), part(&claims()));
+        assert_eq!(verdict(&unsigned).map(drop), algorithm("none"));
+
+        let confused = format!("{}.{}", part(&json!({ "alg": "HS256", "kid": "k1" })), part(&claims()));
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key().verifying_key().as_bytes()).unwrap();
+        mac.update(confused.as_bytes());
+        let confused = format!("{confused}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()));
+        assert_eq!(verdict(&confused).map(drop), algorithm("HS256"));
+
+        let odd = signed(&json!({ "alg": "XX9", "kid": "k1" }), &claims());
+        assert!(verdict(&odd).is_err());
+        let elsewhere = signed(&json!({ "alg": "EdDSA", "kid": "k2" }), &claims());
+        assert_eq!(verdict(&elsewhere).map(drop), Err(Rejected::UnknownKey));
+        let other_kind = signed(&json!({ "alg": "ES256", "kid": "k1" }), &claims());
+        assert_eq!(verdict(&other_kind).map(drop), Err(Rejected::UnknownKey));
+        // The one key there is serves a token that names none.
+        assert!(verdict(&signed(&json!({ "alg": "EdDSA" }), &claims())).is_ok());
+
+        let stranger = SigningKey::from_bytes(&[8; 32]).sign(text.as_bytes()).to_bytes();
+        let forged = format!("{text}.{}", URL_SAFE_NO_PAD.encode(stranger));
+        assert_eq!(verdict(&forged).map(drop), Err(Rejected::Signature));
+        let (head, signature) = (part(&header()), good.rsplit('.').next().unwrap());
+        let swapped = format!("{head}.{}.{signature}", part(&with(json!({ "sub": "root" }))));
+        assert_eq!(verdict(&swapped).map(drop), Err(Rejected::Signature));
+    }
+
+    #[test]
+    fn other_tokens_are_no_id_tokens() {
+        // An access token (RFC 9068) or a logout token has the same key and audience.
+        for kind in ["at+jwt", "logout+jwt", "dpop+jwt"] {
+            let token = signed(&json!({ "alg": "EdDSA", "kid": "k1", "typ": kind }), &claims());
+            assert!(verdict(&token).is_err(), "{kind}");
+        }
+        let token = signed(&json!({ "alg": "EdDSA", "kid": "k1", "crit": ["exp"] }), &claims());
+        assert!(verdict(&token).is_err());
+        for text in ["", ".", "..", "a.b.c", "e30.e30.", "e30.e30.e30", "\u{0}", "💥.💥.💥"] {
+            assert_eq!(verdict(text).map(drop), Err(Rejected::Malformed), "{text}");
+        }
+        assert_eq!(verdict(&"a".repeat(LONGEST_TOKEN + 1)).map(drop), Err(Rejected::Malformed));
+        assert!(verdict(&signed(&json!({ "alg": "EdDSA", "kid": "k1", "typ": "JWT" }), &claims())).is_ok());
+    }
+
+    #[test]
+    fn claims_that_providers_write_in_their_own_ways() {
+        let groups =
+            |value: Value| verdict(&signed(&header(), &with(json!({ "groups": value })))).unwrap().groups;
+        assert_eq!(groups(Value::Null), None);
+        assert_eq!(groups(json!("dev")), Some(["dev".to_owned()].into()));
+        assert_eq!(groups(json!(["dev", 7, null])), Some(["dev".to_owned()].into()));
+        assert_eq!(groups(json!([])), Some(BTreeSet::new()));
+        assert_eq!(groups(json!({ "dev": true })), None);
+        let email = |changes: Value| verdict(&signed(&header(), &with(changes))).unwrap().email;
+        assert_eq!(email(json!({ "email": null })), None);
+        assert_eq!(email(json!({ "email_verified": false })), None);
+        assert_eq!(email(json!({ "email_verified": "false" })), None);
+        assert_eq!(email(json!({ "email_verified": "true" })).as_deref(), Some("a@example.com"));
+        assert_eq!(email(json!({ "email": "a\u{1b}]0;x@example.com" })), None);
+        assert_eq!(email(json!({ "updated_at": "2026-11-23T10:00:00Z" })).as_deref(), Some("a@example.com"));
+        let rules = Rules { email_claim: "upn", ..RULES };
+        let token = signed(&header(), &with(json!({ "upn": "alice@corp.example.com" })));
+        let claims = check(&token, &keys(), &rules, at(NOW)).unwrap();
+        assert_eq!(claims.email.as_deref(), Some("alice@corp.example.com"));
+    }
+}

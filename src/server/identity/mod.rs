@@ -15,6 +15,7 @@ mod check;
 
 use crate::core::model::{ErrorKind, Identity, Secret};
 use crate::oidc::{self, Credentials, Http, Metadata, OidcError};
+use crate::proto::LoginConfig;
 use crate::tls::TlsError;
 pub use check::{Claims, Rejected, Rules, check};
 use jiff::{SignedDuration, Timestamp};
@@ -66,6 +67,15 @@ impl IdentityConfig {
             email_claim: "email".to_owned(),
             ca: None,
             leeway: Duration::from_secs(60),
+        }
+    }
+
+    /// What the command line must know to sign somebody in.
+    pub fn login(&self) -> LoginConfig {
+        LoginConfig {
+            issuer: self.issuer.clone(),
+            client_id: self.client_id.clone(),
+            scopes: self.scopes.clone(),
         }
     }
 }
@@ -134,6 +144,16 @@ pub struct Provider {
 struct Known {
     metadata: Arc<Metadata>,
     at: Timestamp,
+    /// When an unknown key last made us ask.
+    forced_at: Option<Timestamp>,
+}
+
+/// Why the provider's description is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Fresh,
+    /// What is known lacks the key of a token.
+    OtherKeys,
 }
 
 impl Provider {
@@ -180,6 +200,11 @@ impl Provider {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
         let answer = oidc::request_tokens(&self.http, &metadata, self.credentials(), &form).await.map_err(
             |error| match error {
+                OidcError::Refused(code)
+                    if matches!(code.as_str(), "server_error" | "temporarily_unavailable") =>
+                {
+                    IdentityError::Provider(OidcError::Unreachable(format!("it answered `{code}`")))
+                }
                 OidcError::Refused(code) => IdentityError::NotRenewed(code),
                 // glewlwyd says no with an empty body.
                 OidcError::Unusable(why) => IdentityError::NotRenewed(why),
@@ -188,7 +213,13 @@ impl Provider {
         )?;
         let claims = match &answer.id_token {
             Some(id_token) => self.claims(id_token.expose(), now).await?,
-            None => self.userinfo(&answer.access_token, subject, now).await?,
+            None => match self.userinfo(&answer.access_token, subject, now).await {
+                // The old refresh token may be used up already: one stumble must not end the sign-in.
+                Err(IdentityError::Provider(OidcError::Unreachable(_))) => {
+                    self.userinfo(&answer.access_token, subject, now).await?
+                }
+                answered => answered?,
+            },
         };
         if claims.subject != subject {
             return Err(IdentityError::OtherSubject);
@@ -223,8 +254,8 @@ impl Provider {
         let known = self.metadata(now).await?;
         match check(id_token, known.jwks(), &rules, now) {
             Err(Rejected::UnknownKey) => {
-                let fresh = self.fetch(now, REFETCH_EVERY).await?;
-                Ok(check(id_token, fresh.jwks(), &rules, now)?)
+                let again = self.fetch(now, Want::OtherKeys).await?;
+                Ok(check(id_token, again.jwks(), &rules, now)?)
             }
             checked => Ok(checked?),
         }
@@ -300,20 +331,31 @@ impl Provider {
     }
 
     async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, IdentityError> {
-        self.fetch(now, FRESH_FOR).await
+        self.fetch(now, Want::Fresh).await
     }
 
-    /// The provider's description, at most `age` old. Cancel-safe.
-    async fn fetch(&self, now: Timestamp, age: SignedDuration) -> Result<Arc<Metadata>, IdentityError> {
+    /// The provider's description: what is known if that will do, else asked for. Cancel-safe.
+    async fn fetch(&self, now: Timestamp, want: Want) -> Result<Arc<Metadata>, IdentityError> {
+        // A clock that was set back must not make old things fresh for long.
+        let within = |since: Timestamp, length| now.duration_since(since).abs() < length;
         let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref()
-            && now.duration_since(known.at).abs() < age
-        {
-            return Ok(known.metadata.clone());
+        let mut forced_at = None;
+        if let Some(known) = known.as_ref() {
+            forced_at = known.forced_at;
+            let enough = match want {
+                Want::Fresh => within(known.at, FRESH_FOR),
+                Want::OtherKeys => forced_at.is_some_and(|at| within(at, REFETCH_EVERY)),
+            };
+            if enough {
+                return Ok(known.metadata.clone());
+            }
         }
-        let metadata =
-            Arc::new(oidc::discover(&self.http, &self.config.issuer).await.map_err(IdentityError::Provider)?);
-        *known = Some(Known { metadata: metadata.clone(), at: now });
+        if want == Want::OtherKeys {
+            forced_at = Some(now);
+        }
+        let found = oidc::discover(&self.http, &self.config.issuer).await;
+        let metadata = Arc::new(found.map_err(IdentityError::Provider)?);
+        *known = Some(Known { metadata: metadata.clone(), at: now, forced_at });
         Ok(metadata)
     }
 }
