@@ -46,6 +46,10 @@ system_packages() {
   has_venv || missing+=(python3-venv)
   has javac || missing+=(default-jdk-headless)
   has openssl || missing+=(openssl)
+  if [ "$(uname)" = Linux ]; then
+    has dbus-run-session || missing+=(dbus)
+    has gnome-keyring-daemon || missing+=(gnome-keyring)
+  fi
   has_browser || missing+=("$(browser_package)")
   [ "${#missing[@]}" -eq 0 ] || system_install "${missing[@]}"
 }
