@@ -44,9 +44,10 @@ async fn g4_who_gets_in_and_who_does_not() {
     let mut stream = tcp(&held.host, held.port).await;
     assert_eq!(answer(&mut stream, GSSENC).await, Some(b'N'));
     assert_eq!(answer(&mut stream, SSL).await, Some(b'N'));
-    let mut raw =
-        RawPg::login(stream, &held.user, &held.database, &held.password).await.ok().expect("a login");
-    assert_eq!(raw.column("SELECT current_user").await, [held.user.clone()]);
+    let mut raw = RawPg::login(stream, &held.user, &held.database, &held.password)
+        .await
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    assert_eq!(raw.column("SELECT current_user").await, std::slice::from_ref(&held.user));
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 9, 0, 2, 0, 0, 0], &[0, 0, 0, 3]] {
         let mut stream = tcp(&held.host, held.port).await;
         stream.write_all(garbage).await.unwrap();
@@ -76,7 +77,7 @@ async fn g9_fifty_connections_at_once_and_not_one_more() {
         });
     }
     let clients = tasks.join_all().await;
-    let error = held.try_client().await.err().expect("one too many");
+    let error = held.try_client().await.expect_err("one too many");
     assert_eq!(error.code().unwrap().code(), "53300", "{error}");
     drop(clients);
     // Places come back.

@@ -184,11 +184,11 @@ impl Book {
                 // What a statement's columns are is a result of it, too.
                 _ => seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent)),
             },
-            Event::CopyIn => {
+            Event::CopyIn { swallowed } => {
                 let early = std::mem::take(&mut self.early);
                 if let Some(running) = self.tracker.current() {
                     running.bytes += early;
-                    self.names.copy_in(running.simple);
+                    self.names.copy_in(running.simple, swallowed);
                 }
             }
             Event::Completed { mut token, tag } => {

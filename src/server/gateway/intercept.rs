@@ -130,11 +130,7 @@ impl Connection {
                 Ok(Step::Relay)
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
-                let mut book = self.book();
-                if !book.tracker.is_copy_in() && !book.tracker.is_skipping() && !book.tracker.is_idle() {
-                    book.names.copy_end();
-                }
-                book.tracker.send(Sent::CopyEnd)?;
+                self.book().tracker.send(Sent::CopyEnd)?;
                 Ok(Step::Relay)
             }
             tag::FLUSH => Ok(Step::Relay),

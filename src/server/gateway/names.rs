@@ -56,8 +56,6 @@ enum Change {
     Batch {
         sync: bool,
     },
-    /// CopyDone or CopyFail.
-    CopyEnd,
 }
 
 #[derive(Default)]
@@ -143,9 +141,6 @@ impl Names {
 
     /// ParseComplete, BindComplete or CloseComplete: the change that it confirms is made.
     pub fn confirmed(&mut self, tag: u8) -> Result<(), WireError> {
-        while matches!(self.pending.front(), Some(Change::CopyEnd)) {
-            self.pending.pop_front();
-        }
         match (tag, self.pending.pop_front()) {
             (backend::tag::PARSE_COMPLETE, Some(Change::Parse { name, prepared })) => {
                 self.statements.insert(name, prepared);
@@ -192,18 +187,13 @@ impl Names {
         }
     }
 
-    /// CopyDone or CopyFail was sent.
-    pub fn copy_end(&mut self) {
-        self.pending.push_back(Change::CopyEnd);
-    }
-
-    /// The server reads COPY data: Syncs sent before its end are swallowed
-    /// (PostgreSQL manual 55.2.6). `simple`: for a Query, which is the first batch itself.
-    pub fn copy_in(&mut self, simple: bool) {
-        let at = usize::from(simple);
-        while matches!(self.pending.get(at), Some(Change::Batch { .. })) {
-            self.pending.remove(at);
-        }
+    /// The server reads COPY data, and ignores so many Syncs that were sent right
+    /// behind (PostgreSQL manual 55.2.6). `simple`: behind a Query, which is the
+    /// first batch itself.
+    pub fn copy_in(&mut self, simple: bool, swallowed: usize) {
+        let first = usize::from(simple);
+        let end = first.saturating_add(swallowed).min(self.pending.len());
+        self.pending.drain(first.min(end)..end);
     }
 
     /// SQL's PREPARE.

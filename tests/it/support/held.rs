@@ -16,8 +16,6 @@ pub struct Held {
     pub database: String,
     pub password: String,
     pub session: String,
-    /// What the command says on stderr.
-    pub said: Arc<Mutex<String>>,
 }
 
 impl Held {
@@ -60,7 +58,6 @@ impl Held {
             database: place["database"].clone(),
             password,
             session,
-            said,
         }
     }
 

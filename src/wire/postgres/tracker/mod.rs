@@ -67,8 +67,11 @@ pub enum Event<'b, T> {
     Aside,
     /// Part of an answer, or the answer to a message without a token.
     Progress,
-    /// The server waits for the client's COPY data.
-    CopyIn,
+    /// The server waits for the client's COPY data. So many of the Syncs that are
+    /// on their way it ignores.
+    CopyIn {
+        swallowed: usize,
+    },
     Completed {
         token: T,
         tag: CommandTag<'b>,
@@ -361,7 +364,11 @@ impl<T> Tracker<T> {
             (tag::COPY_IN, Copy::No) => {
                 self.copy = self.copy_in();
                 self.spare_ready = 0;
-                return Ok(Event::CopyIn);
+                let swallowed = match self.copy {
+                    Copy::In { swallowed, .. } => swallowed,
+                    Copy::No | Copy::Out => 0,
+                };
+                return Ok(Event::CopyIn { swallowed });
             }
             _ => return Err(error),
         }

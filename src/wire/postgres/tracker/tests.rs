@@ -51,7 +51,7 @@ fn said(tracker: &mut Tracker<char>, step: &str) -> Option<String> {
     match tracker.receive(bytes[0], body) {
         Err(error) => Some(format!("[{error}]")),
         Ok(Event::Aside | Event::Progress) => None,
-        Ok(Event::CopyIn) => Some("copy".into()),
+        Ok(Event::CopyIn { .. }) => Some("copy".into()),
         Ok(Event::Completed { token, .. }) => Some(format!("done:{token}")),
         Ok(Event::Empty { token }) => Some(format!("empty:{}", token.unwrap_or('-'))),
         Ok(Event::Suspended { token }) => Some(format!("more:{token}")),
