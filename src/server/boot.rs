@@ -3,7 +3,7 @@
 
 use super::access::{Access, Parts};
 use super::config::{Config, IdentityProvider, Server};
-use super::gateway::{Gateway, Registry};
+use super::gateway::{Gateway, Registry, end_point};
 use super::identity::{IdentityConfig, Provider};
 use super::journal::{EventQuery, Index, Journal, Options};
 use super::metrics::Metrics;
@@ -12,6 +12,7 @@ use super::tasks::{self, Outbox};
 use super::{api, listen};
 use crate::core::model::Event;
 use crate::tls;
+use crate::wire::postgres::scram::Binding;
 use anyhow::{Context as _, bail};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use std::net::SocketAddr;
@@ -101,7 +102,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             let listener = bind(listen, "server.native_listen").await?;
             let address = listener.local_addr()?;
             let acceptor = tls_acceptor(&tls_certificate, &tls_key, &[listen::POSTGRES_ALPN])?;
-            all.spawn(listen::native_port(listener, acceptor, gateway));
+            let chain = tls::read_certificates(&tls_certificate)?;
+            let binding = chain.first().map_or(Binding::Unavailable, |own| end_point(own));
+            all.spawn(listen::native_port(listener, acceptor, binding, gateway));
             Some(address)
         }
         None => None,
@@ -151,6 +154,8 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // A file at its size limit is an error of the write, as a full disk is, and not our death.
+    let _handled = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let running = start(Config::load(config)?).await?;
     tokio::select! {
         _ = terminate.recv() => {}

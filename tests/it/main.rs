@@ -25,6 +25,16 @@ mod doctor;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod gateway_cancel;
+#[cfg(test)]
+mod gateway_clients;
+#[cfg(test)]
+mod gateway_copy;
+#[cfg(test)]
+mod gateway_login;
+#[cfg(test)]
+mod gateway_protocol;
+#[cfg(test)]
 mod install;
 #[cfg(test)]
 mod keyring;

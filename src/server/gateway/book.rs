@@ -30,6 +30,8 @@ pub struct Running {
     pub bytes: u64,
     /// It came in a Query message.
     pub simple: bool,
+    /// What it executes, in the extended protocol.
+    pub prepared: Option<Arc<Prepared>>,
     /// What the names mean once it has succeeded.
     pub then: Then,
     /// It was refused: the database gets a text that can only fail.
@@ -79,6 +81,8 @@ pub struct Book {
     /// Something was executed since the last ReadyForQuery that was the last
     /// thing expected: where a transaction stands is not known then.
     moved: bool,
+    /// Something of this batch was refused, so that the server will skip the rest.
+    pub doomed: bool,
     /// Bytes of COPY data that came before the server asked for them.
     early: u64,
 }
@@ -90,6 +94,7 @@ impl Default for Book {
             names: Names::default(),
             unsettled: false,
             moved: false,
+            doomed: false,
             early: 0,
         }
     }
@@ -121,10 +126,25 @@ impl Book {
         self.tracker.send(Sent::Execute(token))
     }
 
+    /// In place of a refused message one that can only fail goes upstream.
+    pub fn refuse(&mut self, token: Running) -> Result<Option<Running>, WireError> {
+        self.doomed = true;
+        self.tracker.send(Sent::Refused(token))
+    }
+
+    /// Sync.
+    pub fn sync(&mut self) -> Result<(), WireError> {
+        self.doomed = false;
+        if !self.tracker.is_copy_in() {
+            self.names.batch(true);
+        }
+        self.tracker.send(Sent::Sync).map(drop)
+    }
+
     /// Another message that ends in a ReadyForQuery of its own, or is skipped.
     pub fn batch(&mut self) {
         if !self.tracker.is_skipping() {
-            self.names.batch();
+            self.names.batch(false);
         }
     }
 
@@ -186,7 +206,7 @@ impl Book {
                 seen.end(token, StatementResult::Ok { tag: tag.0.to_owned() }, rows);
             }
             Event::Empty { token } => {
-                for token in token {
+                if let Some(token) = token {
                     seen.end(token, StatementResult::Ok { tag: String::new() }, 0);
                 }
             }
@@ -197,9 +217,9 @@ impl Book {
             Event::Returned { token } => {
                 seen.end(token, StatementResult::Ok { tag: "FUNCTION".to_owned() }, 0);
             }
-            Event::Failed { token, refused, skipped } => {
-                self.names.failed();
-                self.failed(body, token, refused, skipped, seen);
+            Event::Failed { token, extended, refused, skipped } => {
+                let failing = self.names.failed(extended);
+                failed(body, token, refused, skipped, failing, seen);
             }
             Event::Ready(status) => {
                 self.names.ready(status == TransactionStatus::Idle);
@@ -211,39 +231,45 @@ impl Book {
         }
         Ok(())
     }
+}
 
-    fn failed(
-        &mut self,
-        body: &[u8],
-        token: Option<Running>,
-        refused: bool,
-        skipped: Vec<Running>,
-        seen: &mut Seen,
-    ) {
-        let fields = Fields::new(body);
-        if let Some(mut token) = token {
-            // The replacement can only fail, but the server may end before it comes to that.
-            let result = match token.refusal.take().filter(|_| refused && !fields.is_fatal()) {
-                Some(refusal) => {
-                    let mut out = BytesMut::new();
-                    refusal.error(&mut out);
-                    seen.replace = Some(out);
-                    StatementResult::Refused {
-                        sqlstate: refusal.sqlstate.to_owned(),
-                        message: refusal.message,
-                    }
-                }
-                None => StatementResult::Error {
-                    sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
-                    message: fields.message().unwrap_or_default().into_owned(),
-                },
-            };
-            let rows = token.rows;
-            seen.end(token, result, rows);
-        }
-        for token in skipped {
-            seen.end(token, StatementResult::Skipped, 0);
-        }
+/// `failing`: the statement whose Parse or Bind this may be about.
+fn failed(
+    body: &[u8],
+    token: Option<Running>,
+    refused: bool,
+    skipped: Vec<Running>,
+    failing: Option<Arc<Prepared>>,
+    seen: &mut Seen,
+) {
+    let fields = Fields::new(body);
+    let error = || StatementResult::Error {
+        sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
+        message: fields.message().unwrap_or_default().into_owned(),
+    };
+    let failing = failing.filter(|_| token.is_none());
+    if let Some(mut token) = token {
+        // The replacement can only fail, but the server may end before it comes to that.
+        let result = match token.refusal.take().filter(|_| refused && !fields.is_fatal()) {
+            Some(refusal) => {
+                let mut out = BytesMut::new();
+                refusal.error(&mut out);
+                seen.replace = Some(out);
+                StatementResult::Refused { sqlstate: refusal.sqlstate.to_owned(), message: refusal.message }
+            }
+            None => error(),
+        };
+        let rows = token.rows;
+        seen.end(token, result, rows);
+    }
+    for (index, token) in skipped.into_iter().enumerate() {
+        // The Execute of what could not even be parsed or bound has failed with it.
+        let of = token.prepared.as_ref().zip(failing.as_ref());
+        let result = match of.filter(|(one, other)| index == 0 && Arc::ptr_eq(one, other)) {
+            Some(_) => error(),
+            None => StatementResult::Skipped,
+        };
+        seen.end(token, result, 0);
     }
 }
 

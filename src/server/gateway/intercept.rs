@@ -81,21 +81,11 @@ impl Connection {
         if book.is_settled() {
             return Ok(false);
         }
-        let statement = |name: &[u8]| matches!(book.names.statement(name), Meaning::InDoubt);
-        let portal = |name: &[u8]| matches!(book.names.portal(name), Meaning::InDoubt);
         Ok(match message {
-            // Whether a PREPARE or DEALLOCATE may be believed depends on the order.
-            tag::PARSE | tag::BIND | tag::EXECUTE | tag::CLOSE | tag::QUERY if book.unsettled => true,
-            tag::PARSE => statement(Parse::name(body)?),
-            tag::BIND => {
-                let (bound, from) = Bind::names(body)?;
-                portal(bound) || statement(from)
-            }
-            tag::EXECUTE => portal(Execute::decode(body)?.portal),
-            tag::CLOSE => match Named::decode("Close", body)? {
-                Named { kind: Kind::Statement, name } => statement(name),
-                Named { kind: Kind::Portal, name } => portal(name),
-            },
+            // What is used must be certain; what is made is made in order.
+            tag::BIND | tag::EXECUTE if book.unsettled => true,
+            tag::BIND => matches!(book.names.statement(Bind::names(body)?.1), Meaning::InDoubt),
+            tag::EXECUTE => matches!(book.names.portal(Execute::decode(body)?.portal), Meaning::InDoubt),
             _ => false,
         })
     }
@@ -134,11 +124,7 @@ impl Connection {
                 Ok(Step::Relay)
             }
             tag::SYNC => {
-                let mut book = self.book();
-                if !book.tracker.is_copy_in() {
-                    book.batch();
-                }
-                book.tracker.send(Sent::Sync)?;
+                self.book().sync()?;
                 Ok(Step::Relay)
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
@@ -246,7 +232,7 @@ impl Connection {
         let (Some(held), true) = (held, self.book().names.len() < MOST_NAMES) else {
             return self.refuse_parse(name, text, too_many_names()).await;
         };
-        let prepared = Arc::new(Prepared { text: text.to_owned(), facts, held });
+        let prepared = Arc::new(Prepared { text: text.to_owned(), facts, by_sql: false, _held: held });
         let mut book = self.book();
         if !book.tracker.is_skipping() {
             book.names.parse(name, prepared);
@@ -263,6 +249,8 @@ impl Connection {
     ) -> Result<Step, Fault> {
         let mut out = BytesMut::new();
         frontend::parse(&mut out, name, POISON, []);
+        // For what follows in this batch: it is not what the name stood for.
+        self.book().names.close_statement(name);
         self.refuse_extended(text, refusal, out).await
     }
 
@@ -271,7 +259,7 @@ impl Connection {
         self.gateway.metrics.refused.inc();
         let intent = self.intend(text, &Values::default(), class_of(None)).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
-        let skipped = self.book().tracker.send(Sent::Refused(token))?;
+        let skipped = self.book().refuse(token)?;
         self.skip(skipped).await?;
         Ok(Step::Replace(poison))
     }
@@ -281,6 +269,7 @@ impl Connection {
     pub(super) fn is_bindable(&self, statement: &[u8]) -> bool {
         let book = self.book();
         book.tracker.is_skipping()
+            || book.doomed
             || (book.names.len() < MOST_NAMES && matches!(book.names.statement(statement), Meaning::Known(_)))
     }
 
@@ -288,14 +277,18 @@ impl Connection {
     pub(super) async fn bind(&self, body: &[u8], values: Values) -> Result<Step, Fault> {
         let (name, statement) = Bind::names(body)?;
         if !self.is_bindable(statement) {
-            return self.refuse_bind(statement).await;
+            return self.refuse_bind(name, statement).await;
         }
         let mut book = self.book();
-        if !book.tracker.is_skipping()
-            && let Meaning::Known(prepared) = book.names.statement(statement)
-        {
-            let Values { shown: parameters, sha256: parameters_sha256, held } = values;
-            book.names.bind(name, Arc::new(Portal { prepared, parameters, parameters_sha256, held }));
+        if !book.tracker.is_skipping() {
+            match book.names.statement(statement) {
+                Meaning::Known(prepared) => {
+                    let Values { shown: parameters, sha256: parameters_sha256, held } = values;
+                    let portal = Portal { prepared, parameters, parameters_sha256, _held: held };
+                    book.names.bind(name, Arc::new(portal));
+                }
+                Meaning::Nothing | Meaning::InDoubt => book.names.close_portal(name),
+            }
         }
         book.tracker.send(Sent::Bind)?;
         Ok(Step::Relay)
@@ -303,13 +296,14 @@ impl Connection {
 
     /// In its place goes a Bind that fails as it would have, but for sure: what
     /// it would run has no text here, so it could not be put on record.
-    pub(super) async fn refuse_bind(&self, statement: &[u8]) -> Result<Step, Fault> {
+    pub(super) async fn refuse_bind(&self, portal: &[u8], statement: &[u8]) -> Result<Step, Fault> {
         let shown = String::from_utf8_lossy(statement);
         let refusal = match self.book().names.statement(statement) {
             Meaning::Known(_) => too_many_names(),
             _ if statement.is_empty() => Refusal::new("26000", "unnamed prepared statement does not exist"),
             _ => Refusal::new("26000", format!("prepared statement \"{shown}\" does not exist")),
         };
+        self.book().names.close_portal(portal);
         let mut out = BytesMut::new();
         frontend::bind(&mut out, POISON);
         self.refuse_extended(&format!("BIND \"{shown}\""), refusal, out).await
@@ -317,11 +311,15 @@ impl Connection {
 
     async fn execute(&self, body: &[u8]) -> Result<Step, Fault> {
         let name = Execute::decode(body)?.portal;
-        let (portal, status) = {
+        let (portal, status, doomed) = {
             let book = self.book();
-            (book.names.portal(name), book.tx_status())
+            (book.names.portal(name), book.tx_status(), book.doomed)
         };
         let Meaning::Known(portal) = portal else {
+            if doomed {
+                // The refusal is on record already.
+                return self.sent_execute(running(None, false), Step::Relay).await;
+            }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
             let intent = self.intend(&text, &Values::default(), "execute portal").await?;
@@ -334,7 +332,10 @@ impl Connection {
         let intent = self
             .intend_with(judged.text, &portal.parameters, portal.parameters_sha256.as_deref(), judged.class)
             .await?;
-        let token = Running { then: judged.then, ..running(Some(intent), false) };
+        let prepared = Some(Arc::clone(&portal.prepared));
+        // What SQL has prepared already is not prepared once more.
+        let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
+        let token = Running { then, prepared, ..running(Some(intent), false) };
         self.sent_execute(token, after(judged.durability, intent)).await
     }
 
@@ -374,7 +375,7 @@ impl Connection {
                 let then = Then::of(statement, || {
                     // A PREPARE that the database accepts is one statement again.
                     let facts = Arc::new(only(statement));
-                    Arc::new(Prepared { text: text.to_owned(), facts, held: Held::default() })
+                    Arc::new(Prepared { text: text.to_owned(), facts, by_sql: true, _held: Held::default() })
                 });
                 let judged =
                     Judged { text, class: statement.class.verb(), durability: allowed.durability, then };
@@ -439,7 +440,16 @@ fn too_many_names() -> Refusal {
 }
 
 fn running(intent: Option<Position>, simple: bool) -> Running {
-    Running { intent, started: Instant::now(), rows: 0, bytes: 0, simple, then: Then::Nothing, refusal: None }
+    Running {
+        intent,
+        started: Instant::now(),
+        rows: 0,
+        bytes: 0,
+        simple,
+        prepared: None,
+        then: Then::Nothing,
+        refusal: None,
+    }
 }
 
 fn only(statement: &Statement) -> Facts {

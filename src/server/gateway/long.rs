@@ -52,7 +52,7 @@ impl Connection {
 
     /// All of it was seen; its last piece has not been sent.
     pub async fn end_long(&self, long: Long) -> Result<Step, Fault> {
-        let Long { tag: message, head, hash, length, .. } = long;
+        let Long { tag: message, head, hash, length, passes } = long;
         let sha256 = hex(&hash.finalize());
         match message {
             tag::QUERY => {
@@ -65,7 +65,10 @@ impl Connection {
                 let (text, refusal) = self.too_long(text, length, &sha256);
                 self.refuse_parse(name, &text, refusal).await
             }
-            tag::BIND if !long.passes => self.refuse_bind(Bind::names(&head)?.1).await,
+            tag::BIND if !passes => {
+                let (portal, statement) = Bind::names(&head)?;
+                self.refuse_bind(portal, statement).await
+            }
             tag::BIND => self.bind(&head, Values::hashed(sha256)).await,
             tag::FUNCTION_CALL => self.function_call(function(&head)?, Values::hashed(sha256)).await,
             _ => self.message(message, &head).await,

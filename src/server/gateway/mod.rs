@@ -2,6 +2,7 @@
 //! on record. It asks the control plane nothing: a [`Live`] session carries the
 //! permit and everything else it needs, and ends through a `watch`.
 
+mod binding;
 mod book;
 mod cancel;
 mod connection;
@@ -14,6 +15,7 @@ mod refusal;
 mod upstream;
 mod values;
 
+pub use binding::end_point;
 pub use live::{Connections, Counters, End, Life, Live, Registry};
 
 use crate::core::sql::FactsCache;

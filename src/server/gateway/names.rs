@@ -23,7 +23,9 @@ const NAME: usize = 63;
 pub struct Prepared {
     pub text: String,
     pub facts: Arc<Facts>,
-    pub held: Held,
+    /// It was prepared by SQL's PREPARE, which is its text.
+    pub by_sql: bool,
+    pub _held: Held,
 }
 
 /// What Execute will run.
@@ -32,7 +34,7 @@ pub struct Portal {
     pub prepared: Arc<Prepared>,
     pub parameters: Vec<Option<String>>,
     pub parameters_sha256: Option<String>,
-    pub held: Held,
+    pub _held: Held,
 }
 
 enum Change {
@@ -50,8 +52,10 @@ enum Change {
     ClosePortal {
         name: Vec<u8>,
     },
-    /// A Sync or a Query: one ReadyForQuery.
-    Batch,
+    /// One ReadyForQuery: of a Sync, or of a Query or FunctionCall.
+    Batch {
+        sync: bool,
+    },
     /// CopyDone or CopyFail.
     CopyEnd,
 }
@@ -97,7 +101,7 @@ impl Names {
         confirmed: Option<&'a Arc<T>>,
         changes: impl Fn(&'a Change) -> Option<Option<&'a Arc<T>>>,
     ) -> Meaning<T> {
-        for change in self.pending.iter().rev().take_while(|change| !matches!(change, Change::Batch)) {
+        for change in self.pending.iter().rev().take_while(|change| !matches!(change, Change::Batch { .. })) {
             match changes(change) {
                 Some(Some(found)) => return Meaning::Known(Arc::clone(found)),
                 Some(None) => return Meaning::Nothing,
@@ -132,9 +136,9 @@ impl Names {
         self.pending.push_back(Change::ClosePortal { name: key(name).to_vec() });
     }
 
-    /// A Sync or Query was sent.
-    pub fn batch(&mut self) {
-        self.pending.push_back(Change::Batch);
+    /// What ends in a ReadyForQuery was sent: Sync, or another.
+    pub fn batch(&mut self, sync: bool) {
+        self.pending.push_back(Change::Batch { sync });
     }
 
     /// ParseComplete, BindComplete or CloseComplete: the change that it confirms is made.
@@ -163,16 +167,25 @@ impl Names {
         Ok(())
     }
 
-    /// An error: what is left of the batch is skipped.
-    pub fn failed(&mut self) {
-        while self.pending.front().is_some_and(|change| !matches!(change, Change::Batch)) {
+    /// An error: what is left of the batch is skipped, and after one of the
+    /// `extended` protocol what comes before the next Sync, Query too. Gives the statement of the
+    /// change that was to be answered next, which the error may be about.
+    pub fn failed(&mut self, extended: bool) -> Option<Arc<Prepared>> {
+        let next = match self.pending.front() {
+            Some(Change::Parse { prepared, .. }) => Some(Arc::clone(prepared)),
+            Some(Change::Bind { portal, .. }) => Some(Arc::clone(&portal.prepared)),
+            _ => None,
+        };
+        let ends = |change: &Change| matches!(change, Change::Batch { sync } if *sync || !extended);
+        while self.pending.front().is_some_and(|change| !ends(change)) {
             self.pending.pop_front();
         }
+        next
     }
 
     /// ReadyForQuery ends the batch, and outside a transaction all portals.
     pub fn ready(&mut self, idle: bool) {
-        self.failed();
+        self.failed(false);
         self.pending.pop_front();
         if idle {
             self.portals.clear();
@@ -188,7 +201,7 @@ impl Names {
     /// (PostgreSQL manual 55.2.6). `simple`: for a Query, which is the first batch itself.
     pub fn copy_in(&mut self, simple: bool) {
         let at = usize::from(simple);
-        while matches!(self.pending.get(at), Some(Change::Batch)) {
+        while matches!(self.pending.get(at), Some(Change::Batch { .. })) {
             self.pending.remove(at);
         }
     }

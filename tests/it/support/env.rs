@@ -4,6 +4,7 @@
 use super::pg_server::PgServer;
 use dbaccess::demo::identity::{Answer, DevIdp, DevPerson, Options, answer_without_browser};
 use dbaccess::demo::pki::Pki;
+use dbaccess::server::config::Upstream;
 use dbaccess::server::provision::apply_setup;
 use dbaccess::server::setup;
 use serde_json::Value;
@@ -28,11 +29,20 @@ pub struct Setting {
     pub native: bool,
     /// How long our own tokens last, as the configuration says it.
     pub token_lifetime: &'static str,
+    /// More targets, in staging: the name, which is the database's too, and what
+    /// its owner runs in it.
+    pub databases: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { extra: String::new(), open_hours: true, native: false, token_lifetime: "1h" }
+        Self {
+            extra: String::new(),
+            open_hours: true,
+            native: false,
+            token_lifetime: "1h",
+            databases: Vec::new(),
+        }
     }
 }
 
@@ -69,6 +79,21 @@ impl TestEnv {
         upstream.object_owner = Some("shop_owner".to_owned());
         let params = setup::params(&upstream).unwrap();
         apply_setup(&pg.admin_upstream("shop"), &params).await.unwrap();
+
+        let mut targets = String::new();
+        for (name, sql) in &setting.databases {
+            admin.batch_execute(&format!("CREATE DATABASE {name} OWNER shop_owner")).await.unwrap();
+            let database = pg.admin(name).await;
+            database.batch_execute(&format!("SET ROLE shop_owner; {sql}")).await.unwrap();
+            let upstream = Upstream { database: (*name).to_owned(), ..upstream.clone() };
+            apply_setup(&pg.admin_upstream(name), &setup::params(&upstream).unwrap()).await.unwrap();
+            targets += &format!(
+                "[targets.{name}]\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{name}\"\n\
+                 user = \"dbaccess\"\npassword_env = \"TEST_GATEWAY_PASSWORD\"\ntls = \"off\"\n\
+                 environment = \"staging\"\nowners = [\"shop\"]\nobject_owner = \"shop_owner\"\n",
+                port = pg.port(),
+            );
+        }
 
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::new(dir.path()).unwrap();
@@ -138,6 +163,7 @@ owners = ["shop"]
 object_owner = "shop_owner"
 classified = {{ "public.payments.card_number" = "pii", "public.customers.email" = "pii" }}
 
+{targets}
 {extra}
 "#,
             data = dir.path().join("data").display(),
@@ -202,6 +228,15 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
 
     pub fn ledger_dir(&self) -> PathBuf {
         self.dir.path().join("data/ledger")
+    }
+
+    /// All that is in the ledger, as its lines are.
+    pub fn ledger_text(&self) -> String {
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.ledger_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        files.sort();
+        files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }
 
     /// Session roles that exist in the target now.

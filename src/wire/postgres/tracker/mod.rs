@@ -89,6 +89,8 @@ pub enum Event<'b, T> {
         /// What failed, if it executes: not for Parse, Bind, Describe, Close,
         /// for the commit that Sync does, or when nothing was asked.
         token: Option<T>,
+        /// It is of the extended protocol: the server skips to the next Sync.
+        extended: bool,
         /// This error answers the replacement of a refused message: the client
         /// must get the refusal in its place.
         refused: bool,
@@ -397,7 +399,8 @@ impl<T> Tracker<T> {
             // Nothing was asked (the server shuts down), the commit of Sync has
             // failed, or the text of a Query has no statements or too late an error.
             None | Some(Entry::Sync | Entry::QueryEnd) => {
-                return Ok(Event::Failed { token: None, refused: false, skipped: Vec::new() });
+                let skipped = Vec::new();
+                return Ok(Event::Failed { token: None, extended: false, refused: false, skipped });
             }
             Some(Entry::Statement(_) | Entry::FunctionCall(_) | Entry::RefusedQuery(_)) => false,
             Some(_) => true,
@@ -422,7 +425,7 @@ impl<T> Tracker<T> {
         if extended && self.pending.is_empty() {
             self.skip = if swallowed > 0 { Skip::Unsure } else { Skip::ToSync };
         }
-        Ok(Event::Failed { token, refused, skipped })
+        Ok(Event::Failed { token, extended, refused, skipped })
     }
 
     /// Whether messages with a reply stand between the front and the next Sync.
