@@ -236,7 +236,8 @@ fn server_user() -> Result<Option<(u32, u32)>> {
     user.map(Some).context("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`")
 }
 
-fn as_server_user(program: &Path) -> Result<Command> {
+/// A command that runs as the user whom PostgreSQL accepts.
+pub fn as_server_user(program: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     // Where it may stand: the caller's own directory may be closed to it.
     command.current_dir("/tmp");

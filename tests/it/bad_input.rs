@@ -1,6 +1,7 @@
 //! What bad input gets (design.md §7): a clear error, and nothing lost.
 
 use crate::requests::says;
+use crate::support::api::events;
 use crate::support::env::{Setting, TestEnv, TestPerson};
 use serde_json::json;
 
@@ -77,7 +78,9 @@ async fn reasons_and_windows_have_bounds() {
     says(&run(&["--reason", "  "]).exits(2), &["Reason: nothing was given"]);
     says(&run(&["--reason", &"x".repeat(2001)]).exits(2), &["longer than 2000 characters"]);
     run(&["--reason", &"é".repeat(2000)]).ok();
-    says(&run(&["--reason", "x", "--for", "9h"]).exits(5), &["--for 8h"]);
+    says(&run(&["--reason", "x", "--for", "9h"]).exits(5), &["ask for less: --for 8h"]);
+    let denied = events(&env, "request.denied", 1, |_| true).await;
+    assert_eq!(denied[0]["by"], "system", "R4.5: policy's no is evidence, too: {denied:?}");
     for wrong in ["0s", "1", "-1h", "soon", "99999999999999999999d"] {
         says(&run(&["--reason", "x", &format!("--for={wrong}")]).exits(2), &["is not a length of time"]);
     }
@@ -96,7 +99,7 @@ async fn reasons_and_windows_have_bounds() {
     };
     assert_eq!(ask(" \n", 60).await.is(400)["kind"], "usage");
     assert_eq!(ask("x", 0).await.is(400)["kind"], "usage");
-    assert_eq!(ask("x", u64::MAX).await.is(403)["kind"], "denied");
+    assert_eq!(ask("x", u64::MAX).await.is(200)["request"]["state"], "denied");
     let many: Vec<String> = (0..501).map(|i| format!("t{i}")).collect();
     let body = json!({"target": "prod-orders", "scope": {"tables": many}, "reason": "x"});
     api.post("/v1/requests", body).await.is(400);

@@ -8,8 +8,9 @@ use dbaccess::wire::postgres::startup;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000000000) n";
-const POURS: &str = "SELECT repeat('x', 1000) FROM generate_series(1, 1000000000000)";
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 9999) a, generate_series(1, 9999) b, generate_series(1, 9999) c";
+const POURS: &str = "SELECT repeat('x', 999) FROM generate_series(1, 9999) a, generate_series(1, 9999) b, generate_series(1, 9999) c";
 
 async fn cuts() -> TestEnv {
     TestEnv::with(Setting { databases: vec![("cuts", "")], ..Setting::default() }).await
@@ -51,6 +52,7 @@ async fn a_cancel_request_hits_its_own_connection_alone() {
     let (mut first, mut second) = (held.raw().await, held.raw().await);
     let (id, key) = (first.process_id, first.key.clone());
     first.query(ENDLESS).send().await;
+    running(&env, 1).await;
     second.query("SELECT pg_sleep(1)").send().await;
     running(&env, 2).await;
     let mut wrong = key.clone();
@@ -78,14 +80,17 @@ async fn a_client_that_is_gone_stops_its_statement() {
     let env = cuts().await;
     let alice = writer(&env, "cuts").await;
     let held = Held::open(&alice, "cuts");
-    for (text, ends) in [(ENDLESS, "error 57014"), (POURS, "error 57014")] {
+    for text in [ENDLESS, POURS] {
         let mut raw = held.raw().await;
         raw.query(text).send().await;
         running(&env, 1).await;
-        raw.next().await.unwrap();
+        if text == POURS {
+            raw.next().await.unwrap();
+        }
         drop(raw);
         running(&env, 0).await;
-        assert!(last_outcome(&alice).await.contains(ends));
+        let last = last_outcome(&alice).await;
+        assert!(last.contains("→ error 57014"), "{last}");
     }
     // What was sent before an orderly goodbye is done, and answered.
     let mut raw = held.raw().await;
@@ -116,12 +121,12 @@ async fn what_the_database_or_the_session_ends_is_told_and_on_record() {
     let mut busy = held.raw().await;
     busy.query(ENDLESS).send().await;
     running(&env, 1).await;
-    alice.run(&["revoke", &held.session, "--yes"]);
+    alice.run(&["revoke", &held.session]).ok();
     let ended = idle.next().await.unwrap();
     assert_eq!(ended.sqlstate(), "57P01");
     assert!(ended.message().contains(&held.session), "{}", ended.message());
     assert!(idle.next().await.is_none());
-    assert_eq!(busy.replies(1).await, "T E(57P01) .");
+    assert!(busy.replies(1).await.ends_with("E(57P01) ."));
     let last = last_outcome(&alice).await;
     assert!(last.ends_with("→ error 57014") || last.ends_with("→ error 57P01"), "{last}");
 }

@@ -31,9 +31,13 @@ mod gateway_clients;
 #[cfg(test)]
 mod gateway_copy;
 #[cfg(test)]
+mod gateway_large;
+#[cfg(test)]
 mod gateway_login;
 #[cfg(test)]
 mod gateway_protocol;
+#[cfg(test)]
+mod gateway_random;
 #[cfg(test)]
 mod install;
 #[cfg(test)]
@@ -52,6 +56,8 @@ mod main_path;
 mod meta;
 #[cfg(test)]
 mod provision;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

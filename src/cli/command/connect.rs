@@ -119,31 +119,30 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
     if let Some(ended) = ended {
         note(&format!("the session was ended: {}", words(ended)));
     }
-    let known = live.end(ended).await.map_or(EndReason::Lost, |summary| summary.reason);
-    // What fails because the session was taken away from under it: that is what
-    // happened, whichever of the two was seen first.
-    let taken = known != EndReason::Exit;
+    let told = live.end(ended).await.map_or(EndReason::Lost, |summary| summary.reason);
+    let cut = told != EndReason::Exit;
     match end {
-        Ok(End::Exited(status)) if !status.success() && taken => Ok(end_code(known)),
+        // The program lost its connection before we heard why.
+        Ok(End::Exited(status)) if cut && !status.success() => Ok(code_of(told)),
         Ok(End::Exited(status)) => Ok(status_code(status)),
         Ok(End::Signalled { code }) => Ok(code),
-        // While this client was away only the server knew what happened.
-        Ok(End::Cut(ended)) if ended.reason == EndReason::Lost => Ok(end_code(known)),
-        Ok(End::Cut(ended)) => Ok(end_code(ended.reason)),
-        Err(error) if taken => Err(CliError { kind: end_kind(known), ..error }),
+        // A client that was away when it happened learns the reason only now.
+        Ok(End::Cut(ended)) if ended.reason == EndReason::Lost => Ok(code_of(told)),
+        Ok(End::Cut(ended)) => Ok(code_of(ended.reason)),
+        Err(error) if cut => {
+            note(error.render().trim_end());
+            Ok(code_of(told))
+        }
         Err(error) => Err(error),
     }
 }
 
-fn end_code(reason: EndReason) -> u8 {
-    if reason == EndReason::Exit { 0 } else { end_kind(reason).exit_code() }
-}
-
-fn end_kind(reason: EndReason) -> ErrorKind {
+fn code_of(reason: EndReason) -> u8 {
     match reason {
-        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired,
-        EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable,
-        EndReason::Exit | EndReason::Failed => ErrorKind::Internal,
+        EndReason::Exit => 0,
+        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
+        EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
+        EndReason::Failed => ErrorKind::Internal.exit_code(),
     }
 }
 

@@ -3,17 +3,18 @@
 use super::targets::TargetState;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{
-    AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope, ScopeError, Tier, format_duration,
-};
+use crate::core::model::{AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope, ScopeError};
 use crate::core::policy::{Question, sensitivities};
 use crate::proto::{NewRequest, RequestView};
 use crate::server::store::Tx;
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// A reason is for people to read: one paragraph, in characters.
 const LONGEST_REASON: usize = 2000;
 const MOST_NAMES: usize = 500;
+/// What is granted at once is bounded, too, where nobody else slows it down.
+const MOST_GRANTS: usize = 100;
 /// Two parts of 63 bytes, every one of them a doubled quote, and what is around them.
 const LONGEST_NAME: usize = 2 * (2 * 63 + 2) + 1;
 
@@ -42,12 +43,6 @@ impl Access {
             window,
             business_hours: self.business_hours().contains(now),
         });
-        if decision.tier == Tier::Deny && !decision.longest.is_zero() && window > decision.longest {
-            return Err(AccessError::denied(decision.why).hint(format!(
-                "ask for less: `--for {}`",
-                format_duration(decision.longest).replace(' ', "")
-            )));
-        }
         let tier = decision.tier;
         let submission = Submission {
             id: RequestId::from_random(crate::os::random()),
@@ -64,8 +59,11 @@ impl Access {
         let saved = self
             .store
             .write(move |tx| {
-                if outcome.request.state == RequestState::Waiting {
-                    room_for_one_more(tx, &outcome.request.person.subject, most)?;
+                let subject = &outcome.request.person.subject;
+                match outcome.request.state {
+                    RequestState::Waiting => room_for_a_request(tx, subject, most)?,
+                    RequestState::Granted => room_for_a_grant(tx, subject, now)?,
+                    _ => {}
                 }
                 super::decide::save(tx, now, &outcome)?;
                 Ok::<_, AccessError>(outcome)
@@ -99,7 +97,7 @@ pub(super) fn few_and_short(scope: &AskedScope) -> Result<(), AccessError> {
     Ok(())
 }
 
-fn room_for_one_more(tx: &Tx<'_>, subject: &str, most: usize) -> Result<(), AccessError> {
+fn room_for_a_request(tx: &Tx<'_>, subject: &str, most: usize) -> Result<(), AccessError> {
     let limit = u32::try_from(most).unwrap_or(u32::MAX);
     if tx.requests(Some(subject), false, limit)?.len() < most {
         return Ok(());
@@ -107,6 +105,15 @@ fn room_for_one_more(tx: &Tx<'_>, subject: &str, most: usize) -> Result<(), Acce
     let message = format!("you have {most} requests waiting already, which is the limit");
     Err(AccessError::new(ErrorKind::TooMany, message)
         .hint("`dbaccess requests --mine` lists them, `dbaccess cancel ID` withdraws one"))
+}
+
+fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), AccessError> {
+    if tx.live_grants(subject, now)?.len() < MOST_GRANTS {
+        return Ok(());
+    }
+    let message = format!("you hold {MOST_GRANTS} live grants already, which is the limit");
+    Err(AccessError::new(ErrorKind::TooMany, message)
+        .hint("`dbaccess targets` lists them, `dbaccess revoke ID` gives one back"))
 }
 
 async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<Scope, AccessError> {

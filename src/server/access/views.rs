@@ -17,11 +17,17 @@ impl Access {
         caller: &Caller,
         query: RequestsQuery,
     ) -> Result<Vec<RequestView>, AccessError> {
-        let subject = query.mine.then(|| caller.person.subject.clone());
+        let subject = caller.person.subject.clone();
         let loaded: Vec<Loaded> = self
             .store
             .read(move |tx| {
-                let requests = tx.requests(subject.as_deref(), query.all, MOST_REQUESTS)?;
+                let mut requests = tx.requests(Some(&subject), query.all, MOST_REQUESTS)?;
+                if !query.mine {
+                    // Many of other people's must not push the caller's own out of the list.
+                    let all = tx.requests(None, query.all, MOST_REQUESTS)?;
+                    requests.extend(all.into_iter().filter(|request| request.person.subject != subject));
+                    requests.sort_by_key(|request| std::cmp::Reverse(request.created_at));
+                }
                 requests.into_iter().map(|request| Ok::<_, AccessError>(Loaded::of(tx, request)?)).collect()
             })
             .await?;

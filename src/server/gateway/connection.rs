@@ -15,7 +15,7 @@ use super::live::Connections;
 use super::long::Long;
 use super::refusal::Refusal;
 use super::{Gateway, upstream};
-use crate::core::model::{ConnectionId, ErrorKind, StatementRecord, StatementResult};
+use crate::core::model::{ConnectionId, StatementRecord, StatementResult};
 use crate::server::journal::{JournalError, NotAppended, Position};
 use crate::wire::postgres::frame::{Limits, Scanner, What};
 use crate::wire::postgres::frontend;
@@ -349,11 +349,8 @@ impl Connection {
 /// A ledger that cannot be written stops statements (G1).
 fn ledger(error: &JournalError) -> Refusal {
     tracing::error!(%error, "a statement was stopped: the ledger cannot be written");
-    Refusal::new(
-        ErrorKind::Internal.sqlstate(),
-        "dbaccess cannot record statements at the moment, so it lets none pass",
-    )
-    .hint("tell the people who run dbaccess; connect again once its ledger can be written")
+    Refusal::new("58030", "dbaccess cannot record statements at the moment, so it lets none pass")
+        .hint("tell the people who run dbaccess; connect again once its ledger can be written")
 }
 
 /// The way back, between two calls of [`Connection::back`].

@@ -78,7 +78,9 @@ impl Connection {
         if book.tracker.room() < ROOM {
             return Ok(true);
         }
-        if book.is_settled() {
+        // While the server waits for COPY data it answers nothing: it is for the
+        // server to refuse what comes instead.
+        if book.is_settled() || book.tracker.is_copy_in() {
             return Ok(false);
         }
         Ok(match message {

@@ -71,9 +71,8 @@ impl Gateway {
     /// A plain TCP stream on the native port: TLS first, by SSLRequest or at once.
     pub async fn serve_native(self: &Arc<Self>, stream: TcpStream, tls: TlsAcceptor, binding: Binding) {
         self.metrics.connections.inc();
-        match tokio::time::timeout(LOGIN, self.secure(stream, tls)).await {
-            Ok(Ok(stream)) => self.serve_encrypted(stream, binding).await,
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(stream)) = tokio::time::timeout(LOGIN, self.secure(stream, tls)).await {
+            self.serve_encrypted(stream, binding).await;
         }
         self.metrics.connections.dec();
     }

@@ -18,10 +18,10 @@ fn tests() -> BTreeSet<String> {
             let line = line.strip_prefix("async ").unwrap_or(line);
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                 is_test = true;
-            } else if let Some(rest) = line.strip_prefix("fn ") {
-                if std::mem::take(&mut is_test) {
-                    names.extend(rest.split('(').next().map(str::to_owned));
-                }
+            } else if let Some(rest) = line.strip_prefix("fn ")
+                && std::mem::take(&mut is_test)
+            {
+                names.extend(rest.split('(').next().map(str::to_owned));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A whole dbaccess for a test: a scratch database, the development identity
 //! provider, the server as a process, and people who type real commands.
 
-use super::pg_server::PgServer;
+use super::pg_server::{PgServer, installed_bin};
 use dbaccess::demo::identity::{Answer, DevIdp, DevPerson, Options, answer_without_browser};
 use dbaccess::demo::pki::Pki;
 use dbaccess::server::config::Upstream;
@@ -32,6 +32,8 @@ pub struct Setting {
     /// More targets, in staging: the name, which is the database's too, and what
     /// its owner runs in it.
     pub databases: Vec<(&'static str, &'static str)>,
+    /// Settings of the scratch database, as `name=value`.
+    pub postgres: &'static [&'static str],
 }
 
 impl Default for Setting {
@@ -42,6 +44,7 @@ impl Default for Setting {
             native: false,
             token_lifetime: "1h",
             databases: Vec::new(),
+            postgres: &[],
         }
     }
 }
@@ -69,7 +72,7 @@ impl TestEnv {
     }
 
     pub async fn with(setting: Setting) -> Self {
-        let pg = PgServer::newest().await;
+        let pg = PgServer::start(&installed_bin(), setting.postgres).await;
         let admin = pg.admin("postgres").await;
         admin.batch_execute("CREATE ROLE shop_owner NOLOGIN").await.unwrap();
         admin.batch_execute("CREATE DATABASE shop OWNER shop_owner").await.unwrap();

@@ -107,7 +107,7 @@ pub async fn writer<'e>(env: &'e TestEnv, target: &str) -> TestPerson<'e> {
 
 /// The record, oldest first.
 pub fn audit(person: &TestPerson<'_>) -> Vec<Value> {
-    let rows = person.run(&["audit", "--limit", "1000", "--output", "json"]).ok().json();
+    let rows = person.run(&["audit", "--limit", "100000", "--output", "json"]).ok().json();
     let mut rows = rows.as_array().unwrap().clone();
     rows.reverse();
     rows

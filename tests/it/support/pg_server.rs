@@ -16,7 +16,7 @@ pub struct PgServer(Cluster);
 impl PgServer {
     /// A cluster run by the newest installed version, alone for the caller.
     pub async fn newest() -> Self {
-        Self::start(&newest_bin().unwrap_or_else(|_| bin_of(18)), &[]).await
+        Self::start(&installed_bin(), &[]).await
     }
 
     /// A cluster run by the programs in `bin`, with settings as `name=value`.
@@ -58,6 +58,11 @@ impl Deref for PgServer {
     fn deref(&self) -> &Cluster {
         &self.0
     }
+}
+
+/// The newest version that is installed, else ours.
+pub fn installed_bin() -> PathBuf {
+    newest_bin().unwrap_or_else(|_| bin_of(18))
 }
 
 /// Makes a file readable for the server where that runs as another user.

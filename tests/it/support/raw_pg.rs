@@ -230,6 +230,32 @@ impl RawPg {
         shown(&replies)
     }
 
+    /// Sends, and gives tag and body length of the replies up to `ready`
+    /// ReadyForQuery, keeping none of their bodies.
+    pub async fn lengths(&mut self, ready: usize) -> Vec<(u8, usize)> {
+        self.send().await;
+        let (mut found, mut left) = (Vec::new(), ready);
+        while left > 0 {
+            while self.buffer.len() < Header::BYTES {
+                assert!(self.stream.read_buf(&mut self.buffer).await.unwrap() > 0);
+            }
+            let header = Header::peek(&self.buffer).unwrap();
+            let mut rest = header.frame_len();
+            while rest > 0 {
+                if self.buffer.is_empty() {
+                    self.buffer.reserve(1 << 20);
+                    assert!(self.stream.read_buf(&mut self.buffer).await.unwrap() > 0);
+                }
+                let step = rest.min(self.buffer.len());
+                drop(self.buffer.split_to(step));
+                rest -= step;
+            }
+            left -= usize::from(header.tag == b'Z');
+            found.push((header.tag, header.frame_len() - Header::BYTES));
+        }
+        found
+    }
+
     /// The first column of the rows of one query.
     pub async fn column(&mut self, text: &str) -> Vec<String> {
         self.query(text).send().await;
