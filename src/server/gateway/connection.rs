@@ -336,7 +336,12 @@ impl Connection {
     pub(super) async fn append(&self, record: &StatementRecord<'_>) -> Result<Position, Refusal> {
         let body = serde_json::to_string(record).map_err(|error| Refusal::new("XX000", error.to_string()))?;
         let now = crate::os::now();
-        match self.gateway.journal.try_append(now, body) {
+        let appended = match record {
+            // Before an intent is written nothing goes on (G1); an outcome holds nobody up.
+            StatementRecord::Intent { .. } => self.gateway.journal.try_append(now, body),
+            StatementRecord::Outcome { .. } => self.gateway.journal.try_append_soon(now, body),
+        };
+        match appended {
             Ok(position) => Ok(position),
             Err(NotAppended::Full(body)) => {
                 self.gateway.journal.append(now, body).await.map_err(|error| ledger(&error))

@@ -43,7 +43,7 @@ use crate::core::ledger::PublicKey;
 use disk::{Disk, RealDisk};
 use jiff::Timestamp;
 use progress::Progress;
-use queue::{Health, Queue};
+use queue::{Health, Hurry, Queue};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -182,7 +182,17 @@ impl Journal {
     pub fn try_append(&self, at: Timestamp, body: String) -> Result<Position, NotAppended> {
         let shared = self.shared();
         shared.health.check().map_err(NotAppended::Failed)?;
-        shared.queue.push(at, body).map(Position)
+        shared.queue.push(at, body, Hurry::Now).map(Position)
+    }
+
+    /// As [`Journal::try_append`], for a record that nobody waits for: it may
+    /// stay in memory for some milliseconds, to be written with the next one.
+    /// A server that is killed meanwhile loses it; the intent it belongs to
+    /// is on record all the same.
+    pub fn try_append_soon(&self, at: Timestamp, body: String) -> Result<Position, NotAppended> {
+        let shared = self.shared();
+        shared.health.check().map_err(NotAppended::Failed)?;
+        shared.queue.push(at, body, Hurry::Soon).map(Position)
     }
 
     /// Queues several records under one lock: they get consecutive numbers,

@@ -10,6 +10,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+/// For so long after a batch the writer lets records that are in no hurry
+/// gather: in a busy moment an outcome is then written together with the next
+/// intent, and costs no wake-up of its own.
+const GATHER: Duration = Duration::from_millis(5);
+
 pub(super) struct Queue {
     state: Mutex<State>,
     /// The writer waits here.
@@ -24,9 +29,26 @@ struct State {
     records: Vec<Record>,
     bytes: usize,
     next: u64,
-    /// The writer sleeps: only then does a record cost a system call to wake it.
-    idle: bool,
+    sleep: Sleep,
+    /// Somebody is going to wait for one of the records.
+    urgent: bool,
     closing: bool,
+}
+
+/// Only a writer that sleeps costs a system call to wake it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Awake,
+    /// It looks again soon, by itself.
+    Gathering,
+    Deep,
+}
+
+/// Whether a record can wait for others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hurry {
+    Now,
+    Soon,
 }
 
 pub(super) struct Record {
@@ -47,7 +69,8 @@ pub(super) struct Work {
 
 impl Queue {
     pub(super) fn new(next: u64, max_bytes: usize, max_lines: usize) -> Self {
-        let state = State { records: Vec::new(), bytes: 0, next, idle: false, closing: false };
+        let state =
+            State { records: Vec::new(), bytes: 0, next, sleep: Sleep::Awake, urgent: false, closing: false };
         Self {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -62,7 +85,7 @@ impl Queue {
         self.lock().next.saturating_sub(1)
     }
 
-    pub(super) fn push(&self, at: Timestamp, body: String) -> Result<u64, NotAppended> {
+    pub(super) fn push(&self, at: Timestamp, body: String, hurry: Hurry) -> Result<u64, NotAppended> {
         if !is_record(&body) {
             return Err(NotAppended::Failed(JournalError::NotARecord));
         }
@@ -77,7 +100,7 @@ impl Queue {
         state.next += 1;
         state.bytes += body.len();
         state.records.push(Record { at, body });
-        self.wake(state);
+        self.wake(state, hurry);
         Ok(seq)
     }
 
@@ -103,7 +126,7 @@ impl Queue {
         state.bytes += bytes;
         state.records.extend(bodies.into_iter().map(|body| Record { at, body }));
         let range = first..state.next;
-        self.wake(state);
+        self.wake(state, Hurry::Now);
         Ok(Ok(range))
     }
 
@@ -128,18 +151,28 @@ impl Queue {
     pub(super) fn take(&self, spare: Vec<Record>, due: Option<Instant>, room: u64) -> Work {
         let mut state = self.lock();
         let mut now = Instant::now();
-        while state.records.is_empty() && !state.closing && due.is_none_or(|due| due > now) {
-            state.idle = true;
-            state = match due {
+        let gathered = now + GATHER;
+        while !state.urgent && !state.closing && due.is_none_or(|due| due > now) {
+            let until = if now < gathered {
+                state.sleep = Sleep::Gathering;
+                Some(due.map_or(gathered, |due| due.min(gathered)))
+            } else if state.records.is_empty() {
+                state.sleep = Sleep::Deep;
+                due
+            } else {
+                break;
+            };
+            state = match until {
                 None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(due) => {
-                    let waited = self.work.wait_timeout(state, due.duration_since(now));
+                Some(until) => {
+                    let waited = self.work.wait_timeout(state, until.duration_since(now));
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
-            state.idle = false;
+            state.sleep = Sleep::Awake;
             now = Instant::now();
         }
+        state.urgent = false;
         let unsigned = due.is_some() || !state.records.is_empty();
         // A line is its body and less than 160 bytes around it.
         let rotate = (state.bytes + 160 * state.records.len()) as u64 >= room && unsigned;
@@ -172,10 +205,17 @@ impl Queue {
             || (state.bytes + bytes <= self.max_bytes && state.records.len() + lines <= self.max_lines)
     }
 
-    fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let idle = std::mem::take(&mut state.idle);
+    fn wake(&self, mut state: MutexGuard<'_, State>, hurry: Hurry) {
+        let wakes = match (state.sleep, hurry) {
+            (Sleep::Awake, _) | (Sleep::Gathering, Hurry::Soon) => false,
+            (Sleep::Gathering, Hurry::Now) | (Sleep::Deep, _) => true,
+        };
+        state.urgent |= hurry == Hurry::Now;
+        if wakes {
+            state.sleep = Sleep::Awake;
+        }
         drop(state);
-        if idle {
+        if wakes {
             self.work.notify_one();
         }
     }

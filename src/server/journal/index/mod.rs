@@ -45,6 +45,12 @@ impl Index {
         let mut store = Store::open(dir, path)?;
         let (questions, mut incoming) = mpsc::channel::<Question>(PENDING);
         let run = move || {
+            // Statements come first: on Linux this is the thread's own priority, and the
+            // index takes what processor time is left. A search waits for it to catch up.
+            #[cfg(target_os = "linux")]
+            if let Err(error) = rustix::process::nice(19) {
+                tracing::debug!(%error, "the ledger's index keeps its priority");
+            }
             while let Some(question) = incoming.blocking_recv() {
                 question(&mut store);
             }
