@@ -6,8 +6,8 @@ use super::place::{Place, Way};
 use super::relay;
 use super::support::env::{Setting, TestEnv, TestPerson, eventually};
 use super::support::pg_server::{give_to_server_user, installed_bin};
-use dbaccess::demo::postgres::as_server_user;
 use dbaccess::demo::pki::Pki;
+use dbaccess::demo::postgres::as_server_user;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -239,7 +239,8 @@ impl Bouncer {
         }
         let program = ["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
         let program = program.into_iter().find(|path| Path::new(path).exists()).unwrap_or("pgbouncer");
-        let child = as_server_user(Path::new(program)).expect("a user to run as")
+        let child = as_server_user(Path::new(program))
+            .expect("a user to run as")
             .args(["--quiet", &at("pgbouncer.ini")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -86,7 +86,7 @@ impl Access {
             session.role.clone(),
             scram_keys(&password)?.verifier(),
             keys,
-            Arc::clone(&target.upstream),
+            Arc::clone(&target.way),
             u32::try_from(self.config.limits.connections_per_session).unwrap_or(u32::MAX),
         ));
         // Before it is on record: whoever reads of it there, to end it, finds it here.
@@ -130,7 +130,7 @@ impl Access {
             target: grant.target,
             user: session.role,
             password: password.expose().to_owned(),
-            database: target.upstream.database.clone(),
+            database: target.way.to.database.clone(),
             until: grant.until,
             permissions: grant.scope.permissions,
             native: self.native_address(),

@@ -4,7 +4,8 @@ use super::{Access, AccessError, Caller};
 use crate::core::model::{AskedScope, Catalog, ErrorKind, Target, nearest};
 use crate::core::policy::BusinessHours;
 use crate::proto::{ColumnView, TableView, TargetView};
-use crate::server::config::{Config, Upstream};
+use crate::server::config::Config;
+use crate::server::gateway::Way;
 use crate::server::provision::{self, ProvisionError};
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) struct TargetState {
     pub target: Target,
-    pub upstream: Arc<Upstream>,
+    pub way: Arc<Way>,
     pub database: provision::Target,
     seen: RwLock<Seen>,
 }
@@ -37,7 +38,7 @@ impl TargetState {
         let one = |(name, configured): (&String, &crate::server::config::ConfiguredTarget)| {
             let state = Self {
                 target: configured.target.clone(),
-                upstream: Arc::new(configured.upstream.clone()),
+                way: Arc::new(Way::new(configured.upstream.clone()).map_err(ProvisionError::from)?),
                 database: provision::Target::new(configured.upstream.clone())?,
                 seen: RwLock::default(),
             };

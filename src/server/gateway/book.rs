@@ -67,8 +67,6 @@ pub struct Ended {
 #[derive(Default)]
 pub struct Seen {
     pub ended: VecDeque<Ended>,
-    /// The newest intent whose results are in what was seen.
-    pub results_of: Option<Position>,
     /// Put these bytes in the place of the piece.
     pub replace: Option<BytesMut>,
 }
@@ -163,7 +161,6 @@ impl Book {
                 let running = self.tracker.rows(tag)?;
                 running.rows += frames;
                 running.bytes += bytes as u64;
-                seen.results_of = seen.results_of.max(running.intent);
                 Ok(())
             }
             What::Rest { .. } => Ok(()),
@@ -173,17 +170,15 @@ impl Book {
 
     fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<(), WireError> {
         match self.tracker.receive(tag, body)? {
-            // A notice may hold what the statement has found.
-            Event::Aside => {
-                seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent));
-            }
-            Event::Progress => match tag {
-                backend::tag::PARSE_COMPLETE | backend::tag::BIND_COMPLETE | backend::tag::CLOSE_COMPLETE => {
+            Event::Aside => {}
+            Event::Progress => {
+                if let backend::tag::PARSE_COMPLETE
+                | backend::tag::BIND_COMPLETE
+                | backend::tag::CLOSE_COMPLETE = tag
+                {
                     self.names.confirmed(tag)?;
                 }
-                // What a statement's columns are is a result of it, too.
-                _ => seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent)),
-            },
+            }
             Event::CopyIn { swallowed } => {
                 let early = std::mem::take(&mut self.early);
                 if let Some(running) = self.tracker.current() {
@@ -275,7 +270,6 @@ fn failed(
 
 impl Seen {
     fn end(&mut self, running: Running, result: StatementResult, rows: u64) {
-        self.results_of = self.results_of.max(running.intent);
         self.ended.push_back(Ended { running, result, rows });
     }
 }

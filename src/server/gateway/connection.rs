@@ -2,8 +2,8 @@
 //! to the last byte.
 //!
 //! ```text
-//! client ─► scan ─► judge ─► intent on record ─► upstream        (forward)
-//! client ◄── relay ◄─ intent written? ◄─ outcome on record ◄─ scan ◄─ upstream   (back)
+//! client ─► scan ─► judge ─► intent on record, written ─► upstream   (forward)
+//! client ◄── relay ◄─ outcome on record ◄─ scan ◄─────────── upstream   (back)
 //! ```
 //!
 //! Both directions run in one task and share the [`Book`]. Bytes are relayed as
@@ -23,7 +23,7 @@ use bytes::{Buf as _, BytesMut};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -44,6 +44,8 @@ pub struct Connection {
     pub(super) book: Mutex<Book>,
     /// Replies have come: who waits for room or for a name looks again.
     replies: Notify,
+    /// The ledger's position of the last intent: nothing goes upstream before it is written.
+    pub(super) intended: AtomicU64,
     /// Bytes of prepared texts, and of values in portals.
     pub(super) texts: Arc<AtomicUsize>,
     pub(super) values: Arc<AtomicUsize>,
@@ -57,6 +59,7 @@ impl Connection {
             live,
             book: Mutex::default(),
             replies: Notify::new(),
+            intended: AtomicU64::new(0),
             texts: Arc::default(),
             values: Arc::default(),
         }
@@ -107,7 +110,7 @@ impl Connection {
         }
         if !self.book().tracker.is_idle() {
             // What nobody waits for any more should not run on.
-            let cancelled = upstream::cancel(&self.live.upstream, process_id, key);
+            let cancelled = upstream::cancel(&self.live.way, process_id, key);
             match tokio::time::timeout(SETTLE, cancelled).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
@@ -158,7 +161,7 @@ impl Connection {
                     }
                     What::Frame { tag, body } => {
                         if self.must_wait(tag, body)? {
-                            server.write_all(buffer.bytes.get(sent..pass).unwrap_or_default()).await?;
+                            self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                             sent = pass;
                             self.wait_for_replies(server, tag, body).await?;
                         }
@@ -166,7 +169,7 @@ impl Connection {
                     }
                     What::Head { tag, body } => {
                         if self.must_wait(tag, body)? {
-                            server.write_all(buffer.bytes.get(sent..pass).unwrap_or_default()).await?;
+                            self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                             sent = pass;
                             self.wait_for_replies(server, tag, body).await?;
                         }
@@ -190,22 +193,22 @@ impl Connection {
                 match step {
                     Step::Relay => {}
                     Step::RelayAfter(position) => {
-                        server.write_all(buffer.bytes.get(sent..pass).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                         server.flush().await?;
                         sent = pass;
                         self.gateway.journal.synced(position).await.map_err(|error| ledger(&error))?;
                     }
                     Step::Drop => {
-                        server.write_all(buffer.bytes.get(sent..pass).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                         sent = next;
                     }
                     Step::Replace(out) => {
-                        server.write_all(buffer.bytes.get(sent..pass).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                         server.write_all(&out).await?;
                         sent = next;
                     }
                     Step::Goodbye => {
-                        server.write_all(buffer.bytes.get(sent..next).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..next)).await?;
                         server.shutdown().await?;
                         return Ok(());
                     }
@@ -213,7 +216,7 @@ impl Connection {
                 pass = next;
             }
             if pass > 0 {
-                server.write_all(buffer.bytes.get(sent..pass).unwrap_or_default()).await?;
+                self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                 server.flush().await?;
                 buffer.bytes.advance(pass);
             }
@@ -224,6 +227,17 @@ impl Connection {
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what the client said, once every intent of it is written (G1). One
+    /// wait serves all the statements that came at once.
+    async fn pass_on<W>(&self, server: &mut W, bytes: Option<&[u8]>) -> Result<(), Fault>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let intended = Position(self.intended.load(Ordering::Relaxed));
+        self.gateway.journal.written(intended).await.map_err(|error| ledger(&error))?;
+        Ok(server.write_all(bytes.unwrap_or_default()).await?)
     }
 
     /// Waits until a message may be judged: asks the server to send what it
@@ -284,9 +298,6 @@ impl Connection {
             };
             *ended = seen.ended;
             scanned?;
-            if let Some(position) = seen.results_of {
-                self.gateway.journal.written(position).await.map_err(|error| ledger(&error))?;
-            }
             self.outcomes(ended).await?;
             if *covered > 0 {
                 *at_boundary = false;

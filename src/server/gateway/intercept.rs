@@ -407,6 +407,7 @@ impl Connection {
             class: Cow::Borrowed(class),
         };
         let position = self.append(&record).await?;
+        self.intended.store(position.0, std::sync::atomic::Ordering::Relaxed);
         self.live.counters.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.gateway.metrics.statements.inc();
         Ok(position)

@@ -181,10 +181,10 @@ impl Gateway {
             return Err(self.ended(&live, &end).into());
         }
         let checked = guard::check_startup(&startup.parameters).map_err(Refusal::from)?;
-        if checked.database != live.upstream.database {
+        if checked.database != live.way.to.database {
             return Err(Refusal::new(
                 "3D000",
-                format!("this session is for the database {}", live.upstream.database),
+                format!("this session is for the database {}", live.way.to.database),
             )
             .hint("another target needs another grant: `dbaccess targets`")
             .into());
@@ -343,7 +343,7 @@ impl Gateway {
 async fn cancel(backend: Option<Backend>) {
     let Some(backend) = backend else { return };
     let session = &backend.live.permit.session;
-    match upstream::cancel(&backend.live.upstream, backend.process_id, &backend.key).await {
+    match upstream::cancel(&backend.live.way, backend.process_id, &backend.key).await {
         Ok(()) => tracing::debug!(%session, "passed a cancel request on"),
         Err(error) => tracing::warn!(%session, %error, "cannot pass a cancel request on"),
     }

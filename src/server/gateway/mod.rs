@@ -17,6 +17,7 @@ mod values;
 
 pub use binding::end_point;
 pub use live::{Connections, Counters, End, Life, Live, Registry};
+pub use upstream::Way;
 
 use crate::core::sql::FactsCache;
 use crate::server::config::Limits;
