@@ -582,17 +582,13 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__demo)
-            opts="-h --port --dir --server --ca --help"
+            opts="-h --once --no-story --port --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --port)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1526,7 +1522,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target__subcmd__setup)
-            opts="-h --config --admin --print --server --ca --help"
+            opts="-h --config --admin --print --remove --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -209,6 +209,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l print -d 'Print the SQL instead of running it'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l remove -d 'Take everything of dbaccess out of the target again, roles of sessions included'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -218,10 +219,11 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l ca -d 'PEM 
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l check -d 'Check the configuration, say what is wrong with it, and stop'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l port -d 'Port of the demo\'s server on 127.0.0.1; a free one when left out' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l dir -d 'Keep the demo\'s data in this directory instead of a temporary one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l once -d 'Stop after the story; exit code 0 only if every step did what it claims'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l no-story -d 'Do not play the story; only set everything up'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'

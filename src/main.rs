@@ -29,7 +29,7 @@ fn main() -> ExitCode {
                 let admin = args.admin.as_deref().zip(password);
                 operated(
                     "the target is not set up",
-                    setup::run(&args.config, &args.target, admin, args.print).await,
+                    setup::run(&args.config, &args.target, admin, args.print, args.remove).await,
                 )
             }
             Command::Demo(args) => operated("the demo ended", demo::run(&args).await),

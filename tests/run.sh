@@ -18,12 +18,12 @@ export DBACCESS_TEST_TOOLS="${DBACCESS_TEST_TOOLS:-$PWD/target/test-tools}"
 # shellcheck source=tests/tools/install.sh
 . tests/tools/install.sh
 
+install_all
 case "${1:-}" in
-  --install-only) install_all ;;
-  --install-lints) install_all && install_lints ;;
-  --install-bench) install_all && install_bench ;;
+  --install-only) ;;
+  --install-lints) install_lints ;;
+  --install-bench) install_bench ;;
   *)
-    install_all
     # Many tests wait more than they work.
     export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
     exec cargo test --locked "$@"

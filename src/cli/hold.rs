@@ -16,11 +16,16 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Ticks come every few seconds: silence for this long is a dead connection.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Shorter than the server's patience with a client that vanished.
+const SILENCE: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// When the person is warned, before the end.
 const WARNINGS: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(60)];
+/// The server says when the window has ended, and knows why sooner than this.
+const SLACK: Duration = Duration::from_secs(2);
+/// How long a session is believed in before the server has said when it ends.
+const UNKNOWN: Duration = Duration::from_secs(60);
 /// The longest line that is kept while its end has not come.
 const LINE: usize = 64 * 1024;
 
@@ -45,9 +50,13 @@ impl Hold {
     pub fn start(client: Arc<Client>, session: String, until: Timestamp, extend: String) -> Self {
         let (sender, ended) = mpsc::channel(1);
         let task = tokio::spawn(async move {
-            let mut holder = Holder { client, session, until, end: Instant::now(), warned: 0, extend };
+            let (end, known, warned) = (Instant::now(), 0, None);
+            let mut holder = Holder { client, session, until, end, known, warned, extend };
             holder.set_end(os::now(), until);
-            holder.warned = WARNINGS.iter().take_while(|before| holder.left() <= **before).count();
+            holder.known = due(holder.left());
+            // The server's first tick says how long it is. Until then a clock
+            // that runs ahead must not end what has just begun.
+            holder.end = holder.end.max(Instant::now() + UNKNOWN);
             let ended = holder.run().await;
             // Nobody waits any more when the session was ended from here.
             drop(sender.send(ended).await);
@@ -80,7 +89,10 @@ struct Holder {
     until: Timestamp,
     /// `until` by this machine's steady clock, so that a wrong wall clock does no harm.
     end: Instant,
-    warned: usize,
+    /// How many warnings the greeting's time left was past already.
+    known: usize,
+    /// How many warnings are past. `None`: the server has not said yet when it ends.
+    warned: Option<usize>,
     extend: String,
 }
 
@@ -100,9 +112,8 @@ impl Holder {
                 }
                 // The server knows no such session any more: it ended while we were away.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Expired) => {
-                    let expired = error.kind() == ErrorKind::Expired;
-                    let reason = if expired { EndReason::Expired } else { EndReason::Lost };
-                    return Ended { reason, message: error.what, summary: None };
+                    // Why, it says when the session is closed.
+                    return Ended { reason: EndReason::Lost, message: error.what, summary: None };
                 }
                 Err(error) if !lost => {
                     lost = true;
@@ -110,10 +121,10 @@ impl Holder {
                 }
                 Err(_) => {}
             }
-            if self.left().is_zero() {
+            if self.is_over() {
                 return self.window_ended();
             }
-            tokio::time::sleep(retry.min(self.left())).await;
+            tokio::time::sleep_until((Instant::now() + retry).min(self.end + SLACK)).await;
             retry = (retry * 2).min(LONGEST_RETRY);
         }
     }
@@ -132,7 +143,7 @@ impl Holder {
                 chunk = chunks.next() => chunk,
                 () = tokio::time::sleep_until(self.next_moment(heard)) => {
                     self.warn();
-                    if self.left().is_zero() {
+                    if self.is_over() {
                         return Some(self.window_ended());
                     }
                     if heard.elapsed() >= SILENCE {
@@ -147,7 +158,11 @@ impl Holder {
             while let Some(at) = pending.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = pending.drain(..=at).collect();
                 match serde_json::from_slice(&line) {
-                    Ok(SessionEvent::Tick { now, until }) => self.set_end(now, until),
+                    Ok(SessionEvent::Tick { now, until }) => {
+                        self.set_end(now, until);
+                        // Those that were past when it began would say nothing new.
+                        self.warned.get_or_insert(due(self.left()).min(self.known));
+                    }
                     // Told at once: clients are cut before the role is gone.
                     Ok(SessionEvent::Ending { reason, message }) => {
                         return Some(Ended { reason, message, summary: None });
@@ -177,25 +192,35 @@ impl Holder {
         self.end.saturating_duration_since(Instant::now())
     }
 
+    fn is_over(&self) -> bool {
+        self.end + SLACK <= Instant::now()
+    }
+
     /// When to look up from the stream: silence, the next warning, or the end.
     fn next_moment(&self, heard: Instant) -> Instant {
-        let warning = WARNINGS.get(self.warned).and_then(|before| self.end.checked_sub(*before));
-        warning.unwrap_or(self.end).min(self.end).min(heard + SILENCE)
+        let next = self.warned.and_then(|warned| WARNINGS.get(warned));
+        let warning = next.and_then(|before| self.end.checked_sub(*before));
+        warning.unwrap_or(self.end + SLACK).min(heard + SILENCE)
     }
 
     fn warn(&mut self) {
-        let left = self.left();
-        let due = WARNINGS.iter().take_while(|before| left <= **before).count();
-        if due > self.warned && !left.is_zero() {
+        let (left, Some(warned)) = (self.left(), self.warned) else { return };
+        let due = due(left);
+        if due > warned && !left.is_zero() {
             let minutes = left.as_secs().div_ceil(60);
             let unit = if minutes == 1 { "minute" } else { "minutes" };
             note(&format!("this session ends in {minutes} {unit}; to go on after that: {}", self.extend));
         }
-        self.warned = self.warned.max(due);
+        self.warned = Some(warned.max(due));
     }
 
     fn window_ended(&self) -> Ended {
         let message = format!("the window ended at {}", self.until);
         Ended { reason: EndReason::Expired, message, summary: None }
     }
+}
+
+/// How many of the warnings come no later than with so much left.
+fn due(left: Duration) -> usize {
+    WARNINGS.iter().take_while(|before| left <= **before).count()
 }

@@ -9,6 +9,7 @@ use comfy_table::{
 use jiff::Timestamp;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// How a list is printed.
@@ -47,6 +48,19 @@ impl Listing {
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
     }
+
+    /// For people: a column in which nothing is said only takes room.
+    fn without_empty_columns(&self) -> Self {
+        let said =
+            |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
+        let kept: Vec<usize> = (0..self.header.len()).filter(|column| said(*column)).collect();
+        let of = |row: &Vec<String>| kept.iter().filter_map(|column| row.get(*column).cloned()).collect();
+        Self {
+            header: kept.iter().filter_map(|column| self.header.get(*column).copied()).collect(),
+            rows: self.rows.iter().map(of).collect(),
+            empty: self.empty,
+        }
+    }
 }
 
 /// Prints a list: `values` for JSON, `listing` for the rest.
@@ -65,12 +79,85 @@ pub fn print_list<T: Serialize>(format: Format, listing: &Listing, values: &T) -
             note(listing.empty);
             Ok(())
         }
+        Format::Table if width_of_stdout().is_some_and(|width| width < NARROW) => {
+            result(&records(listing, width_of_stdout()))
+        }
         Format::Table => {
+            let listing = &listing.without_empty_columns();
             let rows = listing.rows.iter().map(|row| row.iter().map(|cell| Cell::new(clean(cell))).collect());
             let header = listing.header.iter().map(|name| name.to_uppercase()).collect();
-            result(&table(header, rows.collect(), width_of_stdout(), colour_on_stdout()))
+            let width = width_of_stdout();
+            let table = table(header, rows.collect(), width, colour_on_stdout());
+            // Two lines are the header's. Beyond two a row, columns are of syllables.
+            let readable = width.is_none() || table.lines().count() <= 2 + 2 * listing.rows.len();
+            result(&if readable { table } else { records(listing, width) })
         }
     }
+}
+
+/// Below this many columns a list is a record a row: columns of three letters tell nothing.
+pub const NARROW: u16 = 72;
+
+/// A list as records: the first cell, and below it the others by name.
+fn records(listing: &Listing, width: Option<u16>) -> String {
+    let label = listing.header.iter().skip(1).map(|name| name.len()).max().unwrap_or(0) + 2;
+    let mut text = String::new();
+    for (index, row) in listing.rows.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        let mut cells = listing.header.iter().zip(row);
+        if let Some((name, first)) = cells.next() {
+            let number = first.bytes().all(|byte| byte.is_ascii_digit());
+            let name = if number { format!("{name} ") } else { String::new() };
+            text.push_str(&format!("{name}{}\n", clean(first)));
+        }
+        for (name, cell) in cells.filter(|(_, cell)| !cell.is_empty()) {
+            text.push_str(&field(name, &clean(cell), label, width));
+        }
+    }
+    text
+}
+
+/// `  name  text`, the text wrapped at spaces where it is wider than `width`
+/// columns, its further lines below its first.
+pub fn field(name: &str, text: &str, label: usize, width: Option<u16>) -> String {
+    let room = width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(label + 2).max(12));
+    let mut shown = String::new();
+    let mut name = name;
+    if name.chars().count() >= label {
+        shown.push_str(&format!("  {name}\n"));
+        name = "";
+    }
+    for line in text.lines().flat_map(|line| wrapped(line, room)) {
+        shown.push_str(format!("  {name:<label$}{line}").trim_end());
+        shown.push('\n');
+        name = "";
+    }
+    shown
+}
+
+fn wrapped(line: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > room {
+            lines.push(String::new());
+            used = 0;
+        }
+        for c in (used > 0).then_some(' ').into_iter().chain(word.chars()) {
+            if used == room {
+                lines.push(String::new());
+                used = 0;
+            }
+            if let Some(last) = lines.last_mut() {
+                last.push(c);
+                used += 1;
+            }
+        }
+    }
+    lines
 }
 
 /// A line below the header and nothing else: easy to read, easy to cut.
@@ -186,18 +273,24 @@ fn colour_wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// The width to fit, when stdout is a terminal.
+/// The width to fit, when stdout is a terminal; elsewhere when whoever shows
+/// what we print says so by exporting COLUMNS (POSIX, "Environment Variables").
 pub fn width_of_stdout() -> Option<u16> {
-    if !std::io::stdout().is_terminal() {
-        return None;
-    }
-    let (_, columns) = console_size()?;
-    Some(columns.max(40))
+    columns(std::io::stdout())
 }
 
-fn console_size() -> Option<(u16, u16)> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+/// The same for stderr.
+pub fn width_of_stderr() -> Option<u16> {
+    columns(std::io::stderr())
+}
+
+fn columns(stream: impl AsFd + IsTerminal) -> Option<u16> {
+    let columns = if stream.is_terminal() {
+        rustix::termios::tcgetwinsize(stream).ok()?.ws_col
+    } else {
+        std::env::var("COLUMNS").ok()?.parse().ok()?
+    };
+    (columns > 0).then(|| columns.max(20))
 }
 
 /// Control characters as `\u{…}`, so that a reason or a table name cannot move
@@ -285,6 +378,28 @@ mod tests {
             "",
         ];
         assert_eq!(sample(80), expected.join("\n"));
+    }
+
+    #[test]
+    fn a_list_on_a_telephone_is_a_record_a_row() {
+        let mut listing = Listing::new(["id", "state", "scope", "problem"], "");
+        let scope = "read public.orders, public.payments, public.averyveryverylongnamethatfillsmore";
+        listing.row(["req-7k2m9p", "waiting for lead (you)", scope, ""].map(str::to_owned));
+        listing.row(["req-x1", "granted", "read public.orders", ""].map(str::to_owned));
+        let expected = [
+            "req-7k2m9p",
+            "  state    waiting for lead (you)",
+            "  scope    read public.orders,",
+            "           public.payments,",
+            "           public.averyveryverylongnamet",
+            "           hatfillsmore",
+            "",
+            "req-x1",
+            "  state    granted",
+            "  scope    read public.orders",
+            "",
+        ];
+        assert_eq!(records(&listing, Some(40)), expected.join("\n"));
     }
 
     #[test]

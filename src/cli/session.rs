@@ -154,7 +154,8 @@ impl Live {
         Ok(Self { client, id, connection, password, until, hold, files, _tunnel: tunnel })
     }
 
-    /// Ends the session, wipes its files and says in one line how it was.
+    /// Ends the session, wipes its files and says in one line how it was;
+    /// returns that, where the server could be asked.
     pub async fn end(self, ended: Option<&Ended>) -> Option<SessionSummary> {
         let Self { client, id, hold, files, _tunnel: tunnel, password, .. } = self;
         drop((hold, tunnel, password));

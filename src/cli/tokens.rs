@@ -1,7 +1,8 @@
 //! Where a person's tokens live, one small secret for each server:
-//! `DBACCESS_TOKEN` when it is set, else the system's keyring, else a file of
-//! mode 0600 in a directory of mode 0700. Never decides whether a token is
-//! still good: the server does. Called by `login`, `logout` and the API client.
+//! `DBACCESS_TOKEN` when it is set, else the system's keyring (unless
+//! `DBACCESS_KEYRING=off`), else a file of mode 0600 in a directory of mode
+//! 0700. Never decides whether a token is still good: the server does. Called
+//! by `login`, `logout` and the API client.
 //!
 //! Reading asks the file first and the keyring only when there is no file:
 //! saving leaves at most one of them, and most machines without a keyring are
@@ -123,7 +124,9 @@ impl TokenStore {
     pub fn open(url: &str) -> Result<Self, TokenStoreError> {
         let environment = std::env::var("DBACCESS_TOKEN").ok().filter(|token| !token.trim().is_empty());
         let environment = environment.map(|token| Secret::new(token.trim()));
-        Self::new(url, paths::state_dir()?.join("tokens"), Keyring::System, environment)
+        let off = std::env::var_os("DBACCESS_KEYRING").is_some_and(|value| value == "off");
+        let keyring = if off { Keyring::Off } else { Keyring::System };
+        Self::new(url, paths::state_dir()?.join("tokens"), keyring, environment)
     }
 
     /// A store with each part named.
@@ -160,7 +163,7 @@ impl TokenStore {
         }
         let text = self.encode(stored);
         let because = match self.keyring_entry() {
-            None => "the keyring is not used".to_owned(),
+            None => "no keyring is used (DBACCESS_KEYRING=off)".to_owned(),
             Some(_) if text.len() > LARGEST_SECRET => "it is too large for a keyring".to_owned(),
             Some(name) => match keyring::write(name, text.clone()) {
                 Ok(()) => {

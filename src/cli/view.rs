@@ -1,24 +1,21 @@
 //! A request as a person reads it.
 
-use super::output::relative;
+use super::output::{clean, field, relative};
 use crate::core::model::{RequestState, Scope, Tier, format_duration};
 use crate::proto::RequestView;
 use jiff::Timestamp;
 
 /// The lines of one request: who, what, why, what policy said, what is missing.
-pub fn describe(view: &RequestView, now: Timestamp) -> String {
+/// They fit `width` columns, where it is given. Text from elsewhere is made harmless.
+pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> String {
     let request = &view.request;
-    let mut lines = vec![format!("{}  {}", request.id, request.state.as_str())];
-    let mut line = |name: &str, text: String| {
-        let mut parts = text.lines();
-        lines.push(format!("  {name:<10}{}", parts.next().unwrap_or_default()));
-        lines.extend(parts.map(|part| format!("  {:<10}{part}", "")));
-    };
+    let mut lines = format!("{}  {}\n", request.id, request.state.as_str());
+    let mut line = |name: &str, text: String| lines.push_str(&field(name, &clean(&text), LABEL, width));
     line("who", request.person.email.clone());
     line("target", request.target.clone());
-    line("scope", format!("{} ({})", request.scope, request.path.as_str()));
+    line("scope", request.scope.to_string());
     if !view.sensitive.is_empty() {
-        line("sensitive", view.sensitive.join(", "));
+        line("sensitive", view.sensitive.join("\n"));
     }
     line("reason", request.reason.clone());
     line("window", format_duration(request.window));
@@ -52,7 +49,11 @@ pub fn describe(view: &RequestView, now: Timestamp) -> String {
         line("lapses", relative(request.expires_at, now));
     }
     if let Some(closed) = &request.closed {
-        let by = closed.by.as_ref().map_or("policy or time", |by| by.email.as_str());
+        let by = match (&closed.by, request.state) {
+            (Some(by), _) => by.email.as_str(),
+            (None, RequestState::Expired) => "time",
+            (None, _) => "policy",
+        };
         let reason = closed.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         line("closed", format!("by {by}, {}{reason}", relative(closed.at, now)));
     }
@@ -70,8 +71,11 @@ pub fn describe(view: &RequestView, now: Timestamp) -> String {
         let roles: Vec<&str> = view.you_fill.iter().map(|role| role.0.as_str()).collect();
         line("you", format!("can approve as {}", roles.join(" or ")));
     }
-    format!("{}\n", lines.join("\n"))
+    lines
 }
+
+/// The width of the names before the lines.
+const LABEL: usize = 10;
 
 /// A scope in a table's cell.
 pub fn short_scope(scope: &Scope) -> String {

@@ -1,10 +1,11 @@
 //! The HTTP API's requests and responses, shared by server and client.
 //! Paths are under `/v1`; every body is JSON; times are RFC 3339 in UTC;
-//! lengths of time are whole seconds.
+//! lengths of time are whole seconds. A request with a field that is not known
+//! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    AccessRequest, AskedScope, EndReason, ErrorKind, Grant, GrantId, Permission, Person, PersonRef,
-    RequestId, Role, Session, SessionId, StatementResult, Totals,
+    AccessRequest, AskedScope, EndReason, ErrorKind, Grant, GrantId, Permission, Person, PersonRef, Role,
+    Session, SessionId, StatementResult, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,7 @@ pub struct LoginConfig {
 
 /// `POST /v1/login`: an ID token for a token of ours.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Login {
     pub id_token: String,
     /// For the claims that the provider answers only at its userinfo endpoint.
@@ -56,12 +58,14 @@ pub struct Login {
 /// refresh token at the provider, so that providers which send no ID token on
 /// refresh work too.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Renew {
     pub refresh_token: String,
 }
 
 /// `POST /v1/logout`, with the token as bearer.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Logout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
@@ -116,6 +120,7 @@ pub struct ColumnView {
 
 /// `POST /v1/requests`. Without a target, the one target that has the tables.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewRequest {
     pub target: Option<String>,
     pub scope: AskedScope,
@@ -129,7 +134,8 @@ pub struct RequestView {
     pub request: AccessRequest,
     /// Sensitivities that the scope touches, with their columns.
     pub sensitive: Vec<String>,
-    /// The roles that the caller could fill; empty when the caller cannot approve.
+    /// The roles that the caller could fill, the one that an approval would be
+    /// counted as first; empty when the caller cannot approve.
     pub you_fill: Vec<Role>,
     /// The grant, once there is one.
     pub grant: Option<Grant>,
@@ -137,6 +143,7 @@ pub struct RequestView {
 
 /// `POST /v1/requests/{id}/approve`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Approve {
     /// Narrow the scope to these tables.
     #[serde(default)]
@@ -150,6 +157,7 @@ pub struct Approve {
 
 /// `POST /v1/requests/{id}/deny`, `/cancel`; `POST /v1/revoke/{id}`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reason {
     #[serde(default)]
     pub reason: Option<String>,
@@ -164,6 +172,7 @@ pub struct RevokedView {
 
 /// `POST /v1/sessions`
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OpenSession {
     pub grant: GrantId,
     /// The session outlives the client that opened it, until the window ends.
@@ -183,7 +192,7 @@ pub struct SessionOpened {
     pub database: String,
     pub until: Timestamp,
     pub permissions: BTreeSet<Permission>,
-    /// Time from the request to here, for the person to see.
+    /// Where the native endpoint takes the same credential, when it is on: `host:port`.
     pub native: Option<String>,
 }
 
@@ -222,6 +231,7 @@ pub struct SessionView {
 
 /// `GET /v1/audit?session=&person=&target=&since=&limit=&before=`, newest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
@@ -278,6 +288,7 @@ pub enum FindingLevel {
 
 /// Filter of `GET /v1/requests`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RequestsQuery {
     /// Only the caller's own.
     #[serde(default)]
@@ -285,13 +296,11 @@ pub struct RequestsQuery {
     /// Finished ones too.
     #[serde(default)]
     pub all: bool,
-    /// Only this one, by unique prefix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<RequestId>,
 }
 
 /// Filter of `GET /v1/sessions`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionsQuery {
     #[serde(default)]
     pub mine: bool,

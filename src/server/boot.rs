@@ -3,7 +3,7 @@
 
 use super::access::{Access, Parts};
 use super::config::{Config, IdentityProvider, Server};
-use super::gateway::{Gateway, Registry};
+use super::gateway::{Gateway, Registry, end_point};
 use super::identity::{IdentityConfig, Provider};
 use super::journal::{EventQuery, Index, Journal, Options};
 use super::metrics::Metrics;
@@ -12,6 +12,7 @@ use super::tasks::{self, Outbox};
 use super::{api, listen};
 use crate::core::model::Event;
 use crate::tls;
+use crate::wire::postgres::scram::Binding;
 use anyhow::{Context as _, bail};
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use std::net::SocketAddr;
@@ -25,6 +26,10 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long a stopping server waits for its sessions' roles to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long removing unused privileges from targets may take, at the end.
+const LAST_SWEEP: Duration = Duration::from_secs(5);
+/// How long the last events may take to reach the ledger.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How often the index reads what the ledger has become.
 const INDEX: Duration = Duration::from_secs(5);
 
@@ -66,6 +71,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         registry,
         metrics: Arc::clone(&metrics),
         config,
+        server_key: std::fs::read_to_string(ledger.join("signing.pub"))?,
     })?);
 
     let mut all = tasks::spawn(&access);
@@ -96,7 +102,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             let listener = bind(listen, "server.native_listen").await?;
             let address = listener.local_addr()?;
             let acceptor = tls_acceptor(&tls_certificate, &tls_key, &[listen::POSTGRES_ALPN])?;
-            all.spawn(listen::native_port(listener, acceptor, gateway));
+            let chain = tls::read_certificates(&tls_certificate)?;
+            let binding = chain.first().map_or(Binding::Unavailable, |own| end_point(own));
+            all.spawn(listen::native_port(listener, acceptor, binding, gateway));
             Some(address)
         }
         None => None,
@@ -119,7 +127,15 @@ impl Running {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: every session ends now");
         self.access.end_all(PATIENCE).await;
-        self.access.flush().await?;
+        self.access.sweep_before_leaving(LAST_SWEEP).await;
+        // A ledger that cannot be written must not keep the process: what it
+        // was not told yet stays in the state, and is told at the next start.
+        match tokio::time::timeout(LAST_WORDS, self.access.flush()).await {
+            Ok(flushed) => flushed?,
+            Err(_) => tracing::warn!(
+                "stopping before every event is on the ledger; the next start tells it the rest"
+            ),
+        }
         self.tasks.shutdown().await;
         self.journal.close().await?;
         Ok(())
@@ -138,6 +154,8 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // A file at its size limit is an error of the write, as a full disk is, and not our death.
+    let _handled = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let running = start(Config::load(config)?).await?;
     tokio::select! {
         _ = terminate.recv() => {}

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::server::gateway::Gateway;
+use crate::wire::postgres::scram::Binding;
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -42,11 +43,12 @@ pub async fn main_port(listener: TcpListener, tls: TlsAcceptor, gateway: Arc<Gat
     .await;
 }
 
-/// Accepts for ever on the native PostgreSQL port.
-pub async fn native_port(listener: TcpListener, tls: TlsAcceptor, gateway: Arc<Gateway>) {
+/// Accepts for ever on the native PostgreSQL port; `binding` is that of the
+/// certificate that `tls` shows.
+pub async fn native_port(listener: TcpListener, tls: TlsAcceptor, binding: Binding, gateway: Arc<Gateway>) {
     accept(listener, move |stream| {
-        let (tls, gateway) = (tls.clone(), Arc::clone(&gateway));
-        async move { gateway.serve_native(stream, tls).await }
+        let (tls, binding, gateway) = (tls.clone(), binding.clone(), Arc::clone(&gateway));
+        async move { gateway.serve_native(stream, tls, binding).await }
     })
     .await;
 }

@@ -83,9 +83,13 @@ impl Metrics {
         self.requests.get_or_create(&TierLabel { tier }).inc();
     }
 
+    /// From here on there may be a role.
+    pub fn session_begun(&self) {
+        self.sessions_open.inc();
+    }
+
     pub fn session_opened(&self, took: SignedDuration) {
         self.sessions_opened.inc();
-        self.sessions_open.inc();
         self.open_seconds.observe(took.as_secs_f64());
     }
 
@@ -102,7 +106,7 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        drop(encode(&mut text, &self.registry));
+        let _ = encode(&mut text, &self.registry);
         text
     }
 }

@@ -2,19 +2,21 @@
 //! read and run. Both ways it is the same text.
 
 use super::config::{Config, Upstream};
-use super::provision::{SetupParams, apply_setup, setup_sql};
+use super::provision::{SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 use crate::core::model::Secret;
 use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES};
 use anyhow::{Context as _, bail};
 use std::io::Write as _;
 use std::path::Path;
 
-/// Applies the setup as the administrator `admin`, or prints it.
+/// Applies the setup (or, with `remove`, its undoing) as the administrator
+/// `admin`, or prints it.
 pub async fn run(
     config: &Path,
     target: &str,
     admin: Option<(&str, Secret)>,
     print: bool,
+    remove: bool,
 ) -> anyhow::Result<()> {
     let config = Config::load(config)?;
     let Some(configured) = config.targets.get(target) else {
@@ -24,15 +26,21 @@ pub async fn run(
     let params = params(&configured.upstream)?;
     let mut out = std::io::stdout().lock();
     if print {
-        out.write_all(setup_sql(&params).as_bytes())?;
+        let script = if remove { teardown_sql(&params) } else { setup_sql(&params) };
+        out.write_all(script.as_bytes())?;
         return Ok(());
     }
     let Some((user, password)) = admin else {
         bail!("say whom to connect as: --admin USER; or print the SQL for a DBA: --print");
     };
     let admin = Upstream { user: user.to_owned(), password: Some(password), ..configured.upstream.clone() };
-    let databases = apply_setup(&admin, &params).await.context("as the administrator")?;
-    writeln!(out, "{target} is ready: the setup is in {}", databases.join(", "))?;
+    if remove {
+        let databases = apply_teardown(&admin, &params).await.context("as the administrator")?;
+        writeln!(out, "{target} is as it was: the setup is gone from {}", databases.join(", "))?;
+    } else {
+        let databases = apply_setup(&admin, &params).await.context("as the administrator")?;
+        writeln!(out, "{target} is ready: the setup is in {}", databases.join(", "))?;
+    }
     Ok(())
 }
 

@@ -5,8 +5,9 @@
 use super::place::{Place, Way};
 use super::relay;
 use super::support::env::{Setting, TestEnv, TestPerson, eventually};
-use super::support::pg_server::{as_server_user, give_to_server_user, newest_bin};
+use super::support::pg_server::{give_to_server_user, installed_bin};
 use dbaccess::demo::pki::Pki;
+use dbaccess::demo::postgres::as_server_user;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ impl World {
         let setting =
             Setting { extra: LIMITS.to_owned(), native: true, postgres: POSTGRES, ..Setting::default() };
         let env = TestEnv::with(setting).await;
-        let bin = newest_bin();
+        let bin = installed_bin();
         fill(&env, &bin).await;
 
         // The same certificate for all, as `TestEnv` has made it.
@@ -239,6 +240,7 @@ impl Bouncer {
         let program = ["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
         let program = program.into_iter().find(|path| Path::new(path).exists()).unwrap_or("pgbouncer");
         let child = as_server_user(Path::new(program))
+            .expect("a user to run as")
             .args(["--quiet", &at("pgbouncer.ini")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 export DBACCESS_TEST_TOOLS="${DBACCESS_TEST_TOOLS:-$(cd ../.. && pwd)/target/test-tools}"
+PATH="$DBACCESS_TEST_TOOLS/bin:$PATH" # a Node of the tests' own, where the system's is too old
 
 run() {
   printf '== %s\n' "$1"

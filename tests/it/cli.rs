@@ -1,7 +1,6 @@
 //! The command line tool as a person runs it, against a server that says what
 //! the test wants it to say.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, post};

@@ -1,5 +1,4 @@
 //! `login` and `logout` as a person runs them, with a browser elsewhere.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 use axum::extract::State;
 use axum::http::HeaderMap;

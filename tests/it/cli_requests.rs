@@ -1,16 +1,16 @@
 //! Asking and deciding, as a person or a script does it.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Json;
 use axum::routing::{get, post};
 use dbaccess::core::model::{
-    AccessRequest, AskedScope, Catalog, Closed, Decision, Path as AccessPath, PersonRef, RequestId,
-    RequestState, Role, RuleRef, Slot, Tier,
+    AccessRequest, AskedScope, Catalog, Closed, Decision, ErrorKind, Path as AccessPath, PersonRef,
+    RequestId, RequestState, Role, RuleRef, Slot, Tier,
 };
 use dbaccess::os;
-use dbaccess::proto::{Approve, NewRequest, RequestView};
+use dbaccess::proto::{Approve, ErrorBody, NewRequest, RequestView};
 use jiff::Timestamp;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,8 +83,13 @@ impl Server {
         };
         let approve =
             async |State(world): State<Arc<World>>, Path(id): Path<String>, Json(body): Json<Approve>| {
+                if world.polls.load(Ordering::SeqCst) > 2 {
+                    let message = "request was already granted by bob@example.com".into();
+                    let refusal = ErrorBody { kind: ErrorKind::Conflict, message, hint: None };
+                    return Err((StatusCode::CONFLICT, Json(refusal)));
+                }
                 world.approved.lock().unwrap().push((id, body));
-                Json(view(RequestState::Granted, "why"))
+                Ok(Json(view(RequestState::Granted, "why")))
             };
         let routes = Router::new()
             .route("/v1/requests", post(ask))
@@ -173,4 +178,5 @@ fn b7_an_approver_sees_confirms_and_may_narrow() {
     assert_eq!((body.window_seconds, body.tables), (Some(1800), Some(vec!["payments".to_owned()])));
     let (code, _, err) = server.run(&["approve", ID, "--yes"]);
     assert_eq!(code, Some(1), "it is decided by now: {err}");
+    assert!(err.contains("already granted by bob@example.com"), "{err}");
 }

@@ -1,5 +1,4 @@
 //! The ledger on real files: restarts, crashes, many writers, tampering.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test's helpers fail as the test does")]
 
 use dbaccess::core::ledger::{Fault, Line, PublicKey, Report, Verifier, order_segments};
 use dbaccess::server::journal::{Journal, JournalError, Options, Position, read_record};

@@ -1,5 +1,4 @@
 //! The index of the ledger: what was asked is found, and it heals.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 use dbaccess::core::model::{ConnectionId, GrantId, PersonRef, SessionId, StatementRecord, StatementResult};
 use dbaccess::proto::AuditQuery;

@@ -1,6 +1,14 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod bad_input_server;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
@@ -9,17 +17,53 @@ mod cli_requests;
 #[cfg(test)]
 mod client_programs;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
+mod gateway_cancel;
+#[cfg(test)]
+mod gateway_clients;
+#[cfg(test)]
+mod gateway_copy;
+#[cfg(test)]
+mod gateway_large;
+#[cfg(test)]
+mod gateway_login;
+#[cfg(test)]
+mod gateway_protocol;
+#[cfg(test)]
+mod gateway_random;
+#[cfg(test)]
+mod install;
+#[cfg(test)]
 mod keyring;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod ledger_index;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod main_path;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod provision;
+#[cfg(test)]
+mod record;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod session_races;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

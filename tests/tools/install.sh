@@ -2,8 +2,9 @@
 # What the tests need, and how each is installed. Sourced by tests/run.sh and
 # .ci/run, with DBACCESS_TEST_TOOLS set and the repository as the directory.
 
-# The oldest Node that the pinned npm packages run on.
-readonly OLDEST_NODE=20
+# The oldest Node that the pinned npm packages run on, and the one brought
+# where the system's is older (Debian 12, Ubuntu 24.04).
+readonly OLDEST_NODE=20 OWN_NODE=22.23.3
 
 say() { printf 'test tools: %s\n' "$*" >&2; }
 die() {
@@ -16,10 +17,12 @@ install_all() {
   has cargo || die "cargo is missing: install Rust (rust-version in Cargo.toml)"
   mkdir -p "$DBACCESS_TEST_TOOLS"
   system_packages
+  node_runtime
   node_packages
   python_packages
   glewlwyd
   jdbc_driver
+  tests/tools/postgres.sh
 }
 
 install_lints() {
@@ -44,11 +47,12 @@ system_packages() {
   has_venv || missing+=(python3-venv)
   has javac || missing+=(default-jdk-headless)
   has openssl || missing+=(openssl)
+  if [ "$(uname)" = Linux ]; then
+    has dbus-run-session || missing+=(dbus)
+    has gnome-keyring-daemon || missing+=(gnome-keyring)
+  fi
   has_browser || missing+=("$(browser_package)")
   [ "${#missing[@]}" -eq 0 ] || system_install "${missing[@]}"
-  local node
-  node=$(node -p 'process.versions.node.split(".")[0]')
-  [ "$node" -ge "$OLDEST_NODE" ] || die "Node $OLDEST_NODE or newer is needed, $node is installed"
 }
 
 # pg_query's build script reads PostgreSQL's headers through libclang.
@@ -164,6 +168,29 @@ once_for_pins() {
   mkdir -p "$directory"
   "$@" "$directory"
   printf '%s\n' "$pins" >"$directory/.pins"
+}
+
+# Its own directory comes first on PATH: the system's Node stays what it is.
+node_runtime() {
+  PATH="$DBACCESS_TEST_TOOLS/bin:$PATH"
+  local version
+  version=$(node -p 'process.versions.node.split(".")[0]')
+  [ "$version" -ge "$OLDEST_NODE" ] && return
+  echo "$OWN_NODE" | once_for_pins node-runtime install_node_runtime
+  mkdir -p "$DBACCESS_TEST_TOOLS/bin"
+  ln -sf ../node-runtime/node_modules/node/bin/node "$DBACCESS_TEST_TOOLS/bin/node"
+  hash -r
+}
+
+install_node_runtime() {
+  say "installing Node $OWN_NODE: the system's is too old"
+  local machine
+  case "$(uname -sm)" in
+    'Linux x86_64') machine=linux-x64 ;;
+    'Linux aarch64') machine=linux-arm64 ;;
+    *) die "Node $OLDEST_NODE or newer is needed" ;;
+  esac
+  quietly npm install --prefix "$1" --ignore-scripts --no-audit --no-fund "node@npm:node-$machine@$OWN_NODE"
 }
 
 node_packages() {

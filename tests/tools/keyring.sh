@@ -25,6 +25,7 @@ export HOME="$home" XDG_RUNTIME_DIR="$home/run" XDG_DATA_HOME="$home/data" KEYRI
 unset DISPLAY WAYLAND_DISPLAY DBUS_SESSION_BUS_ADDRESS XDG_STATE_HOME XDG_CONFIG_HOME
 
 # The daemon dies with the bus, and the bus with the command.
+# shellcheck disable=SC2016 # for the inner shell to expand
 dbus-run-session -- sh -c '
     if [ -n "$KEYRING_PASSWORD" ]; then
         printf %s "$KEYRING_PASSWORD" | gnome-keyring-daemon --unlock --components=secrets >/dev/null

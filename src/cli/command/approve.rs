@@ -1,7 +1,8 @@
 use super::Context;
 use super::request::{self, length};
 use crate::cli::error::CliError;
-use crate::cli::output::{OutputArgs, clean, note};
+use crate::cli::output::{OutputArgs, clean, note, width_of_stderr};
+use crate::cli::view::short_scope;
 use crate::cli::{ask, view};
 use crate::core::model::{ErrorKind, RequestState, format_duration};
 use crate::os;
@@ -34,14 +35,9 @@ impl ApproveArgs {
         let client = context.client()?;
         // The whole id from here on: what is confirmed is what is approved.
         let seen = client.request_by_id(&self.id).await?;
-        if seen.request.state != RequestState::Waiting {
-            let state = seen.request.state.as_str();
-            return Err(CliError::new(ErrorKind::Conflict, format!("{} is {state}", seen.request.id))
-                .why("only a waiting request can be approved")
-                .hint(format!("dbaccess show {}", seen.request.id)));
-        }
-        if !self.yes {
-            note(view::describe(&seen, os::now()).trim_end());
+        // One that is decided already: the server says by whom, there is nothing to confirm.
+        if !self.yes && seen.request.state == RequestState::Waiting {
+            note(view::describe(&seen, os::now(), width_of_stderr()).trim_end());
             if !ask::confirm(&self.question(&seen), "--yes")? {
                 return Err(CliError::new(ErrorKind::Conflict, "nothing was approved"));
             }
@@ -64,7 +60,7 @@ impl ApproveArgs {
 
     fn question(&self, view: &RequestView) -> String {
         let request = &view.request;
-        let scope = if self.table.is_empty() { request.scope.to_string() } else { self.table.join(", ") };
+        let scope = if self.table.is_empty() { short_scope(&request.scope) } else { self.table.join(", ") };
         let window = format_duration(self.window.unwrap_or(request.window));
         let role = view.you_fill.first().map(|role| format!(" as {role}")).unwrap_or_default();
         clean(&format!("Approve{role}: {} on {} for {window}?", scope, request.target))

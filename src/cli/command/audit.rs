@@ -1,6 +1,6 @@
 use super::Context;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, Listing, OutputArgs, relative};
+use crate::cli::output::{self, Format, Listing, OutputArgs, relative, short_ids};
 use crate::core::model::{StatementResult, parse_duration};
 use crate::os;
 use crate::proto::{AuditQuery, AuditRow};
@@ -65,6 +65,7 @@ fn print(rows: &[AuditRow], format: Format) -> Result<(), CliError> {
         ["seq", "when", "person", "target", "session", "statement", "result", "rows", "bytes", "ms"],
         "no statements",
     );
+    let short = short_ids(rows.iter().map(|row| row.session.as_str()));
     for row in rows {
         let text =
             if people { row.text.split_whitespace().collect::<Vec<_>>().join(" ") } else { row.text.clone() };
@@ -73,7 +74,7 @@ fn print(rows: &[AuditRow], format: Format) -> Result<(), CliError> {
             if people { relative(row.at, now) } else { row.at.to_string() },
             row.person.email.clone(),
             row.target.clone(),
-            row.session.to_string(),
+            if people { short(row.session.as_str()) } else { row.session.to_string() },
             text,
             row.result.as_ref().map_or_else(|| "running".to_owned(), words),
             row.rows.to_string(),

@@ -119,21 +119,31 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
     if let Some(ended) = ended {
         note(&format!("the session was ended: {}", words(ended)));
     }
-    let summary = live.end(ended).await;
-    Ok(match end? {
-        End::Exited(status) => status_code(status),
-        End::Signalled { code } => code,
-        End::Cut(ended) => {
-            // A client that was away when it happened learns the reason only now.
-            let told = summary.map(|summary| summary.reason).filter(|_| ended.reason == EndReason::Lost);
-            match told.unwrap_or(ended.reason) {
-                EndReason::Exit => 0,
-                EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
-                EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
-                EndReason::Failed => ErrorKind::Internal.exit_code(),
-            }
+    let told = live.end(ended).await.map_or(EndReason::Lost, |summary| summary.reason);
+    let cut = told != EndReason::Exit;
+    match end {
+        // The program lost its connection before we heard why.
+        Ok(End::Exited(status)) if cut && !status.success() => Ok(code_of(told)),
+        Ok(End::Exited(status)) => Ok(status_code(status)),
+        Ok(End::Signalled { code }) => Ok(code),
+        // A client that was away when it happened learns the reason only now.
+        Ok(End::Cut(ended)) if ended.reason == EndReason::Lost => Ok(code_of(told)),
+        Ok(End::Cut(ended)) => Ok(code_of(ended.reason)),
+        Err(error) if cut => {
+            note(error.render().trim_end());
+            Ok(code_of(told))
         }
-    })
+        Err(error) => Err(error),
+    }
+}
+
+fn code_of(reason: EndReason) -> u8 {
+    match reason {
+        EndReason::Exit => 0,
+        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
+        EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
+        EndReason::Failed => ErrorKind::Internal.exit_code(),
+    }
 }
 
 fn words(ended: &Ended) -> &str {
@@ -159,6 +169,9 @@ pub(super) fn signals() -> Result<Signals, CliError> {
     Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?))
 }
 
+/// How long a program may take to end by itself when its session was taken away.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Runs psql or the command until it, the session, or this process ends.
 async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliError> {
     // Caught before the child exists. Ctrl-C reaches the child from the
@@ -177,7 +190,11 @@ async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliErro
                 let status = status.map_err(|error| CliError::local(format!("{name} is lost"), error))?;
                 return Ok(End::Exited(status));
             }
-            ended = live.hold.ended() => break End::Cut(ended),
+            ended = live.hold.ended() => {
+                // Its connection has been told why, too: let it say so.
+                drop(tokio::time::timeout(LAST_WORDS, child.wait()).await);
+                break End::Cut(ended);
+            }
             _ = interrupt.recv() => {}
             _ = terminate.recv() => break End::Signalled { code: 128 + 15 },
             _ = hang_up.recv() => break End::Signalled { code: 128 + 1 },

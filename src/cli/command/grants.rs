@@ -4,7 +4,7 @@ use super::targets;
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::grant_choice::{Choice, choose};
-use crate::cli::output::{can_ask, note, relative, short_ids};
+use crate::cli::output::{can_ask, note, relative, short_ids, width_of_stderr};
 use crate::cli::session::shell_quoted;
 use crate::cli::{ask, view};
 use crate::core::model::{AskedScope, ErrorKind, Grant, RequestState};
@@ -81,7 +81,7 @@ async fn ask_for_one(client: &Client, target: &str) -> Result<Grant, CliError> {
         window_seconds: None,
     };
     let view = client.request(&asked).await?;
-    note(view::describe(&view, os::now()).trim_end());
+    note(view::describe(&view, os::now(), width_of_stderr()).trim_end());
     match (view.grant.clone(), view.request.state) {
         (Some(grant), _) => Ok(grant),
         (None, RequestState::Waiting) => Err(still_waiting(&view)),

@@ -62,6 +62,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 Files and environment:
   DBACCESS_SERVER, DBACCESS_CA, DBACCESS_TOKEN  in place of the configuration and the login
+  DBACCESS_KEYRING=off                          keep the login in a file of mode 0600
   NO_COLOR                                      no colour
   $XDG_CONFIG_HOME/dbaccess/client.toml         server and ca; see: dbaccess config";
 

@@ -19,14 +19,21 @@ pub struct ServerArgs {
 }
 
 /// Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data.
+///
+/// Four people live a day with two databases, with the real commands, and
+/// every step is checked. Then it stays up for you to play them, until Ctrl-C
+/// or a signal; nothing is left of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
+    /// Stop after the story; exit code 0 only if every step did what it claims
+    #[arg(long, conflicts_with = "no_story")]
+    pub once: bool,
+    /// Do not play the story; only set everything up
+    #[arg(long)]
+    pub no_story: bool,
     /// Port of the demo's server on 127.0.0.1; a free one when left out
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Keep the demo's data in this directory instead of a temporary one
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
 }
 
 /// Prepare databases for dbaccess.
@@ -63,4 +70,7 @@ pub struct SetupArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub print: bool,
+    /// Take everything of dbaccess out of the target again, roles of sessions included
+    #[arg(long)]
+    pub remove: bool,
 }

@@ -1,10 +1,12 @@
 use super::Context;
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, OutputArgs, note};
+use crate::cli::output::{self, Format, OutputArgs, note, width_of_stderr};
 use crate::cli::session::shell_quoted;
 use crate::cli::{ask, view};
-use crate::core::model::{AskedScope, BadDuration, ErrorKind, RequestState, parse_duration};
+use crate::core::model::{
+    AskedScope, BadDuration, ErrorKind, RequestState, Tier, format_duration, parse_duration,
+};
 use crate::os;
 use crate::proto::{NewRequest, RequestView};
 use std::time::Duration;
@@ -60,7 +62,7 @@ impl RequestArgs {
         let mut view = client.request(&asked).await?;
         if self.wait && view.request.state == RequestState::Waiting {
             if self.output.output == Format::Table {
-                note(view::describe(&view, os::now()).trim_end());
+                note(view::describe(&view, os::now(), width_of_stderr()).trim_end());
             }
             view = wait(&client, view).await?;
         }
@@ -77,7 +79,7 @@ pub(super) fn print(view: &RequestView, format: Format) -> Result<(), CliError> 
             let listing = super::requests::listing(std::slice::from_ref(view), format);
             output::print_list(format, &listing, view)
         }
-        Format::Table => output::result(&output::clean(&view::describe(view, os::now()))),
+        Format::Table => output::result(&view::describe(view, os::now(), output::width_of_stdout())),
     }
 }
 
@@ -99,6 +101,21 @@ fn outcome(view: &RequestView) -> Result<u8, CliError> {
             note(&format!("waiting for approval; an approver runs: dbaccess approve {id}"));
             note(&format!("to follow it: dbaccess show {id}; to withdraw it: dbaccess cancel {id}"));
             Ok(ErrorKind::Waiting.exit_code())
+        }
+        RequestState::Denied if request.decision.tier == Tier::Deny => {
+            let decision = &request.decision;
+            let error = CliError::new(ErrorKind::Denied, "the request was denied by policy");
+            let rules: Vec<String> =
+                decision.rules.iter().map(|rule| format!("{} ({})", rule.title, rule.id)).collect();
+            let error =
+                error.why(rules.into_iter().chain([decision.why.clone()]).collect::<Vec<_>>().join("\n"));
+            let longest = decision.longest;
+            Err(if !longest.is_zero() && longest < request.window {
+                let length = format_duration(longest).replace(' ', "");
+                error.hint(format!("ask for less: --for {length}"))
+            } else {
+                error
+            })
         }
         RequestState::Denied => Err(match (&closed, request.decision.rules.first()) {
             (None, Some(rule)) => CliError::new(ErrorKind::Denied, "the request was denied by policy")

@@ -21,7 +21,7 @@ pub struct RequestsArgs {
 
 impl RequestsArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
-        let query = RequestsQuery { mine: self.mine, all: self.all, id: None };
+        let query = RequestsQuery { mine: self.mine, all: self.all };
         let views = context.client()?.requests(&query).await?;
         let format = self.output.output;
         output::print_list(format, &listing(&views, format), &views)?;

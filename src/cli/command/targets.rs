@@ -74,6 +74,12 @@ fn describe(target: &TargetView, format: Format) -> Result<(), CliError> {
     if let Some(problem) = &target.problem {
         output::note(&format!("{} cannot be reached now: {problem}", target.name));
     }
+    if let Some(width) = output::width_of_stdout().filter(|width| *width < output::NARROW)
+        && format == Format::Table
+        && !target.tables.is_empty()
+    {
+        return output::result(&tables(target, width));
+    }
     let mut listing =
         Listing::new(["table", "column", "type", "classified"], "no tables are known: it was never reached");
     for table in &target.tables {
@@ -84,4 +90,21 @@ fn describe(target: &TargetView, format: Format) -> Result<(), CliError> {
         }
     }
     output::print_list(format, &listing, &target)
+}
+
+/// Tables on a narrow terminal: a column a line.
+fn tables(target: &TargetView, width: u16) -> String {
+    let columns = target.tables.iter().flat_map(|table| &table.columns);
+    let label = columns.map(|column| column.name.chars().count()).max().unwrap_or(0).min(20) + 2;
+    let mut text = String::new();
+    for table in &target.tables {
+        text.push_str(&format!("{}\n", output::clean(&table.name)));
+        for column in &table.columns {
+            let sensitivity = column.sensitivity.iter().map(|found| format!(" ({found})"));
+            let what = format!("{}{}", column.type_name, sensitivity.collect::<String>());
+            let name = output::clean(&column.name);
+            text.push_str(&output::field(&name, &output::clean(&what), label, Some(width)));
+        }
+    }
+    text
 }

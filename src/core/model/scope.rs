@@ -124,6 +124,7 @@ impl Permission {
 
 /// A scope as a person typed it. No schema and no table means the whole database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AskedScope {
     #[serde(default)]
     pub schemas: Vec<String>,

@@ -195,7 +195,7 @@ impl DevIdp {
     }
 
     /// Stops accepting and drops every connection.
-    pub fn stop(self) {
+    pub fn stop(&self) {
         self.stop.send_replace(());
     }
 }

@@ -1,16 +1,19 @@
 //! Deciding about a request, and taking access back.
 
+use super::request::short_enough;
+use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, ApprovalError, Outcome};
 use crate::core::model::{
-    AccessRequest, Actor, AskedScope, EndReason, ErrorKind, Grant, GrantId, Identity, Narrowing, Objects,
-    Role, SessionId,
+    AccessRequest, Actor, AskedScope, Catalog, EndReason, ErrorKind, Grant, GrantId, Identity, Narrowing,
+    Objects, Person, RequestId, Role, SessionId, TableName,
 };
 use crate::proto::{Approve, Reason, RequestView, RevokedView};
 use crate::server::gateway::End;
 use crate::server::store::{StoreError, Tx};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl From<ApprovalError> for AccessError {
@@ -40,34 +43,43 @@ impl Access {
     /// `requester` is who asked, as last seen: their teams make peers.
     pub(super) fn fills(
         &self,
-        person: &crate::core::model::Person,
+        person: &Person,
         request: &AccessRequest,
         requester: Option<&Identity>,
     ) -> Vec<Vec<Role>> {
+        let slots = request.decision.slots.iter();
+        slots.map(|slot| self.roles_for(person, request, requester, &slot.any_of)).collect()
+    }
+
+    /// The roles out of `roles` in which a person may decide about a request.
+    pub(super) fn roles_for(
+        &self,
+        person: &Person,
+        request: &AccessRequest,
+        requester: Option<&Identity>,
+        roles: &[Role],
+    ) -> Vec<Role> {
         let teams =
             requester.map(|identity| self.config.directory.person(identity).teams).unwrap_or_default();
         let Ok(state) = self.target(&request.target) else { return Vec::new() };
-        let roles = |slot: &crate::core::model::Slot| {
-            self.config.policy.fills(person, &request.person, &teams, &state.target, &slot.any_of)
-        };
-        request.decision.slots.iter().map(roles).collect()
+        self.config.policy.fills(person, &request.person, &teams, &state.target, roles)
     }
 
     pub async fn approve(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         caller: &Caller,
         id: String,
         body: Approve,
     ) -> Result<RequestView, AccessError> {
-        let asked = id.clone();
-        let request = self.store.read(move |tx| tx.request(&asked).map_err(AccessError::from)).await?;
+        short_enough("comment", body.comment.as_deref())?;
+        let request = self.find_request(caller, &id).await?.request;
         let tables = match &body.tables {
             Some(tables) => Some(self.narrowed_tables(&request, tables).await?),
             None => None,
         };
         let narrowing = Narrowing { tables, window: body.window_seconds.map(Duration::from_secs) };
         let (person, grant) = (caller.person.clone(), GrantId::from_random(crate::os::random()));
-        self.transition(caller, request.id.to_string(), move |access, tx, request, now| {
+        self.transition(caller, request.id, move |access, tx, request, now| {
             let requester = tx.person(&request.person.subject)?;
             let fills = access.fills(&person, &request, requester.as_ref());
             Ok(approval::approve(request, &person, &fills, narrowing, body.comment, now, grant)?)
@@ -76,13 +88,15 @@ impl Access {
     }
 
     pub async fn deny(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         caller: &Caller,
         id: String,
         body: Reason,
     ) -> Result<RequestView, AccessError> {
+        short_enough("reason", body.reason.as_deref())?;
+        let request = self.find_request(caller, &id).await?.request;
         let person = caller.person.clone();
-        self.transition(caller, id, move |access, tx, request, now| {
+        self.transition(caller, request.id, move |access, tx, request, now| {
             let requester = tx.person(&request.person.subject)?;
             let fills = access.fills(&person, &request, requester.as_ref());
             Ok(approval::deny(request, &person, &fills, body.reason, now)?)
@@ -91,13 +105,15 @@ impl Access {
     }
 
     pub async fn cancel(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         caller: &Caller,
         id: String,
         body: Reason,
     ) -> Result<RequestView, AccessError> {
+        short_enough("reason", body.reason.as_deref())?;
+        let request = self.find_request(caller, &id).await?.request;
         let person = caller.person.to_ref();
-        self.transition(caller, id, move |_, _, request, now| {
+        self.transition(caller, request.id, move |_, _, request, now| {
             Ok(approval::cancel(request, &person, body.reason, now)?)
         })
         .await
@@ -106,19 +122,20 @@ impl Access {
     /// Load, decide, save and record in one transaction, so that of two people
     /// who act at once the second sees what the first did.
     async fn transition(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         caller: &Caller,
-        id: String,
+        id: RequestId,
         decide: impl FnOnce(&Self, &Tx<'_>, AccessRequest, Timestamp) -> Result<Outcome, AccessError>
         + Send
         + 'static,
     ) -> Result<RequestView, AccessError> {
-        let access = std::sync::Arc::clone(self);
-        let now = crate::os::now();
+        let access = Arc::clone(self);
         let outcome = self
             .store
             .write(move |tx| {
-                let request = tx.request(&id)?;
+                // The time of the decision, not of the question: it may have waited for its turn.
+                let now = crate::os::now();
+                let request = tx.request(id.as_str())?;
                 let outcome = decide(&access, tx, request, now)?;
                 save(tx, now, &outcome)?;
                 Ok::<_, AccessError>(outcome)
@@ -128,14 +145,24 @@ impl Access {
         self.view(caller, outcome.request).await
     }
 
+    /// The tables that an approver names, sought among those asked for first:
+    /// `orders` means the `orders` of the request, whatever else is called so.
     async fn narrowed_tables(
         &self,
         request: &AccessRequest,
         tables: &[String],
-    ) -> Result<BTreeSet<crate::core::model::TableName>, AccessError> {
-        let catalog = self.target(&request.target)?.catalog().await?;
+    ) -> Result<BTreeSet<TableName>, AccessError> {
         let asked = AskedScope { tables: tables.to_vec(), ..AskedScope::default() };
-        match asked.resolve(&catalog)?.objects {
+        super::request::few_and_short(&asked)?;
+        let catalog = self.target(&request.target)?.catalog().await?;
+        let inside = Catalog {
+            relations: request.scope.relations(&catalog).cloned().collect(),
+            schemas: catalog.schemas.clone(),
+            taken_at: catalog.taken_at,
+        };
+        // One that is only elsewhere is refused as wider, by its full name.
+        let resolved = asked.resolve(&inside).or_else(|_| asked.resolve(&catalog))?;
+        match resolved.objects {
             Objects::Only { tables, .. } => Ok(tables),
             Objects::Database => Err(AccessError::usage("narrow to at least one table")),
         }
@@ -143,46 +170,37 @@ impl Access {
 
     /// Takes access back: of a grant (with its sessions) or of one session.
     pub async fn revoke(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         caller: &Caller,
         id: String,
         body: Reason,
     ) -> Result<RevokedView, AccessError> {
-        let now = crate::os::now();
+        short_enough("reason", body.reason.as_deref())?;
+        let (Loaded { request, requester, grant }, session) = self.find_revocable(caller, &id).await?;
+        let Some(grant) = grant else {
+            let hint = format!("`dbaccess cancel {}` withdraws your own waiting request", request.id);
+            return Err(
+                AccessError::new(ErrorKind::Conflict, format!("{} was never granted", request.id)).hint(hint)
+            );
+        };
         let person = caller.person.clone();
-        let access = std::sync::Arc::clone(self);
-        let (grant, sessions) = self
+        let roles: Vec<Role> = self.config.policy.roles().into_iter().collect();
+        let fills = self.roles_for(&person, &request, requester.as_ref(), &roles);
+        let (now, grant, sessions) = self
             .store
             .write(move |tx| {
-                let named = Named::find(tx, &id)?;
-                let grant = tx.grant(named.grant().as_str())?;
-                let request = tx.request(grant.request.as_str())?;
-                let requester = tx.person(&grant.person.subject)?;
-                let teams = requester
-                    .map(|identity| access.config.directory.person(&identity).teams)
-                    .unwrap_or_default();
-                let roles: Vec<Role> = access.config.policy.roles().into_iter().collect();
-                let fills = match access.target(&request.target) {
-                    Ok(state) => {
-                        access.config.policy.fills(&person, &grant.person, &teams, &state.target, &roles)
-                    }
-                    Err(_) => Vec::new(),
-                };
-                match named {
-                    Named::Grant(_) => {
-                        let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
-                        tx.save_grant(&grant)?;
-                        tx.record(now, &event)?;
-                        let sessions =
-                            tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
-                        Ok::<_, AccessError>((Some(grant.id), sessions))
-                    }
-                    Named::Session { id, role, .. } => {
-                        // The same people may end one session; the grant goes on.
-                        approval::may_revoke(&grant, &person, &fills)?;
-                        Ok((None, vec![(id, role)]))
-                    }
+                let now = crate::os::now();
+                let grant = tx.grant(grant.id.as_str())?;
+                if let Some(session) = session {
+                    // The same people may end one session; the grant goes on.
+                    approval::may_revoke(&grant, &person, &fills)?;
+                    return Ok((now, None, vec![(session.id, session.role)]));
                 }
+                let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
+                tx.save_grant(&grant)?;
+                tx.record(now, &event)?;
+                let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
+                Ok::<_, AccessError>((now, Some(grant.id), sessions))
             })
             .await?;
         self.outbox.wake();
@@ -233,49 +251,5 @@ impl Access {
             self.outbox.wake();
         }
         Ok(())
-    }
-}
-
-/// What an id given to `revoke` names.
-enum Named {
-    Grant(GrantId),
-    Session { id: SessionId, role: String, grant: GrantId },
-}
-
-impl Named {
-    /// By the id's own kind; without one, whatever it fits.
-    fn find(tx: &Tx<'_>, id: &str) -> Result<Self, AccessError> {
-        let of_grant = |tx: &Tx<'_>| tx.grant(id).map(|grant| Self::Grant(grant.id));
-        let of_session =
-            |tx: &Tx<'_>| tx.session(id).map(|s| Self::Session { id: s.id, role: s.role, grant: s.grant });
-        let of_request = |tx: &Tx<'_>| -> Result<Self, AccessError> {
-            let request = tx.request(id)?;
-            request.grant.map(Self::Grant).ok_or_else(|| {
-                AccessError::new(ErrorKind::Conflict, format!("{} was never granted", request.id))
-                    .hint(format!("`dbaccess cancel {}` withdraws your own waiting request", request.id))
-            })
-        };
-        match id.split_once('-').map(|(kind, _)| kind) {
-            Some(GrantId::PREFIX) => Ok(of_grant(tx)?),
-            Some(SessionId::PREFIX) => Ok(of_session(tx)?),
-            Some(crate::core::model::RequestId::PREFIX) => of_request(tx),
-            _ => match (of_grant(tx), of_session(tx)) {
-                (Ok(grant), Err(StoreError::NoSuch { .. })) => Ok(grant),
-                (Err(StoreError::NoSuch { .. }), Ok(session)) => Ok(session),
-                (Ok(_), _) | (_, Ok(_)) => {
-                    Err(AccessError::usage(format!("{id} fits a grant and a session: write its kind too")))
-                }
-                (Err(_), Err(_)) => of_request(tx).map_err(|_| {
-                    AccessError::not_found(format!("no grant, session or request begins with {id}"))
-                        .hint("`dbaccess sessions` and `dbaccess requests --all` list them")
-                }),
-            },
-        }
-    }
-
-    fn grant(&self) -> &GrantId {
-        match self {
-            Self::Grant(id) | Self::Session { grant: id, .. } => id,
-        }
     }
 }

@@ -5,15 +5,19 @@
 mod audit;
 mod decide;
 mod doctor;
+mod ending;
 mod error;
+mod holding;
 mod request;
 mod sessions;
 mod sign_in;
+mod sweep;
 mod targets;
 mod views;
+mod visible;
 
+pub(in crate::server) use ending::why;
 pub use error::AccessError;
-pub(in crate::server) use sessions::why;
 
 use crate::core::model::{Person, Role};
 use crate::server::config::Config;
@@ -26,6 +30,7 @@ use crate::server::tasks::Outbox;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use targets::TargetState;
 
 /// Everything the use-cases stand on; built once, in `boot`.
@@ -39,10 +44,15 @@ pub struct Access {
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     targets: BTreeMap<String, TargetState>,
-    holders: sessions::Holders,
+    holders: holding::Holders,
+    idle: sweep::Idle,
+    mark: sweep::Mark,
+    /// Set once, when the server begins to stop: no session begins any more.
+    stopping: AtomicBool,
 }
 
 /// A signed-in person making a call.
+#[derive(Clone)]
 pub struct Caller {
     pub person: Person,
     pub token_expires_at: Timestamp,
@@ -58,15 +68,30 @@ pub struct Parts {
     pub index: Index,
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
+    /// The public key of the server's ledger.
+    pub server_key: String,
 }
 
 impl Access {
     /// Connects to nothing yet: a target that is down is no error here.
     pub fn new(parts: Parts) -> Result<Self, AccessError> {
-        let Parts { config, provider, store, outbox, journal, index, registry, metrics } = parts;
+        let Parts { config, provider, store, outbox, journal, index, registry, metrics, server_key } = parts;
         let targets = TargetState::all(&config)?;
-        let holders = sessions::Holders::default();
-        Ok(Self { config, provider, store, outbox, journal, index, registry, metrics, targets, holders })
+        Ok(Self {
+            config,
+            provider,
+            store,
+            outbox,
+            journal,
+            index,
+            registry,
+            metrics,
+            targets,
+            holders: holding::Holders::default(),
+            idle: sweep::Idle::default(),
+            mark: sweep::Mark::new(&server_key),
+            stopping: AtomicBool::new(false),
+        })
     }
 
     /// Where the native endpoint is reached: the server's public name, its own port.

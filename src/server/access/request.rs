@@ -3,13 +3,20 @@
 use super::targets::TargetState;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{GrantId, RequestId, Scope, ScopeError, Tier, format_duration};
+use crate::core::model::{AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope, ScopeError};
 use crate::core::policy::{Question, sensitivities};
 use crate::proto::{NewRequest, RequestView};
+use crate::server::store::Tx;
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// A reason is for people to read: one paragraph, in characters.
 const LONGEST_REASON: usize = 2000;
+const MOST_NAMES: usize = 500;
+/// What is granted at once is bounded, too, where nobody else slows it down.
+const MOST_GRANTS: usize = 100;
+/// Two parts of 63 bytes, every one of them a doubled quote, and what is around them.
+const LONGEST_NAME: usize = 2 * (2 * 63 + 2) + 1;
 
 impl Access {
     /// Takes a request in and lets policy decide: granted at once, waiting for
@@ -19,10 +26,8 @@ impl Access {
             return Err(AccessError::usage("a request needs a reason")
                 .hint("say what the access is for: `--reason \"…\"`"));
         }
-        if asked.reason.chars().count() > LONGEST_REASON {
-            return Err(AccessError::usage(format!("the reason is longer than {LONGEST_REASON} characters"))
-                .hint("say it shorter, and link to the rest"));
-        }
+        short_enough("reason", Some(&asked.reason))?;
+        few_and_short(&asked.scope)?;
         let state = match &asked.target {
             Some(name) => self.target(name)?,
             None => self.infer_target(&asked.scope).await?,
@@ -38,13 +43,7 @@ impl Access {
             window,
             business_hours: self.business_hours().contains(now),
         });
-        if decision.tier == Tier::Deny && !decision.longest.is_zero() && window > decision.longest {
-            return Err(AccessError::denied(decision.why).hint(format!(
-                "ask for less: `--for {}`",
-                format_duration(decision.longest).replace(' ', "")
-            )));
-        }
-        self.metrics.requested(decision.tier.as_str());
+        let tier = decision.tier;
         let submission = Submission {
             id: RequestId::from_random(crate::os::random()),
             person: caller.person.to_ref(),
@@ -56,16 +55,65 @@ impl Access {
             decision,
         };
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
+        let most = self.config.limits.waiting_requests_per_person;
         let saved = self
             .store
             .write(move |tx| {
+                let subject = &outcome.request.person.subject;
+                match outcome.request.state {
+                    RequestState::Waiting => room_for_a_request(tx, subject, most)?,
+                    RequestState::Granted => room_for_a_grant(tx, subject, now)?,
+                    _ => {}
+                }
                 super::decide::save(tx, now, &outcome)?;
                 Ok::<_, AccessError>(outcome)
             })
             .await?;
+        self.metrics.requested(tier.as_str());
         self.outbox.wake();
         self.view(caller, saved.request).await
     }
+}
+
+/// Words for the record are for people to read: a paragraph, not a file.
+pub(super) fn short_enough(what: &str, text: Option<&str>) -> Result<(), AccessError> {
+    if text.is_some_and(|text| text.chars().count() > LONGEST_REASON) {
+        return Err(AccessError::usage(format!("the {what} is longer than {LONGEST_REASON} characters"))
+            .hint("say it shorter, and link to the rest"));
+    }
+    Ok(())
+}
+
+/// Bounds what is sought in a catalog, and repeated in a refusal (G9).
+pub(super) fn few_and_short(scope: &AskedScope) -> Result<(), AccessError> {
+    let names = || scope.schemas.iter().chain(&scope.tables);
+    if names().count() > MOST_NAMES {
+        return Err(AccessError::usage(format!("a request names at most {MOST_NAMES} schemas and tables"))
+            .hint("ask for their schema: `--schema NAME`"));
+    }
+    if names().any(|name| name.len() > LONGEST_NAME) {
+        return Err(AccessError::usage("a name is longer than any that PostgreSQL has (63 bytes a part)"));
+    }
+    Ok(())
+}
+
+fn room_for_a_request(tx: &Tx<'_>, subject: &str, most: usize) -> Result<(), AccessError> {
+    let limit = u32::try_from(most).unwrap_or(u32::MAX);
+    if tx.requests(Some(subject), false, limit)?.len() < most {
+        return Ok(());
+    }
+    let message = format!("you have {most} requests waiting already, which is the limit");
+    Err(AccessError::new(ErrorKind::TooMany, message)
+        .hint("`dbaccess requests --mine` lists them, `dbaccess cancel ID` withdraws one"))
+}
+
+fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), AccessError> {
+    if tx.live_grants(subject, now)?.len() < MOST_GRANTS {
+        return Ok(());
+    }
+    let message = format!("you hold {MOST_GRANTS} live grants already, which is the limit");
+    Err(AccessError::new(ErrorKind::TooMany, message)
+        .hint("`dbaccess targets` lists them, `dbaccess revoke ID` gives one back"))
 }
 
 async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<Scope, AccessError> {

@@ -1,82 +1,77 @@
-//! Sessions: opened under a grant, held by a client, ended once, buried for certain.
+//! Sessions: opened under a grant, and listed. Their hold is `holding`'s, their
+//! end `ending`'s.
 //!
 //! ```text
-//! open ── Opening on record ─► role made ─► Open ─► Live in the registry
-//!                                                     │ exit, expiry, revocation, client gone
-//!                                                     ▼
-//!                     connections cut ─► Closing ─► role removed, retried for ever ─► Dead
+//! open ── Live in the registry ─► Opening on record ─► role made ─► Open on record ─► the password
 //! ```
+//!
+//! Whoever ends access at any point of this finds the session, in the state or
+//! in the registry; what was made of it by then is removed.
 
-use super::{Access, AccessError, Caller};
+use super::visible::Loaded;
+use super::{Access, AccessError, Caller, why};
 use crate::core::guard::Permit;
 use crate::core::model::{
-    Actor, EndReason, ErrorKind, Event, Grant, Secret, Session, SessionId, SessionState, Totals,
+    Actor, EndReason, ErrorKind, Event, Grant, GrantId, Secret, Session, SessionId, SessionState, Totals,
 };
-use crate::core::profile::session_role;
-use crate::proto::{OpenSession, SessionEvent, SessionOpened, SessionSummary, SessionView, SessionsQuery};
-use crate::server::gateway::{End, Life, Live};
+use crate::core::profile::{Profile, session_role};
+use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
+use crate::server::gateway::{End, Live};
 use crate::server::provision::{OpenSession as NewRole, SessionSettings};
-use crate::server::store::StoreError;
 use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES, Verifier};
-use futures_util::Stream;
-use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-/// How long a session outlives the client that held it: long enough to change a
-/// network, short enough that a killed client's session is soon gone.
-const GRACE: Duration = Duration::from_secs(10);
-/// How often a held session is told that all is well.
-const TICK: Duration = Duration::from_secs(3);
-/// How long the wall clock may jump unnoticed before an expiry is seen.
-const LONGEST_NAP: Duration = Duration::from_secs(5);
-/// How long a client that ends its session waits for the proof.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Pause after a failed removal of a role: doubled each time, up to the last.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
+/// How long the ledger may take to know of a session before it is given up.
+const ON_RECORD: Duration = Duration::from_secs(10);
 
-/// Who holds the open sessions.
-#[derive(Default)]
-pub(super) struct Holders(Mutex<HashMap<SessionId, watch::Sender<u32>>>);
-
-/// A client's hold on a session, for as long as this lives.
-pub struct Holder(watch::Sender<u32>);
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.send_modify(|held| *held -= 1);
-    }
-}
-
-impl Holders {
-    fn of(&self, session: &SessionId) -> watch::Sender<u32> {
-        let mut holders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        holders.entry(session.clone()).or_insert_with(|| watch::Sender::new(0)).clone()
-    }
-
-    fn forget(&self, session: &SessionId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
-    }
+/// A session as it is going to be.
+struct Plan {
+    grant: Grant,
+    session: Session,
+    profile: Profile,
 }
 
 impl Access {
     /// Opens a session under one of the caller's live grants.
+    ///
+    /// Cancel-safety: the opening goes on by itself, so that a client that
+    /// hangs up midway leaves no role that nobody watches over; the session
+    /// then ends.
     pub async fn open_session(
         self: &Arc<Self>,
         caller: &Caller,
         open: OpenSession,
     ) -> Result<SessionOpened, AccessError> {
+        let (answer, answered) = oneshot::channel();
+        let (access, subject) = (Arc::clone(self), caller.person.subject.clone());
+        tokio::spawn(async move {
+            let opened = access.open(subject, open).await;
+            if let Err(Ok(unheard)) = answer.send(opened)
+                && let Some(live) = access.registry.find(&unheard.user)
+            {
+                live.finish(ended(EndReason::Lost));
+            }
+        });
+        answered.await.map_err(|_| AccessError::internal("opening a session broke off"))?
+    }
+
+    async fn open(
+        self: &Arc<Self>,
+        subject: String,
+        open: OpenSession,
+    ) -> Result<SessionOpened, AccessError> {
         let now = crate::os::now();
-        let (grant, session) = self.write_opening(caller, &open, now).await?;
+        self.journal.health().map_err(|_| self.ledger_stuck())?;
+        let plan = self.plan(&subject, &open, now).await?;
+        let Plan { grant, session, profile } = &plan;
         let password = Secret::from_random(crate::os::random());
         let keys = scram_keys(&Secret::from_random(crate::os::random()))?;
-        if let Err(error) = self.make_role(&grant, &session, &keys.verifier()).await {
-            self.give_up(session).await;
-            return Err(error);
-        }
+        let verifier = keys.verifier();
         let target = self.target(&grant.target)?;
         let live = Arc::new(Live::new(
             Permit {
@@ -91,44 +86,62 @@ impl Access {
             session.role.clone(),
             scram_keys(&password)?.verifier(),
             keys,
-            Arc::clone(&target.upstream),
+            Arc::clone(&target.way),
             u32::try_from(self.config.limits.connections_per_session).unwrap_or(u32::MAX),
         ));
+        // Before it is on record: whoever reads of it there, to end it, finds it here.
         self.registry.insert(Arc::clone(&live));
-        tokio::spawn(Arc::clone(self).keep(Arc::clone(&live), open.detached));
-        // Only now: whoever revokes the grant before this transaction is seen by
-        // it, and whoever revokes it afterwards finds the live session.
-        if let Err(error) = self.write_open(&session).await {
-            live.finish(End { reason: EndReason::Failed, by: Actor::System, at: crate::os::now() });
+        if let Err(error) = self.write_opening(&subject, session, now).await {
+            self.registry.remove(&live.role);
+            live.finish(ended(EndReason::Failed));
+            live.bury(Duration::ZERO);
             return Err(error);
         }
+        self.metrics.session_begun();
+        let held = self.holders.expect(&session.id);
+        let made = self.make_role(grant, session, profile, &verifier).await;
+        if made.is_err() {
+            live.finish(ended(EndReason::Failed));
+        }
+        // An end that came meanwhile is seen at once, now that there is a role to remove.
+        tokio::spawn(Arc::clone(self).keep(Arc::clone(&live), held, open.detached));
+        made?;
+        if let Err(error) = self.write_open(session).await {
+            live.finish(ended(EndReason::Failed));
+            return Err(error);
+        }
+        if !live.is_open() {
+            let end = live.wait_end().await;
+            let kind = if end.reason == EndReason::ServerStopped {
+                ErrorKind::Unreachable
+            } else {
+                ErrorKind::Expired
+            };
+            return Err(AccessError::new(
+                kind,
+                format!("the session ended while it was opened: {}", why(&end)),
+            ));
+        }
         self.metrics.session_opened(crate::os::now().duration_since(now));
+        let Plan { grant, session, .. } = plan;
         Ok(SessionOpened {
             session: session.id,
             grant: grant.id,
             target: grant.target,
             user: session.role,
             password: password.expose().to_owned(),
-            database: target.upstream.database.clone(),
+            database: target.way.to.database.clone(),
             until: grant.until,
             permissions: grant.scope.permissions,
             native: self.native_address(),
         })
     }
 
-    /// The session is on record before its role exists: a crash between the
-    /// two leaves a row that the next start sweeps.
-    async fn write_opening(
-        &self,
-        caller: &Caller,
-        open: &OpenSession,
-        now: Timestamp,
-    ) -> Result<(Grant, Session), AccessError> {
+    async fn plan(&self, subject: &str, open: &OpenSession, now: Timestamp) -> Result<Plan, AccessError> {
         let asked = open.grant.to_string();
-        let subject = caller.person.subject.clone();
-        let limit = self.config.limits.sessions_per_person;
-        let found = self.store.read(move |tx| tx.grant(&asked).map_err(AccessError::from)).await?;
-        let grant = own(found, &subject)?;
+        let found = self.store.read(move |tx| tx.grants_named(&asked).map_err(AccessError::from)).await?;
+        let grant = own(found, subject, &open.grant)?;
+        usable(&grant, now)?;
         let target = self.target(&grant.target)?;
         let catalog = target.fresh_catalog().await?;
         let profile = target.database.profile(&grant.scope, &catalog);
@@ -147,14 +160,29 @@ impl Access {
             dead_at: None,
             totals: Totals::default(),
         };
-        let written = session.clone();
-        let grant = self
-            .store
+        Ok(Plan { grant, session, profile })
+    }
+
+    /// The session is on record before its role exists: a crash between the
+    /// two leaves a row that the next start sweeps.
+    async fn write_opening(
+        &self,
+        subject: &str,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(), AccessError> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(AccessError::new(ErrorKind::Unreachable, "the server is stopping"));
+        }
+        let (subject, session) = (subject.to_owned(), session.clone());
+        let limit = self.config.limits.sessions_per_person;
+        self.store
             .write(move |tx| {
                 // Read again inside the transaction: a revocation may have come first.
-                let grant = tx.grant(grant.id.as_str())?;
-                usable(&grant, now)?;
-                let open = tx.sessions(Some(&subject), false, u32::MAX)?.len();
+                usable(&tx.grant(session.grant.as_str())?, now)?;
+                // Those that a dead target keeps from ending do not count.
+                let alive = |session: &&Session| session.state < SessionState::Closing;
+                let open = tx.sessions(Some(&subject), false, u32::MAX)?.iter().filter(alive).count();
                 if open >= limit {
                     return Err(AccessError::new(
                         ErrorKind::TooMany,
@@ -162,45 +190,43 @@ impl Access {
                     )
                     .hint("`dbaccess sessions --mine` lists them, `dbaccess revoke ID` ends one"));
                 }
-                tx.save_session(&written)?;
+                tx.save_session(&session)?;
                 let event = Event::SessionOpening {
-                    session: written.id.clone(),
-                    grant: grant.id.clone(),
-                    person: grant.person.clone(),
-                    target: grant.target.clone(),
-                    role: written.role.clone(),
-                    profile: written.profile.clone(),
+                    session: session.id,
+                    grant: session.grant,
+                    person: session.person,
+                    target: session.target,
+                    role: session.role,
+                    profile: session.profile,
                 };
                 tx.record(now, &event)?;
-                Ok(grant)
+                Ok(())
             })
             .await?;
         self.outbox.wake();
-        Ok((grant, session))
+        Ok(())
     }
 
     async fn make_role(
         &self,
         grant: &Grant,
         session: &Session,
+        profile: &Profile,
         verifier: &Verifier,
     ) -> Result<(), AccessError> {
-        let target = self.target(&grant.target)?;
-        let catalog = target.fresh_catalog().await?;
-        let profile = target.database.profile(&grant.scope, &catalog);
         let open = NewRole {
             role: &session.role,
             verifier: &Secret::new(verifier.to_postgres().as_str()),
             until: grant.until,
-            profile: &profile,
-            comment: &format!("dbaccess {} of {} under {}", session.id, grant.person.email, grant.id),
+            profile,
+            comment: &self.mark.comment(session),
             settings: SessionSettings::careful(
                 format!("{} {}", grant.person.email, session.id),
                 !grant.scope.writes(),
             ),
             connection_limit: u16::try_from(self.config.limits.connections_per_session).unwrap_or(u16::MAX),
         };
-        target.database.open_session(&open).await?;
+        self.target(&grant.target)?.database.open_session(&open).await?;
         Ok(())
     }
 
@@ -219,183 +245,22 @@ impl Access {
             })
             .await?;
         // The ledger knows the session before its first statement.
-        self.outbox.flushed().await
-    }
-
-    /// A session that could not be opened: whatever was made of it is removed.
-    async fn give_up(self: &Arc<Self>, session: Session) {
-        let end = End { reason: EndReason::Failed, by: Actor::System, at: crate::os::now() };
-        tokio::spawn(Arc::clone(self).bury(session.id, end, None));
-    }
-
-    /// Watches over one live session until it is dead.
-    async fn keep(self: Arc<Self>, live: Arc<Live>, detached: bool) {
-        let holders = self.holders.of(&live.permit.session);
-        let at = |reason, at| End { reason, by: Actor::System, at };
-        tokio::select! {
-            _ = live.wait_end() => {}
-            () = passed(live.permit.until) => live.finish(at(EndReason::Expired, live.permit.until)),
-            () = abandoned(holders, GRACE), if !detached => {
-                live.finish(at(EndReason::Lost, crate::os::now()));
-            }
-        }
-        let end = live.wait_end().await;
-        let session = live.permit.session.clone();
-        Arc::clone(&self).bury(session.clone(), end, Some(&live)).await;
-        self.registry.remove(&live.role);
-        self.holders.forget(&session);
-    }
-
-    /// Takes an ended session to its grave: each step is idempotent, and a step
-    /// that fails is tried again for ever (G5).
-    pub async fn bury(self: Arc<Self>, session: SessionId, end: End, live: Option<&Live>) {
-        let mut pause = RETRY.0;
-        loop {
-            match self.try_bury(&session, &end, live).await {
-                Ok(latency) => {
-                    if let Some(live) = live {
-                        live.bury(latency);
-                    }
-                    self.metrics.session_dead(latency);
-                    return;
-                }
-                Err(error) => {
-                    self.metrics.revocation_failed();
-                    tracing::warn!(%session, %error, retry_in = ?pause, "a session's role is not gone yet");
-                    sleep(pause).await;
-                    pause = (pause * 2).min(RETRY.1);
-                }
-            }
+        match timeout(ON_RECORD, self.outbox.flushed()).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(self.ledger_stuck()),
         }
     }
 
-    async fn try_bury(
-        &self,
-        session: &SessionId,
-        end: &End,
-        live: Option<&Live>,
-    ) -> Result<Duration, AccessError> {
-        let closing = self.write_closing(session, end).await;
-        // The role must go even if the state cannot be written just now.
-        let (role, target) = match (&closing, live) {
-            (Ok(session), _) => (session.role.clone(), session.target.clone()),
-            (Err(_), Some(live)) => (live.role.clone(), live.permit.target.clone()),
-            (Err(error), None) => return Err(AccessError::new(error.kind, error.message.clone())),
-        };
-        self.target(&target)?.database.close_session(&role).await?;
-        let dead_at = crate::os::now();
-        closing?;
-        if let Some(live) = live {
-            // Its backends are gone, so its connections end by themselves.
-            drop(tokio::time::timeout(Duration::from_secs(5), live.wait_idle()).await);
-        }
-        let latency = Duration::try_from(dead_at.duration_since(end.at)).unwrap_or_default();
-        let totals = live.map(|live| live.counters.totals());
-        let id = session.clone();
-        self.store
-            .write(move |tx| {
-                let mut session = tx.session(id.as_str())?;
-                session.state = SessionState::Dead;
-                session.dead_at = Some(dead_at);
-                session.totals = totals.unwrap_or(session.totals);
-                tx.save_session(&session)?;
-                let event = Event::SessionDead {
-                    session: id,
-                    role: session.role,
-                    latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
-                    totals: session.totals,
-                };
-                tx.record(dead_at, &event)
-            })
-            .await
-            .map_err(|error: StoreError| AccessError::from(error))?;
-        self.outbox.wake();
-        Ok(latency)
-    }
-
-    async fn write_closing(&self, session: &SessionId, end: &End) -> Result<Session, AccessError> {
-        let (id, end) = (session.clone(), end.clone());
-        let session = self
-            .store
-            .write(move |tx| {
-                let mut session = tx.session(id.as_str())?;
-                if session.state < SessionState::Closing {
-                    session.state = SessionState::Closing;
-                    session.end = Some(end.reason);
-                    session.ended_at = Some(end.at);
-                    tx.save_session(&session)?;
-                    tx.record(end.at, &Event::SessionEnding { session: id, reason: end.reason, by: end.by })?;
-                }
-                Ok::<_, AccessError>(session)
-            })
-            .await?;
-        self.outbox.wake();
-        Ok(session)
-    }
-
-    /// Buries what an earlier process left: its sessions cannot be used any
-    /// more, because their passwords went with it.
-    pub async fn bury_leftovers(self: &Arc<Self>) -> Result<usize, AccessError> {
-        let left =
-            self.store.read(|tx| tx.sessions(None, false, u32::MAX).map_err(AccessError::from)).await?;
-        let count = left.len();
-        for session in left {
-            let end = End {
-                reason: session.end.unwrap_or(EndReason::ServerStopped),
-                by: Actor::System,
-                at: session.ended_at.unwrap_or_else(crate::os::now),
-            };
-            tokio::spawn(Arc::clone(self).bury(session.id, end, None));
-        }
-        Ok(count)
-    }
-
-    /// Ends a session of the caller's own and waits for the proof.
-    pub async fn close_session(&self, caller: &Caller, id: String) -> Result<SessionSummary, AccessError> {
-        let session = self.own_session(caller, &id).await?;
-        let Some(live) = self.registry.find(&session.role) else { return Ok(summary(&session)) };
-        live.finish(End {
-            reason: EndReason::Exit,
-            by: Actor::Person(caller.person.to_ref()),
-            at: crate::os::now(),
-        });
-        let mut life = live.life();
-        let dead = life.wait_for(|life| matches!(life, Life::Dead(..)));
-        let end = live.wait_end().await;
-        let dead_after = match tokio::time::timeout(PATIENCE, dead).await {
-            Ok(Ok(life)) => match &*life {
-                Life::Dead(_, latency) => Some(*latency),
-                Life::Open | Life::Ended(_) => None,
-            },
-            _ => None,
-        };
-        Ok(summary_of(&live, &end, dead_after))
-    }
-
-    /// The stream of a session's events; while it is held, so is the session.
-    pub async fn hold(
-        &self,
-        caller: &Caller,
-        id: String,
-    ) -> Result<impl Stream<Item = SessionEvent> + Send + 'static, AccessError> {
-        let session = self.own_session(caller, &id).await?;
-        let live = self.registry.find(&session.role).ok_or_else(|| {
-            AccessError::new(ErrorKind::Expired, format!("{} has ended", session.id))
-                .hint("`dbaccess connect` opens a new one while the grant lasts")
-        })?;
-        let held = self.holders.of(&session.id);
-        held.send_modify(|held| *held += 1);
-        let life = live.life();
-        Ok(futures_util::stream::unfold(
-            Some(Watching {
-                live,
-                life,
-                said_ending: false,
-                next_tick: Instant::now(),
-                _holder: Holder(held),
-            }),
-            |watching| async move { Watching::next(watching?).await },
-        ))
+    /// No statement would get through, so no session is opened.
+    fn ledger_stuck(&self) -> AccessError {
+        let why =
+            self.journal.health().err().map_or_else(|| "it is slow".to_owned(), |error| error.to_string());
+        tracing::error!(%why, "no session can be opened: the ledger is not being written");
+        AccessError::new(
+            ErrorKind::Unreachable,
+            "the server cannot record sessions at the moment, so it opens none",
+        )
+        .hint("`dbaccess doctor` says more; tell the people who run dbaccess")
     }
 
     pub async fn sessions(
@@ -403,21 +268,22 @@ impl Access {
         caller: &Caller,
         query: SessionsQuery,
     ) -> Result<Vec<SessionView>, AccessError> {
-        let subject = (query.mine || !caller.sees_all()).then(|| caller.person.subject.clone());
-        let rows = self
+        let subject = query.mine.then(|| caller.person.subject.clone());
+        let mut rows = self
             .store
             .read(move |tx| {
                 tx.sessions(subject.as_deref(), query.all, 500)?
                     .into_iter()
                     .map(|session| {
                         let grant = tx.grant(session.grant.as_str())?;
-                        let request = tx.request(grant.request.as_str())?;
-                        Ok::<_, AccessError>((session, grant, request))
+                        let loaded = Loaded::of(tx, tx.request(grant.request.as_str())?)?;
+                        Ok::<_, AccessError>((session, grant, loaded))
                     })
                     .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        let view = |(mut session, grant, request): (Session, Grant, crate::core::model::AccessRequest)| {
+        rows.retain(|(_, _, loaded)| self.concerns(caller, loaded));
+        let view = |(mut session, grant, loaded): (Session, Grant, Loaded)| {
             let live = self.registry.find(&session.role);
             if let Some(live) = &live {
                 session.totals = live.counters.totals();
@@ -425,121 +291,24 @@ impl Access {
             SessionView {
                 connections: live.map_or(0, |live| live.connections()),
                 scope: grant.scope.to_string(),
-                reason: request.reason,
+                reason: loaded.request.reason,
                 session,
             }
         };
         Ok(rows.into_iter().map(view).collect())
     }
 
-    async fn own_session(&self, caller: &Caller, id: &str) -> Result<Session, AccessError> {
-        let asked = id.to_owned();
-        let session = self.store.read(move |tx| tx.session(&asked).map_err(AccessError::from)).await?;
+    pub(super) async fn own_session(&self, caller: &Caller, id: &str) -> Result<Session, AccessError> {
+        let session = self.find_session(caller, id).await?;
         if session.person.subject != caller.person.subject {
             return Err(AccessError::not_found(format!("no session of yours begins with {id}")));
         }
         Ok(session)
     }
-
-    /// Removes session roles that this server knows nothing of: made by a
-    /// process that died between the two, or restored from a backup.
-    pub async fn sweep(&self, target: &str) -> Result<(), AccessError> {
-        let database = &self.target(target)?.database;
-        // Read before the catalog is asked: a session opened in between is on record first.
-        let known: Vec<Session> =
-            self.store.read(|tx| tx.sessions(None, false, u32::MAX).map_err(AccessError::from)).await?;
-        let mut in_use: Vec<String> = known.iter().map(|session| session.profile.clone()).collect();
-        for role in database.managed_roles().await? {
-            let name = role.name.clone();
-            let now_known = self
-                .store
-                .read(move |tx| tx.sessions(None, false, u32::MAX).map_err(AccessError::from))
-                .await?;
-            in_use.extend(now_known.iter().map(|session| session.profile.clone()));
-            if now_known.iter().any(|session| session.role == name) {
-                continue;
-            }
-            database.close_session(&role.name).await?;
-            tracing::warn!(target = %target, role = %role.name, "swept a role that belonged to no session");
-            let event = Event::RoleSwept { target: target.to_owned(), role: role.name };
-            self.store
-                .write(move |tx| tx.record(crate::os::now(), &event).map_err(AccessError::from))
-                .await?;
-            self.outbox.wake();
-        }
-        for profile in database.managed_profiles().await? {
-            if profile.members == 0 && !in_use.contains(&profile.name) {
-                database.drop_profile(&profile.name).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends every session and waits, within reason, until all are dead.
-    pub async fn end_all(&self, patience: Duration) {
-        let all = self.registry.all();
-        for live in &all {
-            live.finish(End { reason: EndReason::ServerStopped, by: Actor::System, at: crate::os::now() });
-        }
-        let dead = async {
-            for live in &all {
-                drop(live.life().wait_for(|life| matches!(life, Life::Dead(..))).await);
-            }
-        };
-        if tokio::time::timeout(patience, dead).await.is_err() {
-            tracing::warn!("stopping before every session's role is gone; the next start removes the rest");
-        }
-    }
 }
 
-/// One holder's view of a session.
-struct Watching {
-    live: Arc<Live>,
-    life: watch::Receiver<Life>,
-    said_ending: bool,
-    next_tick: Instant,
-    _holder: Holder,
-}
-
-impl Watching {
-    async fn next(mut self) -> Option<(SessionEvent, Option<Self>)> {
-        loop {
-            let life = self.life.borrow_and_update().clone();
-            match life {
-                Life::Open => {}
-                Life::Ended(end) if !self.said_ending => {
-                    self.said_ending = true;
-                    let event = SessionEvent::Ending { reason: end.reason, message: why(&end) };
-                    return Some((event, Some(self)));
-                }
-                Life::Ended(_) => {}
-                Life::Dead(end, latency) => {
-                    return Some((SessionEvent::Dead(summary_of(&self.live, &end, Some(latency))), None));
-                }
-            }
-            tokio::select! {
-                changed = self.life.changed() => changed.ok()?,
-                () = tokio::time::sleep_until(self.next_tick) => {
-                    self.next_tick = Instant::now() + TICK;
-                    let event = SessionEvent::Tick { now: crate::os::now(), until: self.live.permit.until };
-                    return Some((event, Some(self)));
-                }
-            }
-        }
-    }
-}
-
-/// An end, as a sentence for the person whose session it was.
-pub(in crate::server) fn why(end: &End) -> String {
-    match (end.reason, &end.by) {
-        (EndReason::Exit, _) => "you ended the session".to_owned(),
-        (EndReason::Expired, _) => "the grant's window has ended".to_owned(),
-        (EndReason::Revoked, Actor::Person(person)) => format!("{} revoked the access", person.email),
-        (EndReason::Revoked, Actor::System) => "the access was revoked".to_owned(),
-        (EndReason::Lost, _) => "the client that held the session is gone".to_owned(),
-        (EndReason::ServerStopped, _) => "the dbaccess server stopped".to_owned(),
-        (EndReason::Failed, _) => "the session could not be opened".to_owned(),
-    }
+fn ended(reason: EndReason) -> End {
+    End { reason, by: Actor::System, at: crate::os::now() }
 }
 
 /// The passwords are 256 random bits, so more rounds would only cost time.
@@ -548,12 +317,15 @@ fn scram_keys(password: &Secret) -> Result<Keys, AccessError> {
         .map_err(|error| AccessError::internal(error.to_string()))
 }
 
-fn own(grant: Grant, subject: &str) -> Result<Grant, AccessError> {
-    if grant.person.subject == subject {
-        Ok(grant)
-    } else {
-        // Whose it is, is nobody else's business.
-        Err(AccessError::not_found(format!("no grant of yours is called {}", grant.id)))
+/// The one of a person's own grants that was named; other people's do not exist here.
+fn own(found: Vec<Grant>, subject: &str, asked: &GrantId) -> Result<Grant, AccessError> {
+    let mut own = found.into_iter().filter(|grant| grant.person.subject == subject);
+    match (own.next(), own.next()) {
+        (Some(grant), None) => Ok(grant),
+        (None, _) => Err(AccessError::not_found(format!("no grant of yours begins with {asked}"))),
+        (Some(_), Some(_)) => {
+            Err(AccessError::usage(format!("{asked} fits several of your grants: write more of it")))
+        }
     }
 }
 
@@ -570,45 +342,4 @@ fn usable(grant: &Grant, now: Timestamp) -> Result<(), AccessError> {
             .hint("ask again: `dbaccess request`"));
     }
     Ok(())
-}
-
-fn summary(session: &Session) -> SessionSummary {
-    let latency = session.dead_at.zip(session.ended_at).map(|(dead, ended)| dead.duration_since(ended));
-    SessionSummary {
-        session: session.id.clone(),
-        reason: session.end.unwrap_or(EndReason::Exit),
-        totals: session.totals,
-        dead_after_ms: latency.and_then(|latency| u64::try_from(latency.as_millis()).ok()),
-    }
-}
-
-fn summary_of(live: &Live, end: &End, dead_after: Option<Duration>) -> SessionSummary {
-    SessionSummary {
-        session: live.permit.session.clone(),
-        reason: end.reason,
-        totals: live.counters.totals(),
-        dead_after_ms: dead_after.and_then(|latency| u64::try_from(latency.as_millis()).ok()),
-    }
-}
-
-/// Resolves once the wall clock has reached `when`, however it was set meanwhile.
-async fn passed(when: Timestamp) {
-    loop {
-        let left = when.duration_since(crate::os::now());
-        if left <= SignedDuration::ZERO {
-            return;
-        }
-        sleep(Duration::try_from(left).unwrap_or_default().min(LONGEST_NAP)).await;
-    }
-}
-
-/// Resolves once nobody has held the session for the whole grace.
-async fn abandoned(holders: watch::Sender<u32>, grace: Duration) {
-    let mut held = holders.subscribe();
-    loop {
-        drop(held.wait_for(|n| *n == 0).await);
-        if tokio::time::timeout(grace, held.wait_for(|n| *n > 0)).await.is_err() {
-            return;
-        }
-    }
 }

@@ -1,11 +1,14 @@
 //! Signing in: an ID token for a token of ours, renewed and given back.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{ErrorKind, Event, Identity, PersonRef, Secret};
+use crate::core::model::{Event, Identity, PersonRef, Secret};
 use crate::proto::{About, Login, LoginConfig, Logout, Renew, TokenIssued};
 use crate::server::store::TokenRow;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
+use std::time::Duration;
 
 /// How long after its expiry a token still says who may redeem a refresh token.
 const RENEWABLE: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -38,12 +41,8 @@ impl Access {
         let now = crate::os::now();
         let identity =
             self.provider.verify(&login.id_token, login.access_token.map(Secret::new).as_ref(), now).await?;
-        let event = Event::SignedIn {
-            person: to_ref(&identity),
-            issuer: self.config.identity.issuer.clone(),
-            groups: identity.groups.iter().cloned().collect(),
-        };
-        self.issue(identity, Some(event), None, login.refresh_token, now).await
+        let spent = IdTokenUse::of(&login.id_token, self.config.identity.leeway)?;
+        self.issue(identity, Proof::IdToken(spent), login.refresh_token, now).await
     }
 
     /// Renews a token, expired or not, by the person's refresh token.
@@ -57,7 +56,7 @@ impl Access {
         let renewed =
             self.provider.renew(&Secret::new(renew.refresh_token.clone()), &row.subject, now).await?;
         let refresh = renewed.refresh_token.map(|token| token.expose().to_owned());
-        self.issue(renewed.identity, None, Some(old), refresh.or(Some(renew.refresh_token)), now).await
+        self.issue(renewed.identity, Proof::OldToken(old), refresh.or(Some(renew.refresh_token)), now).await
     }
 
     /// Ends the sign-in here and, as far as it can be reached, at the provider.
@@ -106,8 +105,7 @@ impl Access {
     async fn issue(
         &self,
         identity: Identity,
-        event: Option<Event>,
-        replaces: Option<[u8; 32]>,
+        proof: Proof,
         refresh_token: Option<String>,
         now: Timestamp,
     ) -> Result<TokenIssued, AccessError> {
@@ -120,23 +118,68 @@ impl Access {
             expires_at,
             renewable_until: expires_at + RENEWABLE,
         };
+        let event = Event::SignedIn {
+            person: to_ref(&identity),
+            issuer: self.config.identity.issuer.clone(),
+            groups: identity.groups.iter().cloned().collect(),
+        };
         self.store
             .write(move |tx| {
-                if let Some(old) = replaces
-                    && !tx.drop_token(&old)?
-                {
+                let record = match proof {
+                    Proof::IdToken(used) if !tx.spend_id_token(&used.hash, used.until)? => {
+                        return Err(AccessError::not_signed_in("this sign-in was used already"));
+                    }
+                    Proof::IdToken(_) => true,
                     // Renewed or signed out meanwhile: a token is renewed once.
-                    return Err(AccessError::new(ErrorKind::NotSignedIn, "this sign-in has ended"));
-                }
+                    Proof::OldToken(old) if !tx.drop_token(&old)? => {
+                        return Err(AccessError::not_signed_in("this sign-in has ended"));
+                    }
+                    // Other groups are other rights: who had which when is evidence.
+                    Proof::OldToken(_) => tx.person(&identity.subject)?.as_ref() != Some(&identity),
+                };
                 tx.save_person(&identity)?;
                 tx.save_token(&row)?;
-                match event {
-                    Some(event) => Ok(tx.record(now, &event)?),
-                    None => Ok(()),
+                if record {
+                    tx.record(now, &event)?;
                 }
+                Ok(())
             })
             .await?;
         self.outbox.wake();
         Ok(TokenIssued { token: token.expose().to_owned(), expires_at, refresh_token, person })
+    }
+}
+
+/// What a new token is given for.
+enum Proof {
+    IdToken(IdTokenUse),
+    /// The hash of the token that it replaces.
+    OldToken([u8; 32]),
+}
+
+/// An ID token is exchanged once, so that one found in a log or a proxy is worth nothing.
+struct IdTokenUse {
+    /// Of what its signature covers: the signature itself can be written in several ways.
+    hash: [u8; 32],
+    /// When it expires, and no longer needs to be remembered.
+    until: Timestamp,
+}
+
+impl IdTokenUse {
+    /// Of a token that was verified already.
+    fn of(id_token: &str, leeway: Duration) -> Result<Self, AccessError> {
+        #[derive(serde::Deserialize)]
+        struct Claims {
+            exp: f64,
+        }
+        let unreadable = || AccessError::not_signed_in("the ID token does not say when it expires");
+        let (signed, _) = id_token.rsplit_once('.').ok_or_else(unreadable)?;
+        let (_, payload) = signed.split_once('.').ok_or_else(unreadable)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).map_err(|_| unreadable())?;
+        let Claims { exp } = serde_json::from_slice(&payload).map_err(|_| unreadable())?;
+        let expiry = Duration::try_from_secs_f64(exp).map_err(|_| unreadable())?.saturating_add(leeway);
+        let seconds = i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX);
+        let until = Timestamp::from_second(seconds.saturating_add(1)).unwrap_or(Timestamp::MAX);
+        Ok(Self { hash: hash(signed), until })
     }
 }

@@ -1,23 +1,28 @@
 //! Targets as the server knows them: configuration, a connection, a cached catalog.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Catalog, ErrorKind, Target, nearest};
+use crate::core::model::{AskedScope, Catalog, ErrorKind, Target, nearest};
 use crate::core::policy::BusinessHours;
 use crate::proto::{ColumnView, TableView, TargetView};
-use crate::server::config::{Config, Upstream};
+use crate::server::config::Config;
+use crate::server::gateway::Way;
 use crate::server::provision::{self, ProvisionError};
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// How old the cached catalog may be where a stale one would only cost a hint.
 const STALE: SignedDuration = SignedDuration::from_secs(60);
 /// How old it may be where a session's privileges are made from it.
 const FRESH: SignedDuration = SignedDuration::from_secs(2);
 
+/// How long a list waits for a target that does not answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 pub(super) struct TargetState {
     pub target: Target,
-    pub upstream: Arc<Upstream>,
+    pub way: Arc<Way>,
     pub database: provision::Target,
     seen: RwLock<Seen>,
 }
@@ -33,7 +38,7 @@ impl TargetState {
         let one = |(name, configured): (&String, &crate::server::config::ConfiguredTarget)| {
             let state = Self {
                 target: configured.target.clone(),
-                upstream: Arc::new(configured.upstream.clone()),
+                way: Arc::new(Way::new(configured.upstream.clone()).map_err(ProvisionError::from)?),
                 database: provision::Target::new(configured.upstream.clone())?,
                 seen: RwLock::default(),
             };
@@ -80,7 +85,9 @@ impl TargetState {
             }
             Err(error) => {
                 seen.problem = Some(error.to_string());
-                Err(error.into())
+                let name = &self.target.name;
+                Err(AccessError::new(error.kind(), format!("{name}: {error}"))
+                    .hint(format!("`dbaccess doctor {name}` looks closer")))
             }
         }
     }
@@ -143,22 +150,39 @@ impl Access {
 
     pub async fn targets(&self, caller: &Caller) -> Result<Vec<TargetView>, AccessError> {
         let grants = self.live_grants(caller).await?;
-        // A person who looks gets today's catalog where the target answers.
-        let renewals = self.targets.values().map(TargetState::catalog);
-        futures_util::future::join_all(renewals).await;
+        self.look_again(TargetState::catalog).await;
         Ok(self.targets.values().map(|target| target.view(caller, &grants)).collect())
     }
 
     /// The one target whose catalog has all of these names.
-    pub(super) async fn infer_target(
-        &self,
-        asked: &crate::core::model::AskedScope,
-    ) -> Result<&TargetState, AccessError> {
+    pub(super) async fn infer_target(&self, asked: &AskedScope) -> Result<&TargetState, AccessError> {
         if asked.tables.is_empty() && asked.schemas.is_empty() {
             return Err(AccessError::usage("say which target, or which tables")
                 .hint("`dbaccess request TARGET --table TABLE`; `dbaccess targets` lists the targets"));
         }
-        futures_util::future::join_all(self.targets.values().map(TargetState::catalog)).await;
+        self.look_again(TargetState::catalog).await;
+        match self.fitting_target(asked) {
+            // Perhaps it is there since a minute: look again before saying no.
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.look_again(TargetState::fresh_catalog).await;
+                self.fitting_target(asked)
+            }
+            found => found,
+        }
+    }
+
+    /// Renews the catalogs. A person who looks gets today's where the target
+    /// answers soon, and does not wait for one that does not.
+    async fn look_again<'a, F>(&'a self, renew: impl Fn(&'a TargetState) -> F)
+    where
+        F: Future<Output = Result<Arc<Catalog>, AccessError>>,
+    {
+        let renewals = self.targets.values().map(|state| tokio::time::timeout(PATIENCE, renew(state)));
+        // What fails is kept with the target, as its problem.
+        drop(futures_util::future::join_all(renewals).await);
+    }
+
+    fn fitting_target(&self, asked: &AskedScope) -> Result<&TargetState, AccessError> {
         let mut refusals = Vec::new();
         let mut fitting = Vec::new();
         for state in self.targets.values() {

@@ -1,10 +1,11 @@
 //! `GET /v1/sessions/{id}/events`: the stream that holds a session.
 
 use super::failure::Failure;
+use super::routes::Id;
 use crate::proto::SessionEvent;
 use crate::server::access::{Access, Caller};
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 pub async fn hold(
     State(access): State<Arc<Access>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Failure> {
     let events = access.hold(&caller, id).await?;
     let lines = events.map(|event| Ok::<_, Infallible>(line(&event)));

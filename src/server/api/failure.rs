@@ -4,7 +4,8 @@ use crate::core::model::ErrorKind;
 use crate::proto::ErrorBody;
 use crate::server::access::AccessError;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 /// What every handler fails with.
@@ -31,6 +32,11 @@ impl IntoResponse for Failure {
         } else {
             ErrorBody { kind, message, hint }
         };
-        (status, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        if kind == ErrorKind::NotSignedIn {
+            // RFC 6750 section 3.
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

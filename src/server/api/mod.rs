@@ -7,5 +7,5 @@ mod failure;
 mod routes;
 mod tunnel;
 
-pub use routes::{metrics_router, router};
+pub use routes::{Route, Who, metrics_router, router, routes};
 pub use tunnel::TunnelSink;

@@ -13,13 +13,15 @@ use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// No request body of this API is near this size, in bytes.
@@ -28,33 +30,66 @@ const LARGEST_BODY: usize = 256 * 1024;
 type App = State<Arc<Access>>;
 type Answer<T> = Result<Json<T>, Failure>;
 
-/// The API as a service; `tunnels` takes the WebSocket fallback's byte streams.
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Anyone,
+    /// Whoever has a token of ours.
+    SignedIn,
+}
+
+/// One endpoint.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub who: Who,
+    handler: MethodRouter<Arc<Access>>,
+}
+
+/// Every endpoint; `tunnels` takes the WebSocket fallback's byte streams.
+pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
+    use Who::{Anyone, SignedIn};
+    let route = |method, path, who, handler| Route { method, path, who, handler };
+    vec![
+        route("GET", "/healthz", Anyone, get(async || "ok\n")),
+        route("GET", "/v1/openapi.json", Anyone, get(openapi)),
+        route("GET", "/v1/about", Anyone, get(about)),
+        route("POST", "/v1/login", Anyone, post(login)),
+        route("POST", "/v1/renew", SignedIn, post(renew)),
+        route("POST", "/v1/logout", SignedIn, post(logout)),
+        route("GET", "/v1/me", SignedIn, get(me)),
+        route("GET", "/v1/targets", SignedIn, get(targets)),
+        route("GET", "/v1/requests", SignedIn, get(requests)),
+        route("POST", "/v1/requests", SignedIn, post(request)),
+        route("GET", "/v1/requests/{id}", SignedIn, get(show)),
+        route("POST", "/v1/requests/{id}/approve", SignedIn, post(approve)),
+        route("POST", "/v1/requests/{id}/deny", SignedIn, post(deny)),
+        route("POST", "/v1/requests/{id}/cancel", SignedIn, post(cancel)),
+        route("GET", "/v1/grants", SignedIn, get(grants)),
+        route("POST", "/v1/revoke/{id}", SignedIn, post(revoke)),
+        route("GET", "/v1/sessions", SignedIn, get(sessions)),
+        route("POST", "/v1/sessions", SignedIn, post(open_session)),
+        route("DELETE", "/v1/sessions/{id}", SignedIn, delete(close_session)),
+        route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
+        route("GET", "/v1/audit", SignedIn, get(audit)),
+        route("GET", "/v1/doctor", SignedIn, get(doctor)),
+        route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
+    ]
+}
+
+/// The API as a service.
 pub fn router(access: Arc<Access>, tunnels: super::TunnelSink) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/v1/openapi.json", get(openapi))
-        .route("/v1/about", get(about))
-        .route("/v1/login", post(login))
-        .route("/v1/renew", post(renew))
-        .route("/v1/logout", post(logout))
-        .route("/v1/me", get(me))
-        .route("/v1/targets", get(targets))
-        .route("/v1/requests", get(requests).post(request))
-        .route("/v1/requests/{id}", get(show))
-        .route("/v1/requests/{id}/approve", post(approve))
-        .route("/v1/requests/{id}/deny", post(deny))
-        .route("/v1/requests/{id}/cancel", post(cancel))
-        .route("/v1/grants", get(grants))
-        .route("/v1/revoke/{id}", post(revoke))
-        .route("/v1/sessions", get(sessions).post(open_session))
-        .route("/v1/sessions/{id}", delete(close_session))
-        .route("/v1/sessions/{id}/events", get(events::hold))
-        .route("/v1/audit", get(audit))
-        .route("/v1/doctor", get(doctor))
+    let router = routes(tunnels)
+        .into_iter()
+        .fold(Router::new(), |router, Route { path, handler, .. }| router.route(path, handler));
+    router
         .fallback(async || Failure(AccessError::not_found("no such endpoint")))
+        .method_not_allowed_fallback(async || {
+            let refusal = Failure(AccessError::usage("this endpoint does not have that method"));
+            (StatusCode::METHOD_NOT_ALLOWED, refusal).into_response()
+        })
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(access)
-        .route("/v1/tunnel", get(tunnel::upgrade).with_state(tunnels))
 }
 
 /// Prometheus metrics, for a listener of their own: they name no person, but
@@ -106,14 +141,14 @@ async fn requests(
     Ok(Json(access.requests(&caller, query).await?))
 }
 
-async fn show(State(access): App, caller: Caller, Path(id): Path<String>) -> Answer<RequestView> {
+async fn show(State(access): App, caller: Caller, Id(id): Id) -> Answer<RequestView> {
     Ok(Json(access.show(&caller, id).await?))
 }
 
 async fn approve(
     State(access): App,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(body): Body<Approve>,
 ) -> Answer<RequestView> {
     Ok(Json(access.approve(&caller, id, body).await?))
@@ -122,7 +157,7 @@ async fn approve(
 async fn deny(
     State(access): App,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(body): Body<Reason>,
 ) -> Answer<RequestView> {
     Ok(Json(access.deny(&caller, id, body).await?))
@@ -131,13 +166,14 @@ async fn deny(
 async fn cancel(
     State(access): App,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(body): Body<Reason>,
 ) -> Answer<RequestView> {
     Ok(Json(access.cancel(&caller, id, body).await?))
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OfTarget {
     target: Option<String>,
 }
@@ -149,7 +185,7 @@ async fn grants(State(access): App, caller: Caller, Search(query): Search<OfTarg
 async fn revoke(
     State(access): App,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(body): Body<Reason>,
 ) -> Answer<RevokedView> {
     Ok(Json(access.revoke(&caller, id, body).await?))
@@ -171,7 +207,7 @@ async fn sessions(
     Ok(Json(access.sessions(&caller, query).await?))
 }
 
-async fn close_session(State(access): App, caller: Caller, Path(id): Path<String>) -> Answer<SessionSummary> {
+async fn close_session(State(access): App, caller: Caller, Id(id): Id) -> Answer<SessionSummary> {
     Ok(Json(access.close_session(&caller, id).await?))
 }
 
@@ -194,15 +230,41 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Failure> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(bad_request(&rejection)),
+        let Json(raw) = match Json::<Box<RawValue>>::from_request(request, state).await {
+            Ok(raw) => raw,
+            Err(rejection) => return Err(bad_request(&rejection)),
+        };
+        // A derived type would take an array for its fields in order.
+        if !raw.get().starts_with('{') {
+            return Err(Failure(AccessError::usage("the body must be a JSON object")));
+        }
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(Failure(AccessError::usage(format!("the body cannot be used: {error}")))),
         }
     }
 }
 
 fn bad_request(rejection: &JsonRejection) -> Failure {
-    Failure(AccessError::usage(rejection.body_text()))
+    let words = match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => format!("the body is larger than {LARGEST_BODY} bytes"),
+        _ => rejection.body_text(),
+    };
+    Failure(AccessError::usage(words))
+}
+
+/// The id in a path, or the beginning of one.
+pub(super) struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(rejection) => Err(Failure(AccessError::usage(rejection.body_text()))),
+        }
+    }
 }
 
 /// A query string whose refusal has the API's own form.

@@ -11,9 +11,9 @@ use crate::server::journal::Position;
 use crate::wire::postgres::WireError;
 use crate::wire::postgres::backend::{self, Fields, TransactionStatus};
 use crate::wire::postgres::frame::What;
-use crate::wire::postgres::tracker::{Event, Tracker};
+use crate::wire::postgres::tracker::{Event, Sent, Tracker};
 use bytes::BytesMut;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub struct Running {
     pub bytes: u64,
     /// It came in a Query message.
     pub simple: bool,
+    /// What it executes, in the extended protocol.
+    pub prepared: Option<Arc<Prepared>>,
     /// What the names mean once it has succeeded.
     pub then: Then,
     /// It was refused: the database gets a text that can only fail.
@@ -47,14 +49,11 @@ pub enum Then {
     },
     /// `None` forgets all.
     Deallocate(Option<Vec<u8>>),
-}
-
-/// A portal: what Execute will run.
-#[derive(Clone, Debug)]
-pub struct Portal {
-    pub prepared: Arc<Prepared>,
-    pub parameters: Arc<[Option<String>]>,
-    pub parameters_sha256: Option<Arc<str>>,
+    /// A cursor is declared or closed: the portal of that name is another one
+    /// now, or none. `None` is all.
+    Cursor(Option<Vec<u8>>),
+    /// DISCARD ALL.
+    Discard,
 }
 
 /// How a statement ended, for its record.
@@ -67,9 +66,7 @@ pub struct Ended {
 /// What a piece of the server's stream means for the pump.
 #[derive(Default)]
 pub struct Seen {
-    pub ended: Vec<Ended>,
-    /// The newest intent whose results are in what was seen.
-    pub results_of: Option<Position>,
+    pub ended: VecDeque<Ended>,
     /// Put these bytes in the place of the piece.
     pub replace: Option<BytesMut>,
 }
@@ -77,9 +74,15 @@ pub struct Seen {
 pub struct Book {
     pub tracker: Tracker<Running>,
     pub names: Names,
-    pub portals: HashMap<Vec<u8>, Portal>,
     /// SQL on its way changes names: what follows waits for its answer.
     pub unsettled: bool,
+    /// Something was executed since the last ReadyForQuery that was the last
+    /// thing expected: where a transaction stands is not known then.
+    moved: bool,
+    /// Something of this batch was refused, so that the server will skip the rest.
+    pub doomed: bool,
+    /// Bytes of COPY data that came before the server asked for them.
+    early: u64,
 }
 
 impl Default for Book {
@@ -87,16 +90,19 @@ impl Default for Book {
         Self {
             tracker: Tracker::new(MOST_PENDING),
             names: Names::default(),
-            portals: HashMap::new(),
             unsettled: false,
+            moved: false,
+            doomed: false,
+            early: 0,
         }
     }
 }
 
 impl Book {
-    /// The transaction status for the next message: certain only when nothing is on its way.
+    /// The transaction status for the next message: certain only when nothing is
+    /// on its way and ReadyForQuery was the last that came.
     pub fn tx_status(&self) -> TxStatus {
-        if !self.tracker.is_idle() {
+        if self.moved || !self.tracker.is_idle() {
             return TxStatus::Idle;
         }
         match self.tracker.status() {
@@ -111,6 +117,43 @@ impl Book {
         self.tracker.is_idle() || self.tracker.is_skipping()
     }
 
+    /// An Execute goes upstream. Returns its token if the server will skip it.
+    pub fn execute(&mut self, token: Running) -> Result<Option<Running>, WireError> {
+        self.unsettled |= token.then.changes_names();
+        self.moved = true;
+        self.tracker.send(Sent::Execute(token))
+    }
+
+    /// In place of a refused message one that can only fail goes upstream.
+    pub fn refuse(&mut self, token: Running) -> Result<Option<Running>, WireError> {
+        self.doomed = true;
+        self.tracker.send(Sent::Refused(token))
+    }
+
+    /// Sync.
+    pub fn sync(&mut self) -> Result<(), WireError> {
+        self.doomed = false;
+        if !self.tracker.is_copy_in() {
+            self.names.batch(true);
+        }
+        self.tracker.send(Sent::Sync).map(drop)
+    }
+
+    /// Another message that ends in a ReadyForQuery of its own, or is skipped.
+    pub fn batch(&mut self) {
+        if !self.tracker.is_skipping() {
+            self.names.batch(false);
+        }
+    }
+
+    /// COPY data of the client, in bytes on the wire.
+    pub fn copied(&mut self, bytes: u64) {
+        match self.tracker.is_copy_in().then(|| self.tracker.current()).flatten() {
+            Some(running) => running.bytes += bytes,
+            None => self.early += bytes,
+        }
+    }
+
     /// One piece of what the server sends. The rest of a long frame means nothing new.
     pub fn see(&mut self, what: &What<'_>, bytes: usize, seen: &mut Seen) -> Result<(), WireError> {
         match *what {
@@ -118,7 +161,6 @@ impl Book {
                 let running = self.tracker.rows(tag)?;
                 running.rows += frames;
                 running.bytes += bytes as u64;
-                seen.results_of = seen.results_of.max(running.intent);
                 Ok(())
             }
             What::Rest { .. } => Ok(()),
@@ -129,28 +171,37 @@ impl Book {
     fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<(), WireError> {
         match self.tracker.receive(tag, body)? {
             Event::Aside => {}
-            Event::Progress => match tag {
-                backend::tag::PARSE_COMPLETE => self.names.parsed()?,
-                backend::tag::CLOSE_COMPLETE => self.names.closed()?,
-                // What a statement's columns are is a result of it, too.
-                _ => seen.results_of = seen.results_of.max(self.tracker.current().and_then(|r| r.intent)),
-            },
-            Event::CopyIn => {
-                if self.tracker.current().is_some_and(|running| !running.simple) {
-                    self.names.copy_in();
+            Event::Progress => {
+                if let backend::tag::PARSE_COMPLETE
+                | backend::tag::BIND_COMPLETE
+                | backend::tag::CLOSE_COMPLETE = tag
+                {
+                    self.names.confirmed(tag)?;
+                }
+            }
+            Event::CopyIn { swallowed } => {
+                let early = std::mem::take(&mut self.early);
+                if let Some(running) = self.tracker.current() {
+                    running.bytes += early;
+                    self.names.copy_in(running.simple, swallowed);
                 }
             }
             Event::Completed { mut token, tag } => {
                 match std::mem::take(&mut token.then) {
                     Then::Nothing => {}
-                    Then::Prepare { name, prepared } => self.names.set(name, prepared),
+                    Then::Prepare { name, prepared } => self.names.set(&name, prepared),
                     Then::Deallocate(name) => self.names.forget(name.as_deref()),
+                    Then::Cursor(name) => self.names.forget_portal(name.as_deref()),
+                    Then::Discard => {
+                        self.names.forget(None);
+                        self.names.forget_portal(None);
+                    }
                 }
                 let rows = tag.rows().unwrap_or(token.rows);
                 seen.end(token, StatementResult::Ok { tag: tag.0.to_owned() }, rows);
             }
             Event::Empty { token } => {
-                for token in token {
+                if let Some(token) = token {
                     seen.end(token, StatementResult::Ok { tag: String::new() }, 0);
                 }
             }
@@ -161,61 +212,65 @@ impl Book {
             Event::Returned { token } => {
                 seen.end(token, StatementResult::Ok { tag: "FUNCTION".to_owned() }, 0);
             }
-            Event::Failed { token, refused, skipped } => {
-                self.names.failed();
-                self.failed(body, token, refused, skipped, seen);
+            Event::Failed { token, extended, refused, skipped } => {
+                let failing = self.names.failed(extended);
+                failed(body, token, refused, skipped, failing, seen);
             }
             Event::Ready(status) => {
-                self.names.ready();
-                if status == TransactionStatus::Idle {
-                    // Portals do not outlive their transaction; what is on its way makes new ones.
-                    if self.tracker.is_idle() {
-                        self.portals.clear();
-                    }
+                self.names.ready(status == TransactionStatus::Idle);
+                self.early = 0;
+                if self.tracker.is_idle() {
+                    (self.unsettled, self.moved) = (false, false);
                 }
             }
         }
         Ok(())
     }
+}
 
-    fn failed(
-        &mut self,
-        body: &[u8],
-        token: Option<Running>,
-        refused: bool,
-        skipped: Vec<Running>,
-        seen: &mut Seen,
-    ) {
-        let fields = Fields::new(body);
-        if let Some(mut token) = token {
-            let result = match token.refusal.take().filter(|_| refused) {
-                Some(refusal) => {
-                    let mut out = BytesMut::new();
-                    refusal.error(&mut out);
-                    seen.replace = Some(out);
-                    StatementResult::Refused {
-                        sqlstate: refusal.sqlstate.to_owned(),
-                        message: refusal.message,
-                    }
-                }
-                None => StatementResult::Error {
-                    sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
-                    message: fields.message().unwrap_or_default().into_owned(),
-                },
-            };
-            let rows = token.rows;
-            seen.end(token, result, rows);
-        }
-        for token in skipped {
-            seen.end(token, StatementResult::Skipped, 0);
-        }
+/// `failing`: the statement whose Parse or Bind this may be about.
+fn failed(
+    body: &[u8],
+    token: Option<Running>,
+    refused: bool,
+    skipped: Vec<Running>,
+    failing: Option<Arc<Prepared>>,
+    seen: &mut Seen,
+) {
+    let fields = Fields::new(body);
+    let error = || StatementResult::Error {
+        sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
+        message: fields.message().unwrap_or_default().into_owned(),
+    };
+    let failing = failing.filter(|_| token.is_none());
+    if let Some(mut token) = token {
+        // The replacement can only fail, but the server may end before it comes to that.
+        let result = match token.refusal.take().filter(|_| refused && !fields.is_fatal()) {
+            Some(refusal) => {
+                let mut out = BytesMut::new();
+                refusal.error(&mut out);
+                seen.replace = Some(out);
+                StatementResult::Refused { sqlstate: refusal.sqlstate.to_owned(), message: refusal.message }
+            }
+            None => error(),
+        };
+        let rows = token.rows;
+        seen.end(token, result, rows);
+    }
+    for (index, token) in skipped.into_iter().enumerate() {
+        // The Execute of what could not even be parsed or bound has failed with it.
+        let of = token.prepared.as_ref().zip(failing.as_ref());
+        let result = match of.filter(|(one, other)| index == 0 && Arc::ptr_eq(one, other)) {
+            Some(_) => error(),
+            None => StatementResult::Skipped,
+        };
+        seen.end(token, result, 0);
     }
 }
 
 impl Seen {
     fn end(&mut self, running: Running, result: StatementResult, rows: u64) {
-        self.results_of = self.results_of.max(running.intent);
-        self.ended.push(Ended { running, result, rows });
+        self.ended.push_back(Ended { running, result, rows });
     }
 }
 
@@ -229,7 +284,9 @@ impl Then {
                 None => Self::Nothing,
             },
             Class::Deallocate => Self::Deallocate(subject()),
-            Class::Discard => Self::Deallocate(None),
+            Class::DeclareCursor | Class::Close => Self::Cursor(subject()),
+            // DISCARD ALL alone resets settings, too; the others leave names alone.
+            Class::Discard if statement.settings.iter().any(|setting| setting.name == "*") => Self::Discard,
             _ => Self::Nothing,
         }
     }

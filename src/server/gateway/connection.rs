@@ -2,8 +2,8 @@
 //! to the last byte.
 //!
 //! ```text
-//! client ─► scan ─► judge ─► intent on record ─► upstream        (forward)
-//! client ◄── relay ◄─ intent written? ◄─ outcome on record ◄─ scan ◄─ upstream   (back)
+//! client ─► scan ─► judge ─► intent on record, written ─► upstream   (forward)
+//! client ◄── relay ◄─ outcome on record ◄─ scan ◄─────────── upstream   (back)
 //! ```
 //!
 //! Both directions run in one task and share the [`Book`]. Bytes are relayed as
@@ -12,23 +12,30 @@
 use super::book::{Book, Ended, Running, Seen};
 use super::intercept::{Fault, Step};
 use super::live::Connections;
+use super::long::Long;
 use super::refusal::Refusal;
 use super::{Gateway, upstream};
-use crate::core::model::{ConnectionId, ErrorKind, StatementRecord, StatementResult};
+use crate::core::model::{ConnectionId, StatementRecord, StatementResult};
 use crate::server::journal::{JournalError, NotAppended, Position};
 use crate::wire::postgres::frame::{Limits, Scanner, What};
 use crate::wire::postgres::frontend;
 use bytes::{Buf as _, BytesMut};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
 /// Read buffers begin so small and grow with what comes at once, in bytes.
 const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
+/// For answers to a client that has said all, and for the last word to one.
+const GRACE: Duration = Duration::from_secs(1);
+/// For the server to answer what was cancelled.
+const SETTLE: Duration = Duration::from_secs(3);
 
 pub struct Connection {
     pub(super) id: ConnectionId,
@@ -37,6 +44,11 @@ pub struct Connection {
     pub(super) book: Mutex<Book>,
     /// Replies have come: who waits for room or for a name looks again.
     replies: Notify,
+    /// The ledger's position of the last intent: nothing goes upstream before it is written.
+    pub(super) intended: AtomicU64,
+    /// Bytes of prepared texts, and of values in portals.
+    pub(super) texts: Arc<AtomicUsize>,
+    pub(super) values: Arc<AtomicUsize>,
 }
 
 impl Connection {
@@ -47,36 +59,48 @@ impl Connection {
             live,
             book: Mutex::default(),
             replies: Notify::new(),
+            intended: AtomicU64::new(0),
+            texts: Arc::default(),
+            values: Arc::default(),
         }
     }
 
     /// Carries the connection to its end: the client's goodbye, an error, or
-    /// the session's end. What was running then is on record as unknown.
+    /// the session's end. What the server has not answered by then is cancelled,
+    /// and on record with its outcome, or as unknown.
     pub async fn carry<C>(&self, client: C, server: upstream::Stream, process_id: u32, key: &[u8])
     where
         C: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let (mut from_client, mut to_client) = tokio::io::split(client);
         let (mut from_server, mut to_server) = tokio::io::split(server);
-        let mut at_boundary = true;
-        let fault = tokio::select! {
-            biased;
-            end = self.live.wait_end() => {
-                Some(Fault::Refused(self.gateway.ended(&self.live, &end)))
+        let mut relay = Relay::new();
+        let fault = {
+            let back = self.back(&mut from_server, &mut to_client, &mut relay);
+            tokio::pin!(back);
+            tokio::select! {
+                biased;
+                end = self.live.wait_end() => Some(Fault::Refused(self.gateway.ended(&self.live, &end))),
+                result = self.forward(&mut from_client, &mut to_server) => match result {
+                    // The client has said all; what it asked may still be answered,
+                    // and the server ends by itself.
+                    Ok(()) => tokio::select! {
+                        biased;
+                        end = self.live.wait_end() => Some(Fault::Refused(self.gateway.ended(&self.live, &end))),
+                        result = &mut back => result.err(),
+                        () = tokio::time::sleep(GRACE) => None,
+                    },
+                    Err(fault) => Some(fault),
+                },
+                result = &mut back => result.err(),
             }
-            result = self.forward(&mut from_client, &mut to_server) => result.err(),
-            result = self.back(&mut from_server, &mut to_client, &mut at_boundary) => result.err(),
         };
         match fault {
             // Only between frames can the client read a message of ours.
-            Some(Fault::Refused(refusal)) if at_boundary => {
+            Some(Fault::Refused(refusal)) if relay.at_boundary => {
                 let mut out = BytesMut::new();
                 refusal.fatal(&mut out);
-                let said = async {
-                    to_client.write_all(&out).await?;
-                    to_client.shutdown().await
-                };
-                drop(tokio::time::timeout(std::time::Duration::from_secs(1), said).await);
+                drop(tokio::time::timeout(GRACE, to_client.write_all(&out)).await);
             }
             Some(Fault::Refused(refusal)) => {
                 tracing::debug!(connection = %self.id, reason = %refusal, "cut in the middle of a message");
@@ -84,22 +108,38 @@ impl Connection {
             Some(Fault::Io(error)) => tracing::debug!(connection = %self.id, %error, "a connection broke"),
             None => {}
         }
-        let left: Vec<Running> = self.book().tracker.drain().collect();
-        if !left.is_empty() {
+        if !self.book().tracker.is_idle() {
             // What nobody waits for any more should not run on.
-            if let Err(error) = upstream::cancel(&self.live.upstream, process_id, key).await {
-                tracing::debug!(connection = %self.id, %error, "cannot cancel what was running");
+            let cancelled = upstream::cancel(&self.live.way, process_id, key);
+            match tokio::time::timeout(SETTLE, cancelled).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(connection = %self.id, %error, "cannot cancel what was running");
+                }
+                Err(_) => tracing::debug!(connection = %self.id, "cannot cancel what was running in time"),
             }
         }
-        for token in left {
-            if let Err(error) = self.outcome(token, StatementResult::Unknown, 0).await {
-                tracing::warn!(connection = %self.id, error = %error, "an outcome is not on record");
-                break;
-            }
+        // The rest of the answers is for the record alone.
+        let settled = async {
+            to_server.shutdown().await?;
+            self.back(&mut from_server, &mut tokio::io::sink(), &mut relay).await
+        };
+        if let Ok(Err(Fault::Refused(error))) = tokio::time::timeout(SETTLE, settled).await {
+            tracing::warn!(connection = %self.id, %error, "what was answered last is not on record");
         }
+        let left: Vec<Running> = self.book().tracker.drain().collect();
+        relay.ended.extend(left.into_iter().map(|running| Ended {
+            running,
+            result: StatementResult::Unknown,
+            rows: 0,
+        }));
+        if let Err(error) = self.outcomes(&mut relay.ended).await {
+            tracing::warn!(connection = %self.id, %error, "an outcome is not on record");
+        }
+        drop(tokio::time::timeout(GRACE, to_client.shutdown()).await);
     }
 
-    /// Client to server, until the client says goodbye.
+    /// Client to server, until the client says goodbye or is gone.
     async fn forward<R, W>(&self, client: &mut R, server: &mut W) -> Result<(), Fault>
     where
         R: AsyncRead + Unpin,
@@ -108,58 +148,96 @@ impl Connection {
         let limits = Limits { whole: self.gateway.statement_bytes, ..Limits::default() };
         let mut scanner = Scanner::frontend(limits);
         let mut buffer = Buffer::new();
+        let mut long: Option<Long> = None;
         loop {
-            // Bytes at the front that go upstream as they are.
-            let mut pass = 0;
+            // The front of the buffer: what has gone upstream, and what may go.
+            let (mut sent, mut pass) = (0, 0);
             while let Some(piece) = scanner.next(buffer.bytes.get(pass..).unwrap_or_default())? {
-                let length = piece.bytes.len();
+                let next = pass + piece.bytes.len();
                 let step = match piece.what {
-                    What::Bulk { .. } | What::Rest { .. } => Step::Relay,
-                    What::Frame { tag, body } | What::Head { tag, body } => {
+                    What::Bulk { .. } => {
+                        self.book().copied(piece.bytes.len() as u64);
+                        Step::Relay
+                    }
+                    What::Frame { tag, body } => {
                         if self.must_wait(tag, body)? {
-                            server.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
+                            self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
+                            sent = pass;
                             self.wait_for_replies(server, tag, body).await?;
-                            let step =
-                                self.message(tag, body, matches!(piece.what, What::Frame { .. })).await?;
-                            buffer.bytes.advance(pass);
-                            pass = 0;
-                            step
-                        } else {
-                            self.message(tag, body, matches!(piece.what, What::Frame { .. })).await?
+                        }
+                        self.message(tag, body).await?
+                    }
+                    What::Head { tag, body } => {
+                        if self.must_wait(tag, body)? {
+                            self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
+                            sent = pass;
+                            self.wait_for_replies(server, tag, body).await?;
+                        }
+                        let begun = self.begin_long(tag, body)?;
+                        let passes = begun.passes;
+                        long = Some(begun);
+                        if passes { Step::Relay } else { Step::Drop }
+                    }
+                    What::Rest { last, .. } => {
+                        let passes = long.as_ref().is_none_or(|long| long.passes);
+                        if let Some(long) = &mut long {
+                            long.add(piece.bytes);
+                        }
+                        match long.take_if(|_| last) {
+                            Some(long) => self.end_long(long).await?,
+                            None if passes => Step::Relay,
+                            None => Step::Drop,
                         }
                     }
                 };
                 match step {
-                    Step::Relay => pass += length,
+                    Step::Relay => {}
                     Step::RelayAfter(position) => {
-                        server.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                         server.flush().await?;
-                        buffer.bytes.advance(pass);
-                        pass = length;
+                        sent = pass;
                         self.gateway.journal.synced(position).await.map_err(|error| ledger(&error))?;
                     }
+                    Step::Drop => {
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
+                        sent = next;
+                    }
                     Step::Replace(out) => {
-                        server.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                         server.write_all(&out).await?;
-                        buffer.bytes.advance(pass + length);
-                        pass = 0;
+                        sent = next;
                     }
                     Step::Goodbye => {
-                        server.write_all(buffer.bytes.get(..pass + length).unwrap_or_default()).await?;
+                        self.pass_on(server, buffer.bytes.get(sent..next)).await?;
                         server.shutdown().await?;
                         return Ok(());
                     }
                 }
+                pass = next;
             }
             if pass > 0 {
-                server.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
+                self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                 server.flush().await?;
                 buffer.bytes.advance(pass);
             }
             if buffer.read(client).await? == 0 {
+                // As on a direct connection: what was sent whole still runs, but
+                // a COPY without its end fails.
+                server.shutdown().await?;
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what the client said, once every intent of it is written (G1). One
+    /// wait serves all the statements that came at once.
+    async fn pass_on<W>(&self, server: &mut W, bytes: Option<&[u8]>) -> Result<(), Fault>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let intended = Position(self.intended.load(Ordering::Relaxed));
+        self.gateway.journal.written(intended).await.map_err(|error| ledger(&error))?;
+        Ok(server.write_all(bytes.unwrap_or_default()).await?)
     }
 
     /// Waits until a message may be judged: asks the server to send what it
@@ -176,51 +254,52 @@ impl Connection {
             let replies = self.replies.notified();
             if !self.must_wait(tag, body)? {
                 let mut book = self.book();
-                if book.is_settled() {
-                    book.unsettled = false;
-                }
+                book.unsettled &= !book.is_settled();
                 return Ok(());
             }
             replies.await;
         }
     }
 
-    /// Server to client. `at_boundary` says at every await whether the client
-    /// has seen whole frames only.
-    async fn back<R, W>(&self, server: &mut R, client: &mut W, at_boundary: &mut bool) -> Result<(), Fault>
+    /// Server to client, until the server ends. After it was dropped it can be
+    /// called again with the same `relay`, for another client: nothing of the
+    /// server's answers is lost to the record.
+    async fn back<R, W>(&self, server: &mut R, client: &mut W, relay: &mut Relay) -> Result<(), Fault>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        // Whatever the server sends passes, however long; what the gateway
-        // wants to read of it fits the head.
-        let limits = Limits { frame: u32::MAX, whole: 1 << 20, head: 64 << 10 };
-        let mut scanner = Scanner::backend(limits);
-        let mut buffer = Buffer::new();
+        let Relay { scanner, buffer, covered, ended, at_boundary } = relay;
+        buffer.bytes.advance(std::mem::take(covered));
+        self.outcomes(ended).await?;
         loop {
-            // Bytes at the front that go to the client as they are, and the
-            // length of a frame behind them that another one replaces.
-            let (mut pass, mut replaced) = (0, 0);
-            let mut seen = Seen::default();
-            {
+            // Bytes at the front that go to the client as they are, and behind
+            // them perhaps a frame that another one replaces.
+            let mut pass = 0;
+            let mut seen = Seen { ended: std::mem::take(ended), ..Seen::default() };
+            let scanned = {
                 let mut book = self.book();
-                while let Some(piece) = scanner.next(buffer.bytes.get(pass..).unwrap_or_default())? {
+                loop {
+                    let piece = match scanner.next(buffer.bytes.get(pass..).unwrap_or_default()) {
+                        Ok(Some(piece)) => piece,
+                        Ok(None) => break Ok(()),
+                        Err(error) => break Err(error),
+                    };
                     let length = piece.bytes.len();
-                    book.see(&piece.what, length, &mut seen)?;
-                    if seen.replace.is_some() {
-                        replaced = length;
-                        break;
+                    *covered = pass + length;
+                    if let Err(error) = book.see(&piece.what, length, &mut seen) {
+                        break Err(error);
                     }
-                    pass += length;
+                    if seen.replace.is_some() {
+                        break Ok(());
+                    }
+                    pass = *covered;
                 }
-            }
-            if let Some(position) = seen.results_of {
-                self.gateway.journal.written(position).await.map_err(|error| ledger(&error))?;
-            }
-            for Ended { running, result, rows } in seen.ended {
-                self.outcome(running, result, rows).await?;
-            }
-            if pass + replaced > 0 {
+            };
+            *ended = seen.ended;
+            scanned?;
+            self.outcomes(ended).await?;
+            if *covered > 0 {
                 *at_boundary = false;
                 client.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
                 if let Some(out) = &seen.replace {
@@ -228,35 +307,41 @@ impl Connection {
                 }
                 client.flush().await?;
                 *at_boundary = scanner.at_boundary();
-                buffer.bytes.advance(pass + replaced);
+                buffer.bytes.advance(std::mem::take(covered));
                 self.replies.notify_waiters();
             }
-            if replaced == 0 && buffer.read(server).await? == 0 {
+            if seen.replace.is_none() && buffer.read(server).await? == 0 {
                 return Ok(());
             }
         }
     }
 
-    /// Puts an outcome on record.
-    pub(super) async fn outcome(
-        &self,
-        running: Running,
-        result: StatementResult,
-        rows: u64,
-    ) -> Result<(), Refusal> {
+    /// Puts outcomes on record, each of them taken off when it is. Cancel-safe.
+    async fn outcomes(&self, ended: &mut VecDeque<Ended>) -> Result<(), Refusal> {
+        while let Some(one) = ended.front() {
+            self.outcome(one).await?;
+            ended.pop_front();
+        }
+        Ok(())
+    }
+
+    pub(super) async fn outcome(&self, ended: &Ended) -> Result<(), Refusal> {
+        let Ended { running, result, rows } = ended;
+        if let Some(intent) = running.intent {
+            let record = StatementRecord::Outcome {
+                intent: intent.0,
+                session: Cow::Borrowed(&self.live.permit.session),
+                result: result.clone(),
+                rows: *rows,
+                bytes: running.bytes,
+                duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            };
+            self.append(&record).await?;
+        }
         let counters = &self.live.counters;
-        counters.rows.fetch_add(rows, Ordering::Relaxed);
+        counters.rows.fetch_add(*rows, Ordering::Relaxed);
         counters.bytes.fetch_add(running.bytes, Ordering::Relaxed);
-        let Some(intent) = running.intent else { return Ok(()) };
-        let record = StatementRecord::Outcome {
-            intent: intent.0,
-            session: Cow::Borrowed(&self.live.permit.session),
-            result,
-            rows,
-            bytes: running.bytes,
-            duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        };
-        self.append(&record).await.map(drop)
+        Ok(())
     }
 
     pub(super) async fn append(&self, record: &StatementRecord<'_>) -> Result<Position, Refusal> {
@@ -280,11 +365,35 @@ impl Connection {
 /// A ledger that cannot be written stops statements (G1).
 fn ledger(error: &JournalError) -> Refusal {
     tracing::error!(%error, "a statement was stopped: the ledger cannot be written");
-    Refusal::new(
-        ErrorKind::Internal.sqlstate(),
-        "dbaccess cannot record statements at the moment, so it lets none pass",
-    )
-    .hint("tell the people who run dbaccess; connect again once its ledger can be written")
+    Refusal::new("58030", "dbaccess cannot record statements at the moment, so it lets none pass")
+        .hint("tell the people who run dbaccess; connect again once its ledger can be written")
+}
+
+/// The way back, between two calls of [`Connection::back`].
+struct Relay {
+    scanner: Scanner,
+    buffer: Buffer,
+    /// Bytes at the buffer's front that the book has seen.
+    covered: usize,
+    /// Statements that have ended, and whose outcome is not on record.
+    ended: VecDeque<Ended>,
+    /// At every await: whether the client has whole frames only.
+    at_boundary: bool,
+}
+
+impl Relay {
+    fn new() -> Self {
+        // Whatever the server sends passes, however long; what the gateway
+        // wants to read of it fits the head.
+        let limits = Limits { frame: u32::MAX, whole: 1 << 20, head: 64 << 10 };
+        Self {
+            scanner: Scanner::backend(limits),
+            buffer: Buffer::new(),
+            covered: 0,
+            ended: VecDeque::new(),
+            at_boundary: true,
+        }
+    }
 }
 
 /// A read buffer that is small while little comes.

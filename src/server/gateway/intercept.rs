@@ -3,23 +3,20 @@
 //! Nothing is sent here. The answer says what the pump does with the bytes, and
 //! for how much of the record it waits first (G1).
 
-use super::book::{Book, Portal, Running, Then};
+use super::book::{Book, Ended, Running, Then};
 use super::connection::Connection;
-use super::names::{Meaning, Prepared};
+use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
+use super::values::{Held, Values, shown};
 use crate::core::guard::{self, Durability, TxStatus, Verdict};
 use crate::core::model::{StatementRecord, StatementResult};
 use crate::core::sql::{Facts, SqlError, Statement};
 use crate::server::journal::Position;
-use crate::wire::postgres::frontend::{
-    self, Bind, Execute, Format, FunctionCall, Kind, Named, Parse, Query, tag,
-};
+use crate::wire::postgres::frontend::{self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag};
 use crate::wire::postgres::tracker::Sent;
 use crate::wire::postgres::{Tag, WireError};
 use bytes::BytesMut;
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
@@ -27,11 +24,10 @@ use std::time::Instant;
 /// grammar, so it fails in every state of a transaction, and it tells whoever
 /// reads the database's log why it is there.
 const POISON: &str = "dbaccess refused this statement; see its ledger";
-/// Values of parameters are put on record up to this many bytes a statement;
-/// beyond, their hash is.
-const PARAMETERS: usize = 64 * 1024;
-/// Prepared statements and portals that one connection may keep.
+/// Prepared statements and portals that one connection may keep, and the bytes
+/// of their texts.
 const MOST_NAMES: usize = 10_000;
+const MOST_TEXTS: usize = 64 << 20;
 /// Statements in one Query message.
 const MOST_STATEMENTS: usize = 4_000;
 /// Replies that must be free before a message is taken.
@@ -43,6 +39,8 @@ pub enum Step {
     Relay,
     /// Send it once its record is safe on disk.
     RelayAfter(Position),
+    /// Do not send it; more of it comes.
+    Drop,
     /// Send this in its place.
     Replace(BytesMut),
     /// Send it; it is the client's last.
@@ -80,30 +78,33 @@ impl Connection {
         if book.tracker.room() < ROOM {
             return Ok(true);
         }
-        let in_doubt = |name: &[u8]| {
-            !book.is_settled() && (book.unsettled || matches!(book.names.find(name), Meaning::InDoubt))
-        };
+        // While the server waits for COPY data it answers nothing: it is for the
+        // server to refuse what comes instead.
+        if book.is_settled() || book.tracker.is_copy_in() {
+            return Ok(false);
+        }
         Ok(match message {
-            tag::PARSE => in_doubt(Parse::decode(body)?.name),
-            tag::BIND => in_doubt(Bind::names(body)?.1),
-            tag::CLOSE => match Named::decode("Close", body)? {
-                Named { kind: Kind::Statement, name } => in_doubt(name),
-                Named { kind: Kind::Portal, .. } => false,
-            },
-            // Whether a PREPARE or DEALLOCATE may be believed depends on the order.
-            tag::QUERY => book.unsettled && !book.is_settled(),
+            // What is used must be certain; what is made is made in order.
+            tag::BIND | tag::EXECUTE if book.unsettled => true,
+            tag::BIND => matches!(book.names.statement(Bind::names(body)?.1), Meaning::InDoubt),
+            tag::EXECUTE => matches!(book.names.portal(Execute::decode(body)?.portal), Meaning::InDoubt),
             _ => false,
         })
     }
 
-    /// One complete message of the client, or the head of a long Bind.
-    pub async fn message(&self, message: u8, body: &[u8], whole: bool) -> Result<Step, Fault> {
+    /// One complete message of the client.
+    pub async fn message(&self, message: u8, body: &[u8]) -> Result<Step, Fault> {
         match message {
             tag::QUERY => self.query(body).await,
             tag::PARSE => self.parse(body).await,
-            tag::BIND => self.bind(body, whole),
+            tag::BIND => self.bind(body, Values::of(body, &self.values)?).await,
             tag::EXECUTE => self.execute(body).await,
-            tag::FUNCTION_CALL => self.function_call(body, whole).await,
+            tag::FUNCTION_CALL => {
+                let call = FunctionCall::decode(body)?;
+                let values: Vec<_> =
+                    call.arguments().map(|argument| shown(argument.format, argument.value)).collect();
+                self.function_call(call.oid, Values { shown: values, ..Values::default() }).await
+            }
             tag::DESCRIBE => {
                 let sent = match Named::decode("Describe", body)?.kind {
                     Kind::Statement => Sent::DescribeStatement,
@@ -118,29 +119,18 @@ impl Connection {
                 let skipping = book.tracker.is_skipping();
                 book.tracker.send(Sent::Close)?;
                 match kind {
-                    Kind::Statement if !skipping => book.names.close(Some(name.to_vec())),
-                    Kind::Portal if !skipping => {
-                        book.portals.remove(name);
-                        book.names.close(None);
-                    }
-                    _ => {}
+                    _ if skipping => {}
+                    Kind::Statement => book.names.close_statement(name),
+                    Kind::Portal => book.names.close_portal(name),
                 }
                 Ok(Step::Relay)
             }
             tag::SYNC => {
-                let mut book = self.book();
-                if !book.tracker.is_copy_in() {
-                    book.names.batch();
-                }
-                book.tracker.send(Sent::Sync)?;
+                self.book().sync()?;
                 Ok(Step::Relay)
             }
             tag::COPY_DONE | tag::COPY_FAIL => {
-                let mut book = self.book();
-                if !book.tracker.is_copy_in() && !book.tracker.is_skipping() && !book.tracker.is_idle() {
-                    book.names.copy_end();
-                }
-                book.tracker.send(Sent::CopyEnd)?;
+                self.book().tracker.send(Sent::CopyEnd)?;
                 Ok(Step::Relay)
             }
             tag::FLUSH => Ok(Step::Relay),
@@ -156,7 +146,9 @@ impl Connection {
         let raw = Query::decode(body)?.text;
         let text = match utf8(raw) {
             Ok(text) => text,
-            Err(refusal) => return self.refuse_query("", refusal, &[]).await,
+            Err(refusal) => {
+                return self.refuse_query(&String::from_utf8_lossy(raw), refusal, &[]).await;
+            }
         };
         let facts = match self.gateway.facts.analyse(text) {
             Ok(facts) => facts,
@@ -183,29 +175,34 @@ impl Connection {
         let mut tokens = Vec::with_capacity(judged.len());
         let mut last = None;
         for one in judged {
-            let intent = self.intend(one.text, &[], None, one.class).await?;
+            let intent = self.intend(one.text, &Values::default(), one.class).await?;
             last = Some(intent);
             tokens.push(Running { then: one.then, ..running(Some(intent), true) });
         }
         let skipped = {
             let mut book = self.book();
             book.unsettled |= tokens.iter().any(|token| token.then.changes_names());
-            book.names.batch();
+            book.batch();
             book.tracker.query(tokens)?
         };
         self.skip(skipped).await?;
-        Ok(after(durability, last))
+        Ok(durability.zip(last).map_or(Step::Relay, |(durability, last)| after(durability, last)))
     }
 
     /// In place of the whole text goes one that fails: nothing of it runs.
-    async fn refuse_query(&self, text: &str, refusal: Refusal, others: &[Statement]) -> Result<Step, Fault> {
+    pub(super) async fn refuse_query(
+        &self,
+        text: &str,
+        refusal: Refusal,
+        others: &[Statement],
+    ) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &[], None, class_of(others.first())).await?;
+        let intent = self.intend(text, &Values::default(), class_of(others.first())).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), true) };
         let skipped = {
             let mut book = self.book();
-            book.names.batch();
+            book.batch();
             book.tracker.send(Sent::RefusedQuery(token))?
         };
         self.skip(skipped).await?;
@@ -218,7 +215,7 @@ impl Connection {
         let Parse { name, text: raw, .. } = Parse::decode(body)?;
         let text = match utf8(raw) {
             Ok(text) => text,
-            Err(refusal) => return self.refuse_parse(name, "", refusal).await,
+            Err(refusal) => return self.refuse_parse(name, &String::from_utf8_lossy(raw), refusal).await,
         };
         let facts = match self.gateway.facts.analyse(text) {
             Ok(facts) => facts,
@@ -229,116 +226,135 @@ impl Connection {
                 return self.refuse_parse(name, text, refusal).await;
             }
         }
-        if self.book().names.len() >= MOST_NAMES {
-            let refusal = Refusal::new("54000", format!("more than {MOST_NAMES} prepared statements"))
-                .hint("close those that are not used any more");
-            return self.refuse_parse(name, text, refusal).await;
-        }
-        let prepared = Arc::new(Prepared { text: text.to_owned(), facts });
+        let held = Held::take(&self.texts, text.len(), MOST_TEXTS);
+        let (Some(held), true) = (held, self.book().names.len() < MOST_NAMES) else {
+            return self.refuse_parse(name, text, too_many_names()).await;
+        };
+        let prepared = Arc::new(Prepared { text: text.to_owned(), facts, by_sql: false, _held: held });
         let mut book = self.book();
         if !book.tracker.is_skipping() {
-            book.names.parse(name.to_vec(), prepared);
+            book.names.parse(name, prepared);
         }
         book.tracker.send(Sent::Parse)?;
         Ok(Step::Relay)
     }
 
-    async fn refuse_parse(&self, name: &[u8], text: &str, refusal: Refusal) -> Result<Step, Fault> {
-        tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
-        self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &[], None, class_of(None)).await?;
-        let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
-        let skipped = self.book().tracker.send(Sent::Refused(token))?;
-        self.skip(skipped).await?;
+    pub(super) async fn refuse_parse(
+        &self,
+        name: &[u8],
+        text: &str,
+        refusal: Refusal,
+    ) -> Result<Step, Fault> {
         let mut out = BytesMut::new();
         frontend::parse(&mut out, name, POISON, []);
-        Ok(Step::Replace(out))
+        // For what follows in this batch: it is not what the name stood for.
+        self.book().names.close_statement(name);
+        self.refuse_extended(text, refusal, out).await
     }
 
-    fn bind(&self, body: &[u8], whole: bool) -> Result<Step, Fault> {
-        let (portal, statement) = Bind::names(body)?;
-        let mut book = self.book();
-        let prepared = match book.names.find(statement) {
-            Meaning::Known(prepared) => Some(prepared),
-            Meaning::Nothing | Meaning::InDoubt => None,
-        };
-        if book.portals.len() >= MOST_NAMES {
-            return Err(Refusal::new("54000", format!("more than {MOST_NAMES} portals are open")).into());
+    async fn refuse_extended(&self, text: &str, refusal: Refusal, poison: BytesMut) -> Result<Step, Fault> {
+        tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
+        self.gateway.metrics.refused.inc();
+        let intent = self.intend(text, &Values::default(), class_of(None)).await?;
+        let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
+        let skipped = self.book().refuse(token)?;
+        self.skip(skipped).await?;
+        Ok(Step::Replace(poison))
+    }
+
+    /// Whether a Bind of this statement can pass: the server has the statement
+    /// and its text is known, or the server drops the Bind.
+    pub(super) fn is_bindable(&self, statement: &[u8]) -> bool {
+        let book = self.book();
+        book.tracker.is_skipping()
+            || book.doomed
+            || (book.names.len() < MOST_NAMES && matches!(book.names.statement(statement), Meaning::Known(_)))
+    }
+
+    /// `body` is the Bind, or as much of it as has its names.
+    pub(super) async fn bind(&self, body: &[u8], values: Values) -> Result<Step, Fault> {
+        let (name, statement) = Bind::names(body)?;
+        if !self.is_bindable(statement) {
+            return self.refuse_bind(name, statement).await;
         }
-        match prepared {
-            Some(prepared) => {
-                let (parameters, parameters_sha256) = parameters(body, whole)?;
-                book.portals.insert(portal.to_vec(), Portal { prepared, parameters, parameters_sha256 });
+        let mut book = self.book();
+        if !book.tracker.is_skipping() {
+            match book.names.statement(statement) {
+                Meaning::Known(prepared) => {
+                    let Values { shown: parameters, sha256: parameters_sha256, held } = values;
+                    let portal = Portal { prepared, parameters, parameters_sha256, _held: held };
+                    book.names.bind(name, Arc::new(portal));
+                }
+                Meaning::Nothing | Meaning::InDoubt => book.names.close_portal(name),
             }
-            None => drop(book.portals.remove(portal)),
         }
         book.tracker.send(Sent::Bind)?;
         Ok(Step::Relay)
     }
 
+    /// In its place goes a Bind that fails as it would have, but for sure: what
+    /// it would run has no text here, so it could not be put on record.
+    pub(super) async fn refuse_bind(&self, portal: &[u8], statement: &[u8]) -> Result<Step, Fault> {
+        let shown = String::from_utf8_lossy(statement);
+        let refusal = match self.book().names.statement(statement) {
+            Meaning::Known(_) => too_many_names(),
+            _ if statement.is_empty() => Refusal::new("26000", "unnamed prepared statement does not exist"),
+            _ => Refusal::new("26000", format!("prepared statement \"{shown}\" does not exist")),
+        };
+        self.book().names.close_portal(portal);
+        let mut out = BytesMut::new();
+        frontend::bind(&mut out, POISON);
+        self.refuse_extended(&format!("BIND \"{shown}\""), refusal, out).await
+    }
+
     async fn execute(&self, body: &[u8]) -> Result<Step, Fault> {
         let name = Execute::decode(body)?.portal;
-        let (portal, status) = {
+        let (portal, status, doomed) = {
             let book = self.book();
-            (book.portals.get(name).cloned(), book.tx_status())
+            (book.names.portal(name), book.tx_status(), book.doomed)
         };
-        let Some(portal) = portal else {
+        let Meaning::Known(portal) = portal else {
+            if doomed {
+                // The refusal is on record already.
+                return self.sent_execute(running(None, false), Step::Relay).await;
+            }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
-            let intent = self.intend(&text, &[], None, "execute portal").await?;
-            return self
-                .sent_execute(running(Some(intent), false), Some(Durability::Synced), Some(intent))
-                .await;
+            let intent = self.intend(&text, &Values::default(), "execute portal").await?;
+            return self.sent_execute(running(Some(intent), false), after(Durability::Synced, intent)).await;
         };
         let Some(statement) = portal.prepared.facts.statements.first() else {
-            return self.sent_execute(running(None, false), None, None).await;
+            return self.sent_execute(running(None, false), Step::Relay).await;
         };
         let judged = self.judge(statement, &portal.prepared.text, status).map_err(Fault::Refused)?.0;
-        let hash = portal.parameters_sha256.as_deref();
-        let intent = self.intend(judged.text, &portal.parameters, hash, judged.class).await?;
-        let token = Running { then: judged.then, ..running(Some(intent), false) };
-        self.sent_execute(token, Some(judged.durability), Some(intent)).await
+        let intent = self
+            .intend_with(judged.text, &portal.parameters, portal.parameters_sha256.as_deref(), judged.class)
+            .await?;
+        let prepared = Some(Arc::clone(&portal.prepared));
+        // What SQL has prepared already is not prepared once more.
+        let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
+        let token = Running { then, prepared, ..running(Some(intent), false) };
+        self.sent_execute(token, after(judged.durability, intent)).await
     }
 
-    async fn sent_execute(
-        &self,
-        token: Running,
-        durability: Option<Durability>,
-        intent: Option<Position>,
-    ) -> Result<Step, Fault> {
-        let skipped = {
-            let mut book = self.book();
-            book.unsettled |= token.then.changes_names();
-            book.tracker.send(Sent::Execute(token))?
-        };
+    async fn sent_execute(&self, token: Running, step: Step) -> Result<Step, Fault> {
+        let skipped = self.book().execute(token)?;
         self.skip(skipped).await?;
-        Ok(after(durability, intent))
+        Ok(step)
     }
 
-    async fn function_call(&self, body: &[u8], whole: bool) -> Result<Step, Fault> {
-        let oid = match body {
-            [a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
-            _ => FunctionCall::decode(body)?.oid,
-        };
+    pub(super) async fn function_call(&self, oid: u32, values: Values) -> Result<Step, Fault> {
         let status = self.book().tx_status();
-        let arguments: Vec<Option<String>> = if whole {
-            FunctionCall::decode(body)?
-                .arguments()
-                .map(|argument| shown(argument.format, argument.value))
-                .collect()
-        } else {
-            Vec::new()
-        };
         match guard::check_function_call(&self.live.permit, oid, status) {
             Ok((name, allowed)) => {
-                let intent = self.intend(name, &arguments, None, "function call").await?;
+                let intent = self.intend(name, &values, "function call").await?;
                 let skipped = {
                     let mut book = self.book();
-                    book.names.batch();
+                    book.batch();
                     book.tracker.send(Sent::FunctionCall(running(Some(intent), true)))?
                 };
                 self.skip(skipped).await?;
-                Ok(after(Some(allowed.durability), Some(intent)))
+                Ok(after(allowed.durability, intent))
             }
             Err(refusal) => self.refuse_query(&format!("function call {oid}"), refusal.into(), &[]).await,
         }
@@ -356,7 +372,8 @@ impl Connection {
                 let text = statement.text(whole);
                 let then = Then::of(statement, || {
                     // A PREPARE that the database accepts is one statement again.
-                    Arc::new(Prepared { text: text.to_owned(), facts: Arc::new(only(statement)) })
+                    let facts = Arc::new(only(statement));
+                    Arc::new(Prepared { text: text.to_owned(), facts, by_sql: true, _held: Held::default() })
                 });
                 let judged =
                     Judged { text, class: statement.class.verb(), durability: allowed.durability, then };
@@ -366,7 +383,11 @@ impl Connection {
     }
 
     /// Puts an intent on record; it is queued when this returns, not yet written.
-    async fn intend(
+    async fn intend(&self, text: &str, values: &Values, class: &str) -> Result<Position, Refusal> {
+        self.intend_with(text, &values.shown, values.sha256.as_deref(), class).await
+    }
+
+    async fn intend_with(
         &self,
         text: &str,
         parameters: &[Option<String>],
@@ -386,6 +407,7 @@ impl Connection {
             class: Cow::Borrowed(class),
         };
         let position = self.append(&record).await?;
+        self.intended.store(position.0, std::sync::atomic::Ordering::Relaxed);
         self.live.counters.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.gateway.metrics.statements.inc();
         Ok(position)
@@ -394,7 +416,7 @@ impl Connection {
     /// Statements that the server will drop because of an earlier error.
     async fn skip(&self, tokens: impl IntoIterator<Item = Running>) -> Result<(), Refusal> {
         for token in tokens {
-            self.outcome(token, StatementResult::Skipped, 0).await?;
+            self.outcome(&Ended { running: token, result: StatementResult::Skipped, rows: 0 }).await?;
         }
         Ok(())
     }
@@ -404,15 +426,29 @@ impl Connection {
     }
 }
 
-fn after(durability: Option<Durability>, last: Option<Position>) -> Step {
-    match (durability, last) {
-        (Some(Durability::Synced), Some(position)) => Step::RelayAfter(position),
-        _ => Step::Relay,
+fn after(durability: Durability, intent: Position) -> Step {
+    match durability {
+        Durability::Synced => Step::RelayAfter(intent),
+        Durability::Written => Step::Relay,
     }
 }
 
+fn too_many_names() -> Refusal {
+    Refusal::new("54000", format!("more than {MOST_NAMES} prepared statements and portals, or too long ones"))
+        .hint("close those that are not used any more")
+}
+
 fn running(intent: Option<Position>, simple: bool) -> Running {
-    Running { intent, started: Instant::now(), rows: 0, bytes: 0, simple, then: Then::Nothing, refusal: None }
+    Running {
+        intent,
+        started: Instant::now(),
+        rows: 0,
+        bytes: 0,
+        simple,
+        prepared: None,
+        then: Then::Nothing,
+        refusal: None,
+    }
 }
 
 fn only(statement: &Statement) -> Facts {
@@ -435,38 +471,4 @@ fn unreadable(error: &SqlError) -> Refusal {
         SqlError::Syntax { position: Some(position), .. } => refusal.at(*position),
         _ => refusal,
     }
-}
-
-/// The values of a Bind for the record: themselves while they are small.
-type Values = (Arc<[Option<String>]>, Option<Arc<str>>);
-
-fn parameters(body: &[u8], whole: bool) -> Result<Values, WireError> {
-    if whole && body.len() <= PARAMETERS {
-        let bind = Bind::decode(body)?;
-        let values = bind.parameters().map(|parameter| shown(parameter.format, parameter.value)).collect();
-        return Ok((values, None));
-    }
-    // Of a Bind longer than the pump holds, the beginning is what is known
-    // before it goes upstream; the record says of how much.
-    let mut hash = hex(&Sha256::digest(body));
-    if !whole {
-        hash = format!("{hash} of the first {} bytes", body.len());
-    }
-    Ok((Arc::new([]), Some(hash.into())))
-}
-
-fn shown(format: Format, value: Option<&[u8]>) -> Option<String> {
-    let value = value?;
-    match (format, std::str::from_utf8(value)) {
-        (Format::Text, Ok(text)) => Some(text.to_owned()),
-        _ => Some(format!("\\x{}", hex(value))),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        drop(write!(text, "{byte:02x}"));
-        text
-    })
 }

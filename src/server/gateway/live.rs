@@ -3,9 +3,9 @@
 //! A [`Live`] value is the proof that a session was granted and provisioned;
 //! the gateway opens nothing without one.
 
+use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
-use crate::server::config::Upstream;
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ pub struct Live {
     pub verifier: Verifier,
     /// What proves the role to the database; it never leaves the server (G4).
     pub keys: Keys,
-    pub upstream: Arc<Upstream>,
+    pub way: Arc<Way>,
     pub counters: Counters,
     life: watch::Sender<Life>,
     connections: watch::Sender<u32>,
@@ -73,7 +73,7 @@ impl Live {
         role: String,
         verifier: Verifier,
         keys: Keys,
-        upstream: Arc<Upstream>,
+        way: Arc<Way>,
         max_connections: u32,
     ) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Live {
             role,
             verifier,
             keys,
-            upstream,
+            way,
             counters: Counters::default(),
             life: watch::Sender::new(Life::Open),
             connections: watch::Sender::new(0),

@@ -64,16 +64,15 @@ impl Gateway {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         self.metrics.connections.inc();
-        self.serve_encrypted(stream, BytesMut::new()).await;
+        self.serve_encrypted(stream, Binding::Unavailable).await;
         self.metrics.connections.dec();
     }
 
     /// A plain TCP stream on the native port: TLS first, by SSLRequest or at once.
-    pub async fn serve_native(self: &Arc<Self>, stream: TcpStream, tls: TlsAcceptor) {
+    pub async fn serve_native(self: &Arc<Self>, stream: TcpStream, tls: TlsAcceptor, binding: Binding) {
         self.metrics.connections.inc();
-        match tokio::time::timeout(LOGIN, self.secure(stream, tls)).await {
-            Ok(Ok(stream)) => self.serve_encrypted(stream, BytesMut::new()).await,
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(stream)) = tokio::time::timeout(LOGIN, self.secure(stream, tls)).await {
+            self.serve_encrypted(stream, binding).await;
         }
         self.metrics.connections.dec();
     }
@@ -89,7 +88,7 @@ impl Gateway {
             if stream.peek(&mut first).await? == 0 {
                 return Err(Over::Silently);
             }
-            if buffer.is_empty() && first == [0x16] {
+            if first == [0x16] && buffer.is_empty() {
                 let stream = tls.accept(stream).await?;
                 // Without ALPN another protocol's client could be led here (libpq 17 demands it too).
                 return if stream.get_ref().1.alpn_protocol() == Some(POSTGRES_ALPN) {
@@ -100,17 +99,16 @@ impl Gateway {
             }
             let (wanted, used) = self.first_packet(&mut stream, &mut buffer).await?;
             match wanted {
+                // Sent before encryption began: somebody in between could have put it there.
+                Wanted::Ssl | Wanted::GssEnc if used < buffer.len() => {
+                    return Err(WireError::Unexpected { expected: "a TLS handshake", got: Tag(0) }.into());
+                }
                 Wanted::Ssl => {
-                    buffer.advance(used);
-                    if !buffer.is_empty() {
-                        // Sent before encryption began: somebody in between could have put it there.
-                        return Err(WireError::Unexpected { expected: "a TLS handshake", got: Tag(0) }.into());
-                    }
                     stream.write_all(b"S").await?;
                     return Ok(tls.accept(stream).await?);
                 }
                 Wanted::GssEnc => {
-                    buffer.advance(used);
+                    buffer.clear();
                     stream.write_all(b"N").await?;
                 }
                 Wanted::Cancel(backend) => {
@@ -127,11 +125,11 @@ impl Gateway {
         }
     }
 
-    async fn serve_encrypted<S>(self: &Arc<Self>, mut stream: S, mut buffer: BytesMut)
+    async fn serve_encrypted<S>(self: &Arc<Self>, mut stream: S, binding: Binding)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let login = tokio::time::timeout(LOGIN, self.login(&mut stream, &mut buffer)).await;
+        let login = tokio::time::timeout(LOGIN, self.login(&mut stream, binding)).await;
         let (connection, server) = match login {
             Ok(Ok(opened)) => opened,
             Ok(Err(Over::Silently)) => return,
@@ -164,11 +162,12 @@ impl Gateway {
     async fn login<S>(
         self: &Arc<Self>,
         stream: &mut S,
-        buffer: &mut BytesMut,
+        binding: Binding,
     ) -> Result<(Connection, upstream::Ready), Over>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let buffer = &mut BytesMut::new();
         let startup = self.startup(stream, buffer).await?;
         if startup.must_negotiate() {
             let mut out = BytesMut::new();
@@ -176,16 +175,16 @@ impl Gateway {
             backend::negotiate_protocol_version(&mut out, startup.agreed_minor(), unknown);
             stream.write_all(&out).await?;
         }
-        let live = self.authenticate(stream, buffer, &startup).await?;
+        let live = self.authenticate(stream, buffer, &startup, binding).await?;
         if !live.is_open() {
             let end = live.wait_end().await;
             return Err(self.ended(&live, &end).into());
         }
         let checked = guard::check_startup(&startup.parameters).map_err(Refusal::from)?;
-        if checked.database != live.upstream.database {
+        if checked.database != live.way.to.database {
             return Err(Refusal::new(
                 "3D000",
-                format!("this session is for the database {}", live.upstream.database),
+                format!("this session is for the database {}", live.way.to.database),
             )
             .hint("another target needs another grant: `dbaccess targets`")
             .into());
@@ -235,6 +234,7 @@ impl Gateway {
         stream: &mut S,
         buffer: &mut BytesMut,
         startup: &Startup,
+        binding: Binding,
     ) -> Result<Arc<Live>, Over>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -246,7 +246,6 @@ impl Gateway {
             None => Verifier::mock(&self.mock_secret, user, DEFAULT_ITERATIONS),
         };
         let nonce = Secret::from_random(crate::os::random());
-        let binding = Binding::Unavailable;
         let mut out = BytesMut::new();
         backend::sasl_mechanisms(&mut out, binding.mechanisms());
         send(stream, &out).await?;
@@ -344,7 +343,7 @@ impl Gateway {
 async fn cancel(backend: Option<Backend>) {
     let Some(backend) = backend else { return };
     let session = &backend.live.permit.session;
-    match upstream::cancel(&backend.live.upstream, backend.process_id, &backend.key).await {
+    match upstream::cancel(&backend.live.way, backend.process_id, &backend.key).await {
         Ok(()) => tracing::debug!(%session, "passed a cancel request on"),
         Err(error) => tracing::warn!(%session, %error, "cannot pass a cancel request on"),
     }

@@ -2,17 +2,22 @@
 //! on record. It asks the control plane nothing: a [`Live`] session carries the
 //! permit and everything else it needs, and ends through a `watch`.
 
+mod binding;
 mod book;
 mod cancel;
 mod connection;
 mod intercept;
 mod live;
 mod login;
+mod long;
 mod names;
 mod refusal;
 mod upstream;
+mod values;
 
+pub use binding::end_point;
 pub use live::{Connections, Counters, End, Life, Live, Registry};
+pub use upstream::Way;
 
 use crate::core::sql::FactsCache;
 use crate::server::config::Limits;

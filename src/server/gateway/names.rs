@@ -1,24 +1,40 @@
-//! Which prepared statement a name stands for, exactly.
+//! Which prepared statement and which portal a name stands for, exactly.
 //!
 //! The record of an Execute names a text, so a client must not be able to make
 //! the gateway believe in another text than the server does: by preparing a
-//! name that the server has already, by a Parse that fails or is skipped, or by
-//! SQL's PREPARE and DEALLOCATE, which share the names. So a change counts when
-//! the server has confirmed it; within the batch that made it, it is believed
-//! in advance, because if it fails the server skips the rest of the batch. A
-//! name that an earlier, unanswered batch changes is in doubt, and the caller
-//! waits for the answer.
+//! name that the server has already, by a Parse or Bind that fails or is
+//! skipped, or by SQL's PREPARE, DECLARE and kin, which share the names. So a
+//! change counts when the server has confirmed it; within the batch that made
+//! it, it is believed in advance, because if it fails the server skips the rest
+//! of the batch. A name that an earlier, unanswered batch changes is in doubt,
+//! and the caller waits for the answer.
 
+use super::values::Held;
 use crate::core::sql::Facts;
 use crate::wire::postgres::{Tag, WireError, backend};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+/// The server tells names apart by so many bytes (NAMEDATALEN - 1), and by no more.
+const NAME: usize = 63;
 
 /// A text that was parsed, with what is known of it.
 #[derive(Debug)]
 pub struct Prepared {
     pub text: String,
     pub facts: Arc<Facts>,
+    /// It was prepared by SQL's PREPARE, which is its text.
+    pub by_sql: bool,
+    pub _held: Held,
+}
+
+/// What Execute will run.
+#[derive(Debug)]
+pub struct Portal {
+    pub prepared: Arc<Prepared>,
+    pub parameters: Vec<Option<String>>,
+    pub parameters_sha256: Option<String>,
+    pub _held: Held,
 }
 
 enum Change {
@@ -26,142 +42,183 @@ enum Change {
         name: Vec<u8>,
         prepared: Arc<Prepared>,
     },
-    Close {
-        name: Option<Vec<u8>>,
+    Bind {
+        name: Vec<u8>,
+        portal: Arc<Portal>,
     },
-    /// A Sync or a Query: one ReadyForQuery.
-    Batch,
-    /// CopyDone or CopyFail.
-    CopyEnd,
+    CloseStatement {
+        name: Vec<u8>,
+    },
+    ClosePortal {
+        name: Vec<u8>,
+    },
+    /// One ReadyForQuery: of a Sync, or of a Query or FunctionCall.
+    Batch {
+        sync: bool,
+    },
 }
 
 #[derive(Default)]
 pub struct Names {
-    confirmed: HashMap<Vec<u8>, Arc<Prepared>>,
+    statements: HashMap<Vec<u8>, Arc<Prepared>>,
+    portals: HashMap<Vec<u8>, Arc<Portal>>,
     pending: VecDeque<Change>,
 }
 
 /// What a name stands for at this place in the client's stream.
-pub enum Meaning {
-    Known(Arc<Prepared>),
-    /// The server has no such statement, as far as we can know.
+pub enum Meaning<T> {
+    Known(Arc<T>),
+    /// The server has none of this name, as far as we can know.
     Nothing,
     /// An earlier batch that is not answered yet changes it.
     InDoubt,
 }
 
 impl Names {
-    pub fn find(&self, name: &[u8]) -> Meaning {
-        let mut this_batch = true;
-        for change in self.pending.iter().rev() {
-            let found = match change {
-                Change::Batch => {
-                    this_batch = false;
-                    continue;
-                }
-                Change::Parse { name: changed, prepared } if changed == name => Some(prepared),
-                Change::Close { name: Some(changed) } if changed == name => None,
-                Change::Parse { .. } | Change::Close { .. } | Change::CopyEnd => continue,
-            };
-            return match found {
-                _ if !this_batch => Meaning::InDoubt,
-                Some(prepared) => Meaning::Known(Arc::clone(prepared)),
-                None => Meaning::Nothing,
-            };
-        }
-        self.confirmed.get(name).map_or(Meaning::Nothing, |prepared| Meaning::Known(Arc::clone(prepared)))
+    pub fn statement(&self, name: &[u8]) -> Meaning<Prepared> {
+        let name = key(name);
+        self.look(self.statements.get(name), |change| match change {
+            Change::Parse { name: changed, prepared } if changed == name => Some(Some(prepared)),
+            Change::CloseStatement { name: changed } if changed == name => Some(None),
+            _ => None,
+        })
     }
 
-    /// How many statements the client keeps.
+    pub fn portal(&self, name: &[u8]) -> Meaning<Portal> {
+        let name = key(name);
+        self.look(self.portals.get(name), |change| match change {
+            Change::Bind { name: changed, portal } if changed == name => Some(Some(portal)),
+            Change::ClosePortal { name: changed } if changed == name => Some(None),
+            _ => None,
+        })
+    }
+
+    /// The newest change of a name, or what is confirmed.
+    fn look<'a, T>(
+        &'a self,
+        confirmed: Option<&'a Arc<T>>,
+        changes: impl Fn(&'a Change) -> Option<Option<&'a Arc<T>>>,
+    ) -> Meaning<T> {
+        for change in self.pending.iter().rev().take_while(|change| !matches!(change, Change::Batch { .. })) {
+            match changes(change) {
+                Some(Some(found)) => return Meaning::Known(Arc::clone(found)),
+                Some(None) => return Meaning::Nothing,
+                None => {}
+            }
+        }
+        // What was looked at above is of this batch, and is not this name's.
+        if self.pending.iter().any(|change| changes(change).is_some()) {
+            return Meaning::InDoubt;
+        }
+        confirmed.map_or(Meaning::Nothing, |found| Meaning::Known(Arc::clone(found)))
+    }
+
+    /// How many statements and portals the client keeps.
     pub fn len(&self) -> usize {
-        self.confirmed.len()
+        self.statements.len() + self.portals.len()
     }
 
-    pub fn parse(&mut self, name: Vec<u8>, prepared: Arc<Prepared>) {
-        self.pending.push_back(Change::Parse { name, prepared });
+    pub fn parse(&mut self, name: &[u8], prepared: Arc<Prepared>) {
+        self.pending.push_back(Change::Parse { name: key(name).to_vec(), prepared });
     }
 
-    /// A Close message; `None` is a portal's, which only keeps the order.
-    pub fn close(&mut self, name: Option<Vec<u8>>) {
-        self.pending.push_back(Change::Close { name });
+    pub fn bind(&mut self, name: &[u8], portal: Arc<Portal>) {
+        self.pending.push_back(Change::Bind { name: key(name).to_vec(), portal });
     }
 
-    /// A Sync or Query was sent.
-    pub fn batch(&mut self) {
-        self.pending.push_back(Change::Batch);
+    pub fn close_statement(&mut self, name: &[u8]) {
+        self.pending.push_back(Change::CloseStatement { name: key(name).to_vec() });
     }
 
-    /// ParseComplete.
-    pub fn parsed(&mut self) -> Result<(), WireError> {
-        match self.answered() {
-            Some(Change::Parse { name, prepared }) => {
-                self.confirmed.insert(name, prepared);
-                Ok(())
+    pub fn close_portal(&mut self, name: &[u8]) {
+        self.pending.push_back(Change::ClosePortal { name: key(name).to_vec() });
+    }
+
+    /// What ends in a ReadyForQuery was sent: Sync, or another.
+    pub fn batch(&mut self, sync: bool) {
+        self.pending.push_back(Change::Batch { sync });
+    }
+
+    /// ParseComplete, BindComplete or CloseComplete: the change that it confirms is made.
+    pub fn confirmed(&mut self, tag: u8) -> Result<(), WireError> {
+        match (tag, self.pending.pop_front()) {
+            (backend::tag::PARSE_COMPLETE, Some(Change::Parse { name, prepared })) => {
+                self.statements.insert(name, prepared);
             }
-            _ => Err(lost(backend::tag::PARSE_COMPLETE)),
-        }
-    }
-
-    /// CloseComplete.
-    pub fn closed(&mut self) -> Result<(), WireError> {
-        match self.answered() {
-            Some(Change::Close { name }) => {
-                if let Some(name) = name {
-                    self.confirmed.remove(&name);
-                }
-                Ok(())
+            (backend::tag::BIND_COMPLETE, Some(Change::Bind { name, portal })) => {
+                self.portals.insert(name, portal);
             }
-            _ => Err(lost(backend::tag::CLOSE_COMPLETE)),
+            (backend::tag::CLOSE_COMPLETE, Some(Change::CloseStatement { name })) => {
+                self.statements.remove(&name);
+            }
+            (backend::tag::CLOSE_COMPLETE, Some(Change::ClosePortal { name })) => {
+                self.portals.remove(&name);
+            }
+            _ => {
+                let expected = "an answer to what was asked";
+                return Err(WireError::Unexpected { expected, got: Tag(tag) });
+            }
         }
+        Ok(())
     }
 
-    fn answered(&mut self) -> Option<Change> {
-        while matches!(self.pending.front(), Some(Change::CopyEnd)) {
+    /// An error: what is left of the batch is skipped, and after one of the
+    /// `extended` protocol what comes before the next Sync, Query too. Gives the statement of the
+    /// change that was to be answered next, which the error may be about.
+    pub fn failed(&mut self, extended: bool) -> Option<Arc<Prepared>> {
+        let next = match self.pending.front() {
+            Some(Change::Parse { prepared, .. }) => Some(Arc::clone(prepared)),
+            Some(Change::Bind { portal, .. }) => Some(Arc::clone(&portal.prepared)),
+            _ => None,
+        };
+        let ends = |change: &Change| matches!(change, Change::Batch { sync } if *sync || !extended);
+        while self.pending.front().is_some_and(|change| !ends(change)) {
             self.pending.pop_front();
         }
-        self.pending.pop_front()
+        next
     }
 
-    /// An error: what is left of the batch is skipped.
-    pub fn failed(&mut self) {
-        while self.pending.front().is_some_and(|change| !matches!(change, Change::Batch)) {
-            self.pending.pop_front();
-        }
-    }
-
-    /// ReadyForQuery ends the batch.
-    pub fn ready(&mut self) {
-        self.failed();
+    /// ReadyForQuery ends the batch, and outside a transaction all portals.
+    pub fn ready(&mut self, idle: bool) {
+        self.failed(false);
         self.pending.pop_front();
-    }
-
-    /// CopyDone or CopyFail was sent.
-    pub fn copy_end(&mut self) {
-        self.pending.push_back(Change::CopyEnd);
-    }
-
-    /// The server reads COPY data for an Execute: Syncs sent before its end
-    /// are swallowed (PostgreSQL manual 55.2.6).
-    pub fn copy_in(&mut self) {
-        while matches!(self.pending.front(), Some(Change::Batch)) {
-            self.pending.pop_front();
+        if idle {
+            self.portals.clear();
         }
+    }
+
+    /// The server reads COPY data, and ignores so many Syncs that were sent right
+    /// behind (PostgreSQL manual 55.2.6). `simple`: behind a Query, which is the
+    /// first batch itself.
+    pub fn copy_in(&mut self, simple: bool, swallowed: usize) {
+        let first = usize::from(simple);
+        let end = first.saturating_add(swallowed).min(self.pending.len());
+        self.pending.drain(first.min(end)..end);
     }
 
     /// SQL's PREPARE.
-    pub fn set(&mut self, name: Vec<u8>, prepared: Arc<Prepared>) {
-        self.confirmed.insert(name, prepared);
+    pub fn set(&mut self, name: &[u8], prepared: Arc<Prepared>) {
+        self.statements.insert(key(name).to_vec(), prepared);
     }
 
     /// SQL's DEALLOCATE or DISCARD ALL. The unnamed statement stays.
     pub fn forget(&mut self, name: Option<&[u8]>) {
         match name {
-            Some(name) => drop(self.confirmed.remove(name)),
-            None => self.confirmed.retain(|name, _| name.is_empty()),
+            Some(name) => drop(self.statements.remove(key(name))),
+            None => self.statements.retain(|name, _| name.is_empty()),
+        }
+    }
+
+    /// SQL's DECLARE, CLOSE or DISCARD ALL: the name is not (or not any more)
+    /// a portal that Bind made.
+    pub fn forget_portal(&mut self, name: Option<&[u8]>) {
+        match name {
+            Some(name) => drop(self.portals.remove(key(name))),
+            None => self.portals.clear(),
         }
     }
 }
 
-fn lost(got: u8) -> WireError {
-    WireError::Unexpected { expected: "an answer to what was asked", got: Tag(got) }
+fn key(name: &[u8]) -> &[u8] {
+    name.get(..NAME).unwrap_or(name)
 }

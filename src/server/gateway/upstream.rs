@@ -3,7 +3,7 @@
 use super::live::Live;
 use super::refusal::Refusal;
 use crate::server::config::{Upstream, UpstreamTls};
-use crate::tls;
+use crate::tls::{self, TlsError};
 use crate::wire::postgres::backend::{self, Authentication, Fields, KeyData};
 use crate::wire::postgres::frame::{Limits, Scanner, What};
 use crate::wire::postgres::{frontend, scram, startup};
@@ -37,20 +37,34 @@ pub struct Ready {
     pub key: Vec<u8>,
 }
 
-/// Opens the TCP (and TLS) connection to a target.
-pub async fn dial(upstream: &Upstream) -> io::Result<Stream> {
-    let connect = async {
-        let stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await?;
-        crate::server::listen::tune(&stream)?;
-        match &upstream.tls {
-            UpstreamTls::Off => Ok(Stream::Plain(stream)),
-            UpstreamTls::Verify { ca } => {
-                let config = tls::client_config(ca.as_deref(), &[]).map_err(io::Error::other)?;
-                secure(stream, &upstream.host, Arc::new(config)).await
+/// The way to a target: its address, and a TLS configuration made once, so
+/// that TLS sessions are resumed and no connect reads certificates from disk.
+pub struct Way {
+    pub to: Upstream,
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Way {
+    pub fn new(to: Upstream) -> Result<Self, TlsError> {
+        let tls = match &to.tls {
+            UpstreamTls::Off => None,
+            UpstreamTls::Verify { ca } => Some(Arc::new(tls::client_config(ca.as_deref(), &[])?)),
+        };
+        Ok(Self { to, tls })
+    }
+
+    /// Opens the TCP (and TLS) connection.
+    async fn dial(&self) -> io::Result<Stream> {
+        let connect = async {
+            let stream = TcpStream::connect((self.to.host.as_str(), self.to.port)).await?;
+            crate::server::listen::tune(&stream)?;
+            match &self.tls {
+                None => Ok(Stream::Plain(stream)),
+                Some(config) => secure(stream, &self.to.host, Arc::clone(config)).await,
             }
-        }
-    };
-    tokio::time::timeout(CONNECT, connect).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        };
+        tokio::time::timeout(CONNECT, connect).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
 }
 
 async fn secure(mut stream: TcpStream, host: &str, config: Arc<rustls::ClientConfig>) -> io::Result<Stream> {
@@ -70,9 +84,9 @@ async fn secure(mut stream: TcpStream, host: &str, config: Arc<rustls::ClientCon
 
 /// Connects as the session's role and carries the conversation to the first ReadyForQuery.
 pub async fn connect(live: &Live, parameters: &[(String, String)]) -> Result<Ready, Refusal> {
-    let upstream = &live.upstream;
+    let upstream = &live.way.to;
     let opened = tokio::time::timeout(CONNECT, async {
-        let mut stream = dial(upstream).await.map_err(|error| {
+        let mut stream = live.way.dial().await.map_err(|error| {
             tracing::warn!(session = %live.permit.session, host = %upstream.host, %error, "cannot reach the database");
             unreachable(live)
         })?;
@@ -171,8 +185,8 @@ async fn greet(
 }
 
 /// Asks a target to cancel what a backend is running (PostgreSQL manual 55.2.8).
-pub async fn cancel(upstream: &Upstream, process_id: u32, key: &[u8]) -> io::Result<()> {
-    let mut stream = dial(upstream).await?;
+pub async fn cancel(way: &Way, process_id: u32, key: &[u8]) -> io::Result<()> {
+    let mut stream = way.dial().await?;
     let mut out = BytesMut::new();
     startup::cancel_request(&mut out, process_id, key);
     stream.write_all(&out).await?;

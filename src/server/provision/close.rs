@@ -78,7 +78,7 @@ impl Target {
         let parameters = [(&role as _, Type::TEXT)];
 
         let started = Instant::now();
-        let rows = self.closing.call("SELECT dbaccess.lock_session($1)", &parameters).await?;
+        let rows = self.ending.call("SELECT dbaccess.lock_session($1)", &parameters).await?;
         closed.existed = rows.first().is_some_and(|row| row.get(0));
         closed.timed(Step::Lock, started);
         if !closed.existed {
@@ -121,7 +121,7 @@ impl Target {
         let mut first = None;
         loop {
             let rows =
-                self.closing.call("SELECT dbaccess.end_connections($1)", &[(&role, Type::TEXT)]).await?;
+                self.ending.call("SELECT dbaccess.end_connections($1)", &[(&role, Type::TEXT)]).await?;
             let left: i32 = rows.first().map_or(0, |row| row.get(0));
             let terminated = *first.get_or_insert(left);
             if left == 0 {

@@ -3,7 +3,8 @@
 //! ```text
 //!  open_session ── opening ──► dbaccess.open_session(…)           one round trip
 //!                              (ensure_profile first, when the profile is new or has drifted)
-//!  close_session ─ closing ──► lock_session → end_connections… → close_session
+//!  close_session ─ ending ───► lock_session → end_connections…      the credential is dead
+//!                  closing ──► close_session
 //!                              (dispose_owned in other databases, where something was left)
 //! ```
 //!
@@ -34,12 +35,14 @@ use crate::server::config::Upstream;
 use control::Control;
 
 /// One target, as the place where roles are made and removed. Cheap to keep:
-/// two warm connections at most, made on first use and replaced when they die.
+/// three warm connections at most, made on first use and replaced when they die.
 pub struct Target {
     upstream: Upstream,
     /// For everything that may wait for somebody's lock.
     opening: Control,
-    /// For ending sessions: nothing that opens one is ever ahead of it.
+    /// For locking sessions out: nothing that may wait for a lock is ever ahead of it.
+    ending: Control,
+    /// For removing what is locked out, and for housekeeping.
     closing: Control,
 }
 
@@ -50,8 +53,9 @@ impl Target {
     /// [`ProvisionError::Tls`] when the CA file is not usable.
     pub fn new(upstream: Upstream) -> Result<Self, ProvisionError> {
         let opening = Control::new(&upstream, &upstream.database)?;
+        let ending = Control::new(&upstream, &upstream.database)?;
         let closing = Control::new(&upstream, &upstream.database)?;
-        Ok(Self { upstream, opening, closing })
+        Ok(Self { upstream, opening, ending, closing })
     }
 
     pub fn upstream(&self) -> &Upstream {

@@ -27,6 +27,10 @@ pub struct OutboxRow {
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// The most rows that the beginning of an id is compared with: one that fits so
+/// many names none.
+pub const MOST_NAMED: u32 = 64;
+
 fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -48,8 +52,7 @@ impl Tx<'_> {
         Ok(self.0.prepare_cached(sql)?.execute(bound)?)
     }
 
-    /// The one row whose id begins with `prefix`; the kind's own prefix and
-    /// dash may be left out.
+    /// The one row whose id begins with `prefix`.
     fn by_prefix<T: DeserializeOwned>(
         &self,
         table: &str,
@@ -57,17 +60,25 @@ impl Tx<'_> {
         id_prefix: &str,
         asked: &str,
     ) -> Result<T> {
-        let asked = asked.trim();
-        let full =
-            if asked.starts_with(id_prefix) { asked.to_owned() } else { format!("{id_prefix}-{asked}") };
-        // '~' sorts after every character of an id.
-        let sql = format!("SELECT body FROM {table} WHERE id >= ?1 AND id < ?1 || '~' LIMIT 2");
-        let mut found: Vec<T> = self.many(&sql, [&full])?;
+        let mut found: Vec<T> = self.beginning(table, id_prefix, asked)?;
         match (found.pop(), found.pop()) {
-            (Some(one), None) if !asked.is_empty() => Ok(one),
+            (Some(one), None) => Ok(one),
             (None, _) => Err(StoreError::NoSuch { kind, prefix: asked.to_owned() }),
             _ => Err(StoreError::Ambiguous { kind, prefix: asked.to_owned() }),
         }
+    }
+
+    /// The rows whose id begins so, at most [`MOST_NAMED`]; the kind's own
+    /// prefix and dash may be left out, and capitals do not count.
+    fn beginning<T: DeserializeOwned>(&self, table: &str, id_prefix: &str, asked: &str) -> Result<Vec<T>> {
+        let asked = asked.trim().to_ascii_lowercase();
+        let random = asked.strip_prefix(id_prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&asked);
+        if random.is_empty() {
+            return Ok(Vec::new());
+        }
+        // '~' sorts after every character of an id.
+        let sql = format!("SELECT body FROM {table} WHERE id >= ?1 AND id < ?1 || '~' LIMIT ?2");
+        self.many(&sql, params![format!("{id_prefix}-{random}"), MOST_NAMED])
     }
 
     /// Writes an event down for the ledger, in this transaction (G7).
@@ -136,8 +147,18 @@ impl Tx<'_> {
         Ok(self.run("DELETE FROM token WHERE hash = ?1", [hash])? > 0)
     }
 
-    /// Forgets tokens that nobody can renew any more.
+    /// Remembers that an ID token was exchanged. False when it was before.
+    pub fn spend_id_token(&self, hash: &[u8; 32], until: Timestamp) -> Result<bool> {
+        let until = until.as_microsecond();
+        Ok(self.run(
+            "INSERT OR IGNORE INTO spent_id_token (hash, until) VALUES (?1, ?2)",
+            params![hash, until],
+        )? > 0)
+    }
+
+    /// Forgets tokens that nobody can renew any more, and spent ones that have expired.
     pub fn drop_stale_tokens(&self, now: Timestamp) -> Result<usize> {
+        self.run("DELETE FROM spent_id_token WHERE until <= ?1", [now.as_microsecond()])?;
         self.run("DELETE FROM token WHERE renewable_until <= ?1", [now.as_microsecond()])
     }
 
@@ -161,6 +182,11 @@ impl Tx<'_> {
     /// A request by the beginning of its id.
     pub fn request(&self, prefix: &str) -> Result<AccessRequest> {
         self.by_prefix("request", "request", RequestId::PREFIX, prefix)
+    }
+
+    /// The requests that the beginning of an id may mean, at most [`MOST_NAMED`].
+    pub fn requests_named(&self, prefix: &str) -> Result<Vec<AccessRequest>> {
+        self.beginning("request", RequestId::PREFIX, prefix)
     }
 
     /// Requests, newest first; of one person, or only waiting ones, where asked.
@@ -201,6 +227,11 @@ impl Tx<'_> {
         self.by_prefix("access_grant", "grant", GrantId::PREFIX, prefix)
     }
 
+    /// The grants that the beginning of an id may mean, at most [`MOST_NAMED`].
+    pub fn grants_named(&self, prefix: &str) -> Result<Vec<Grant>> {
+        self.beginning("access_grant", GrantId::PREFIX, prefix)
+    }
+
     /// One person's grants whose window has not ended, revoked ones left out.
     pub fn live_grants(&self, subject: &str, now: Timestamp) -> Result<Vec<Grant>> {
         let grants: Vec<Grant> = self.many(
@@ -230,6 +261,11 @@ impl Tx<'_> {
     /// A session by the beginning of its id.
     pub fn session(&self, prefix: &str) -> Result<Session> {
         self.by_prefix("session", "session", SessionId::PREFIX, prefix)
+    }
+
+    /// The sessions that the beginning of an id may mean, at most [`MOST_NAMED`].
+    pub fn sessions_named(&self, prefix: &str) -> Result<Vec<Session>> {
+        self.beginning("session", SessionId::PREFIX, prefix)
     }
 
     /// Sessions, newest first; of one person, or only those not dead, where asked.

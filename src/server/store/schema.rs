@@ -5,7 +5,8 @@
 use super::StoreError;
 use rusqlite::Connection;
 
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE person (
         subject TEXT PRIMARY KEY,
         body TEXT NOT NULL
@@ -55,7 +56,17 @@ const STEPS: &[&str] = &["
         at INTEGER NOT NULL,
         body TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    -- ID tokens that were exchanged, by SHA-256, until they expire: each is good once.
+    CREATE TABLE spent_id_token (
+        hash BLOB PRIMARY KEY,
+        until INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX spent_id_token_until ON spent_id_token (until);
+    CREATE INDEX request_by_person ON request (subject, created_at);
+",
+];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

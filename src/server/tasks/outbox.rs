@@ -56,14 +56,17 @@ impl OutboxTask {
     /// Runs until every handle is gone.
     pub async fn run(mut self) {
         let mut failing = false;
-        let mut waiters = Vec::new();
+        let mut waiters: Vec<Waiter> = Vec::new();
         loop {
             match self.drain().await {
                 Ok(()) => {
                     if std::mem::take(&mut failing) {
                         tracing::info!("events reach the ledger again");
                     }
-                    waiters.drain(..).for_each(|waiter: Waiter| drop(waiter.send(())));
+                    for waiter in waiters.drain(..) {
+                        // Whoever does not wait any more needs no answer.
+                        let _ = waiter.send(());
+                    }
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {

@@ -74,7 +74,8 @@ impl Header {
 pub struct Limits {
     /// Any frame. PostgreSQL itself sends and accepts up to 1 GiB.
     pub frame: u32,
-    /// A frame that must be known whole (Query, Parse, …): longer is an error.
+    /// A frame that must be known whole: longer is an error, but for Query and
+    /// Parse, which are delivered as [`What::Head`] then, to be refused.
     pub whole: u32,
     /// A frame of which the beginning is enough (Bind, ErrorResponse, …): of a
     /// longer one this much is delivered, the rest passes.
@@ -124,6 +125,8 @@ pub struct Scanner {
 pub(super) enum Treatment {
     Bulk,
     Whole,
+    /// Whole, or if it is too long for that, its head.
+    Text,
     Head,
 }
 
@@ -167,10 +170,15 @@ impl Scanner {
         match treatment {
             Treatment::Bulk => self.run(bytes, 0, header.tag, frames),
             Treatment::Whole => self.whole(bytes, header.check(self.limits.whole)?),
-            Treatment::Head if header.len > self.limits.head => {
-                self.head(bytes, header.check(self.limits.frame)?)
+            Treatment::Text if header.len > self.limits.whole => {
+                // Always less than the frame, so that it cannot pass for a whole one.
+                let held = self.limits.head.min(self.limits.whole.saturating_sub(8));
+                self.head(bytes, header.check(self.limits.frame)?, held)
             }
-            Treatment::Head => self.whole(bytes, header.check(self.limits.frame)?),
+            Treatment::Head if header.len > self.limits.head => {
+                self.head(bytes, header.check(self.limits.frame)?, self.limits.head)
+            }
+            Treatment::Text | Treatment::Head => self.whole(bytes, header.check(self.limits.frame)?),
         }
     }
 
@@ -185,8 +193,13 @@ impl Scanner {
         }))
     }
 
-    fn head<'a>(&mut self, bytes: &'a [u8], header: Header) -> Result<Option<Piece<'a>>, WireError> {
-        let held = Header::BYTES + self.limits.head as usize;
+    fn head<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        header: Header,
+        held: u32,
+    ) -> Result<Option<Piece<'a>>, WireError> {
+        let held = Header::BYTES + held as usize;
         // The length field counts itself, so a frame just above the limit can
         // be shorter than what is held.
         let held = held.min(header.frame_len());

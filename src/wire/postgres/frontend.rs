@@ -38,9 +38,8 @@ pub(super) fn treatment(tag: u8) -> Option<Treatment> {
     Some(match tag {
         tag::COPY_DATA => Treatment::Bulk,
         tag::BIND | tag::FUNCTION_CALL | tag::COPY_FAIL => Treatment::Head,
-        tag::QUERY | tag::PARSE | tag::EXECUTE | tag::DESCRIBE | tag::CLOSE | tag::SYNC | tag::FLUSH => {
-            Treatment::Whole
-        }
+        tag::QUERY | tag::PARSE => Treatment::Text,
+        tag::EXECUTE | tag::DESCRIBE | tag::CLOSE | tag::SYNC | tag::FLUSH => Treatment::Whole,
         tag::COPY_DONE | tag::PASSWORD | tag::TERMINATE => Treatment::Whole,
         _ => return None,
     })
@@ -121,6 +120,11 @@ impl<'a> Parse<'a> {
         let oids = reader.bytes(usize::from(count) * 4)?;
         reader.end()?;
         Ok(Self { name, text, oids })
+    }
+
+    /// The name out of the beginning of a Parse that is too long to be taken.
+    pub fn name(head: &'a [u8]) -> Result<&'a [u8], WireError> {
+        Reader::new("Parse", head).cstr()
     }
 
     /// The types given for the first parameters; 0 leaves one to the server.
@@ -336,6 +340,15 @@ pub fn parse(
         if let Some(field) = out.get_mut(at..at + 2) {
             field.copy_from_slice(&count.to_be_bytes());
         }
+    });
+}
+
+/// A Bind of the unnamed portal, without values.
+pub fn bind(out: &mut BytesMut, statement: impl AsRef<[u8]>) {
+    frame(out, tag::BIND, |out| {
+        put_cstr(out, "");
+        put_cstr(out, statement);
+        out.put_bytes(0, 6);
     });
 }
 

@@ -1,9 +1,10 @@
 //! A whole dbaccess for a test: a scratch database, the development identity
 //! provider, the server as a process, and people who type real commands.
 
-use super::pg_server::{PgServer, newest_bin};
+use super::pg_server::{PgServer, installed_bin};
 use dbaccess::demo::identity::{Answer, DevIdp, DevPerson, Options, answer_without_browser};
 use dbaccess::demo::pki::Pki;
+use dbaccess::server::config::Upstream;
 use dbaccess::server::provision::apply_setup;
 use dbaccess::server::setup;
 use serde_json::Value;
@@ -26,13 +27,25 @@ pub struct Setting {
     /// Business hours are always, or never.
     pub open_hours: bool,
     pub native: bool,
+    /// How long our own tokens last, as the configuration says it.
+    pub token_lifetime: &'static str,
+    /// More targets, in staging: the name, which is the database's too, and what
+    /// its owner runs in it.
+    pub databases: Vec<(&'static str, &'static str)>,
     /// Settings of the scratch database, as `name=value`.
     pub postgres: &'static [&'static str],
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { extra: String::new(), open_hours: true, native: false, postgres: &[] }
+        Self {
+            extra: String::new(),
+            open_hours: true,
+            native: false,
+            token_lifetime: "1h",
+            databases: Vec::new(),
+            postgres: &[],
+        }
     }
 }
 
@@ -59,7 +72,7 @@ impl TestEnv {
     }
 
     pub async fn with(setting: Setting) -> Self {
-        let pg = PgServer::start(&newest_bin(), setting.postgres).await;
+        let pg = PgServer::start(&installed_bin(), setting.postgres).await;
         let admin = pg.admin("postgres").await;
         admin.batch_execute("CREATE ROLE shop_owner NOLOGIN").await.unwrap();
         admin.batch_execute("CREATE DATABASE shop OWNER shop_owner").await.unwrap();
@@ -69,6 +82,21 @@ impl TestEnv {
         upstream.object_owner = Some("shop_owner".to_owned());
         let params = setup::params(&upstream).unwrap();
         apply_setup(&pg.admin_upstream("shop"), &params).await.unwrap();
+
+        let mut targets = String::new();
+        for (name, sql) in &setting.databases {
+            admin.batch_execute(&format!("CREATE DATABASE {name} OWNER shop_owner")).await.unwrap();
+            let database = pg.admin(name).await;
+            database.batch_execute(&format!("SET ROLE shop_owner; {sql}")).await.unwrap();
+            let upstream = Upstream { database: (*name).to_owned(), ..upstream.clone() };
+            apply_setup(&pg.admin_upstream(name), &setup::params(&upstream).unwrap()).await.unwrap();
+            targets += &format!(
+                "[targets.{name}]\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"{name}\"\n\
+                 user = \"dbaccess\"\npassword_env = \"TEST_GATEWAY_PASSWORD\"\ntls = \"off\"\n\
+                 environment = \"staging\"\nowners = [\"shop\"]\nobject_owner = \"shop_owner\"\n",
+                port = pg.port(),
+            );
+        }
 
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::new(dir.path()).unwrap();
@@ -106,6 +134,7 @@ tls_key = "{key}"
 issuer = "{issuer}"
 client_id = "dbaccess"
 ca = "{ca}"
+token_lifetime = "{token_lifetime}"
 
 [teams.shop]
 groups = ["eng-shop"]
@@ -137,6 +166,7 @@ owners = ["shop"]
 object_owner = "shop_owner"
 classified = {{ "public.payments.card_number" = "pii", "public.customers.email" = "pii" }}
 
+{targets}
 {extra}
 "#,
             data = dir.path().join("data").display(),
@@ -148,6 +178,7 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
             to = hours.1,
             pg_port = pg.port(),
             extra = setting.extra,
+            token_lifetime = setting.token_lifetime,
         );
         std::fs::write(dir.path().join("server.toml"), config).unwrap();
         let mut env = Self { pg, idp, ca: pki.ca, dir, url, port, native_port, server: None };
@@ -200,6 +231,15 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
 
     pub fn ledger_dir(&self) -> PathBuf {
         self.dir.path().join("data/ledger")
+    }
+
+    /// All that is in the ledger, as its lines are.
+    pub fn ledger_text(&self) -> String {
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.ledger_dir()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        files.sort();
+        files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }
 
     /// Session roles that exist in the target now.
@@ -342,7 +382,14 @@ impl TestPerson<'_> {
     }
 
     pub async fn login(&self) {
-        let mut child = self.spawn(&["login", "--no-browser"]);
+        self.login_at(&self.env.url).await;
+    }
+
+    /// Signs in to the server by another of its addresses.
+    pub async fn login_at(&self, url: &str) {
+        let mut command = self.command(&["login", "--no-browser"]);
+        command.env("DBACCESS_SERVER", url).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command starts");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let link = loop {
             let line = lines.next().expect("the login shows a link").unwrap();

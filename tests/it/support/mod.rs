@@ -1,7 +1,12 @@
 //! What the tests share: the real parts they run against.
 
+pub mod api;
 pub mod env;
+pub mod held;
 pub mod pg_server;
 pub mod pki;
 pub mod providers;
+pub mod raw_pg;
+pub mod session;
 pub mod tools;
+pub mod wire;

@@ -20,7 +20,9 @@ pub fn repository() -> &'static Path {
 /// packages through `DBACCESS_TEST_TOOLS`: see [`environment`].
 pub fn node() -> PathBuf {
     must_exist(directory().join("node/node_modules"));
-    on_path(&["node"])
+    // Where the system's is too old there is one of the tests' own.
+    let own = directory().join("bin/node");
+    if own.exists() { own } else { on_path(&["node"]) }
 }
 
 /// A Python that has psycopg.

@@ -105,7 +105,7 @@ fn what_no_peer_may_send_is_refused() {
         (backend(), b"Q\0\0\0\x04", "expected a message of a server, but message 'Q' came"),
         (backend(), b"Z\0\0\0\x03", "message 'Z' says it is 3 bytes long, but only 4 to 64 are accepted"),
         (backend(), b"D\0\0\0\0", "message 'D' says it is 0 bytes long, but only 4 to 65536 are accepted"),
-        (frontend(), b"Q\0\0\0\x41", "message 'Q' says it is 65 bytes long, but only 4 to 64 are accepted"),
+        (frontend(), b"E\0\0\0\x41", "message 'E' says it is 65 bytes long, but only 4 to 64 are accepted"),
         (
             frontend(),
             b"B\xff\xff\xff\xff",
@@ -114,6 +114,12 @@ fn what_no_peer_may_send_is_refused() {
         (frontend(), b"B\0\0\0\x03", "message 'B' says it is 3 bytes long, but only 4 to 65536 are accepted"),
     ] {
         assert_eq!(scanner.next(bytes).unwrap_err().to_string(), error);
+    }
+    // A text that is too long is delivered in part, to be refused.
+    for length in [0x41, 0x42, 0x45, 0xff] {
+        let text = [&[b'Q', 0, 0, 0, length][..], &[b'x'; 0xff]].concat();
+        let piece = frontend().next(&text).unwrap().unwrap();
+        assert!(matches!(piece.what, What::Head { tag: b'Q', .. }), "{piece:?}");
     }
     // Sound rows before a broken header are still delivered.
     let stream = [frame(b'D', b"ab"), b"D\0\0\0\x01".to_vec()].concat();

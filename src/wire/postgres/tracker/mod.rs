@@ -67,8 +67,11 @@ pub enum Event<'b, T> {
     Aside,
     /// Part of an answer, or the answer to a message without a token.
     Progress,
-    /// The server waits for the client's COPY data.
-    CopyIn,
+    /// The server waits for the client's COPY data. So many of the Syncs that are
+    /// on their way it ignores.
+    CopyIn {
+        swallowed: usize,
+    },
     Completed {
         token: T,
         tag: CommandTag<'b>,
@@ -89,6 +92,8 @@ pub enum Event<'b, T> {
         /// What failed, if it executes: not for Parse, Bind, Describe, Close,
         /// for the commit that Sync does, or when nothing was asked.
         token: Option<T>,
+        /// It is of the extended protocol: the server skips to the next Sync.
+        extended: bool,
         /// This error answers the replacement of a refused message: the client
         /// must get the refusal in its place.
         refused: bool,
@@ -359,7 +364,11 @@ impl<T> Tracker<T> {
             (tag::COPY_IN, Copy::No) => {
                 self.copy = self.copy_in();
                 self.spare_ready = 0;
-                return Ok(Event::CopyIn);
+                let swallowed = match self.copy {
+                    Copy::In { swallowed, .. } => swallowed,
+                    Copy::No | Copy::Out => 0,
+                };
+                return Ok(Event::CopyIn { swallowed });
             }
             _ => return Err(error),
         }
@@ -397,7 +406,8 @@ impl<T> Tracker<T> {
             // Nothing was asked (the server shuts down), the commit of Sync has
             // failed, or the text of a Query has no statements or too late an error.
             None | Some(Entry::Sync | Entry::QueryEnd) => {
-                return Ok(Event::Failed { token: None, refused: false, skipped: Vec::new() });
+                let skipped = Vec::new();
+                return Ok(Event::Failed { token: None, extended: false, refused: false, skipped });
             }
             Some(Entry::Statement(_) | Entry::FunctionCall(_) | Entry::RefusedQuery(_)) => false,
             Some(_) => true,
@@ -422,7 +432,7 @@ impl<T> Tracker<T> {
         if extended && self.pending.is_empty() {
             self.skip = if swallowed > 0 { Skip::Unsure } else { Skip::ToSync };
         }
-        Ok(Event::Failed { token, refused, skipped })
+        Ok(Event::Failed { token, extended, refused, skipped })
     }
 
     /// Whether messages with a reply stand between the front and the next Sync.

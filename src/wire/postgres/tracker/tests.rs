@@ -51,13 +51,13 @@ fn said(tracker: &mut Tracker<char>, step: &str) -> Option<String> {
     match tracker.receive(bytes[0], body) {
         Err(error) => Some(format!("[{error}]")),
         Ok(Event::Aside | Event::Progress) => None,
-        Ok(Event::CopyIn) => Some("copy".into()),
+        Ok(Event::CopyIn { .. }) => Some("copy".into()),
         Ok(Event::Completed { token, .. }) => Some(format!("done:{token}")),
         Ok(Event::Empty { token }) => Some(format!("empty:{}", token.unwrap_or('-'))),
         Ok(Event::Suspended { token }) => Some(format!("more:{token}")),
         Ok(Event::Returned { token }) => Some(format!("returned:{token}")),
         Ok(Event::Ready(status)) => Some(format!("ready:{}", char::from(status.byte()))),
-        Ok(Event::Failed { token, refused, skipped }) => {
+        Ok(Event::Failed { token, refused, skipped, .. }) => {
             let skipped: String = skipped.into_iter().collect();
             let skipped = if skipped.is_empty() { skipped } else { format!("/{skipped}") };
             Some(format!("{}:{}{skipped}", if refused { "refused" } else { "fail" }, token.unwrap_or('-')))

@@ -1,0 +1,221 @@
+//! The demo's world: a scratch PostgreSQL with a shop in it, the development
+//! identity provider, the server, and four people, all on one loopback and in
+//! temporary directories that nobody else can enter.
+
+use super::identity::{DevIdp, DevPerson, Options};
+use super::people::{self, PEOPLE, Surroundings};
+use super::pki::Pki;
+use super::postgres::{Cluster, free_port, newest_bin};
+use super::screen::Screen;
+use crate::core::model::Secret;
+use crate::server::boot::{self, Running};
+use crate::server::config::Config;
+use crate::server::provision::apply_setup;
+use crate::server::setup;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// The databases behind `prod-orders` and `staging-orders`.
+pub const PRODUCTION: &str = "orders";
+const STAGING: &str = "orders_staging";
+
+pub struct World {
+    pub postgres: Cluster,
+    pub around: Surroundings,
+    pub native_port: u16,
+    identity: DevIdp,
+    server: Running,
+    dir: TempDir,
+}
+
+impl World {
+    /// Everything, ready for use. Dropping the future leaves nothing behind.
+    pub async fn start(port: Option<u16>, screen: &Screen) -> Result<Self> {
+        let bin = newest_bin()?;
+        let dir = TempDir::with_prefix("dbaccess-demo-").context("cannot make a temporary directory")?;
+        log_to(&dir.path().join("server.log"))?;
+
+        let step = screen.progress("a scratch PostgreSQL");
+        let postgres = Cluster::start(&bin, &[]).await?;
+        step.done();
+        let step = screen.progress("a shop in it: 5,000 customers, 20,000 orders and payments");
+        open_shop(&postgres).await?;
+        step.done();
+
+        let step = screen.progress("an identity provider, for development only");
+        let pki = Pki::new(dir.path())?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let people = PEOPLE.iter().map(|person| DevPerson::new(person.name, person.groups)).collect();
+        // The story answers at once: no command should wait a second to notice.
+        let options = Options { interval: Some(0), ..Options::default() };
+        let identity = DevIdp::start(listener, pki.server_config(&[b"http/1.1"])?, people, options)?;
+        step.done();
+
+        let step = screen.progress("the dbaccess server");
+        let places = Places {
+            port: port.map_or_else(free_port, Ok)?,
+            native_port: free_port()?,
+            postgres_port: postgres.port(),
+            issuer: identity.issuer(),
+            pki: &pki,
+        };
+        let config = configure(dir.path(), &places)?;
+        for target in config.targets.values() {
+            let params = setup::params(&target.upstream)?;
+            apply_setup(&postgres.admin_upstream(&target.upstream.database), &params)
+                .await
+                .context("cannot prepare the database for dbaccess")?;
+        }
+        let url = config.server.public_url.clone();
+        let server = boot::start(config).await?;
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let programs = program.parent().map(Path::to_path_buf).into_iter().chain([bin]).collect();
+        let around = Surroundings { url, ca: pki.ca.clone(), programs };
+        people::settle(dir.path(), &around)?;
+        step.done();
+        Ok(Self { postgres, around, native_port: places.native_port, identity, server, dir })
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn issuer(&self) -> &str {
+        self.identity.issuer()
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.dir().join("data/ledger")
+    }
+
+    /// Ends every session, then the servers, and removes all files.
+    pub async fn end(self) -> Result<()> {
+        let Self { postgres, identity, server, dir, .. } = self;
+        let stopped = server.stop().await;
+        identity.stop();
+        drop(postgres);
+        dir.close().context("cannot remove the demo's directory")?;
+        stopped
+    }
+}
+
+async fn open_shop(postgres: &Cluster) -> Result<()> {
+    let admin = postgres.admin("postgres").await?;
+    admin.batch_execute("CREATE ROLE shop_owner NOLOGIN").await?;
+    admin.batch_execute(&format!("CREATE DATABASE {PRODUCTION} OWNER shop_owner")).await?;
+    let shop = postgres.admin(PRODUCTION).await?;
+    shop.batch_execute(include_str!("shop.sql")).await.context("cannot fill the shop")?;
+    drop(shop);
+    // Waits for the last connection to its template to be gone.
+    admin.batch_execute(&format!("CREATE DATABASE {STAGING} OWNER shop_owner TEMPLATE {PRODUCTION}")).await?;
+    Ok(())
+}
+
+struct Places<'a> {
+    port: u16,
+    native_port: u16,
+    postgres_port: u16,
+    issuer: &'a str,
+    pki: &'a Pki,
+}
+
+/// Writes the configuration as a person would, and reads it back as the server does.
+fn configure(dir: &Path, places: &Places<'_>) -> Result<Config> {
+    let password = Secret::from_random(crate::os::random());
+    private_file(&dir.join("database.password"), password.expose())?;
+    let path = dir.join("server.toml");
+    private_file(&path, &server_toml(places))?;
+    Ok(Config::load(&path)?)
+}
+
+fn server_toml(places: &Places<'_>) -> String {
+    let Places { port, native_port, postgres_port, issuer, pki } = places;
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut text = format!(
+        r#"[server]
+listen = "127.0.0.1:{port}"
+public_url = "https://localhost:{port}"
+native_listen = "127.0.0.1:{native_port}"
+data_dir = "data"
+tls_certificate = "{certificate}"
+tls_key = "{key}"
+
+[identity]
+issuer = "{issuer}"
+client_id = "dbaccess"
+ca = "{ca}"
+
+[teams.shop]
+groups = ["eng-shop"]
+[roles.lead]
+groups = ["eng-leads"]
+[roles.manager]
+groups = ["eng-managers"]
+[roles.security]
+groups = ["security"]
+[roles.auditor]
+groups = ["auditors"]
+
+# A demo at night is a demo too.
+[business_hours]
+timezone = "UTC"
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+from = "00:00"
+to = "24:00"
+"#,
+        certificate = name(&pki.certificate),
+        key = name(&pki.key),
+        ca = name(&pki.ca),
+    );
+    for (target, environment, database) in
+        [("prod-orders", "production", PRODUCTION), ("staging-orders", "staging", STAGING)]
+    {
+        text.push_str(&format!(
+            r#"
+[targets.{target}]
+host = "127.0.0.1"
+port = {postgres_port}
+database = "{database}"
+user = "dbaccess"
+password_file = "database.password"
+tls = "off"
+environment = "{environment}"
+service = "orders"
+owners = ["shop"]
+object_owner = "shop_owner"
+[targets.{target}.classified]
+"public.customers.email" = "pii"
+"public.payments.card_number" = "pii"
+"#
+        ));
+    }
+    text
+}
+
+fn private_file(path: &Path, text: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What the server says is for a file here: the screen belongs to the story.
+fn log_to(path: &Path) -> Result<()> {
+    let file = fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DBACCESS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    // Only a second subscriber in one process fails, and then the first one logs.
+    drop(builder.with_writer(Mutex::new(file)).try_init());
+    Ok(())
+}

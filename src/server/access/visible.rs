@@ -1,0 +1,127 @@
+//! Who sees what. What a person may not see does not exist for them: an id
+//! that fits only such things is answered like one that fits nothing.
+
+use super::{Access, AccessError, Caller};
+use crate::core::model::{AccessRequest, Grant, GrantId, Identity, RequestId, Role, Session, SessionId};
+use crate::server::store::{MOST_NAMED, StoreError, Tx};
+use std::collections::BTreeSet;
+
+/// A request with what is needed to judge who may see it.
+pub(super) struct Loaded {
+    pub request: AccessRequest,
+    pub requester: Option<Identity>,
+    pub grant: Option<Grant>,
+}
+
+impl Loaded {
+    pub fn of(tx: &Tx<'_>, request: AccessRequest) -> Result<Self, StoreError> {
+        let requester = tx.person(&request.person.subject)?;
+        let grant = request.grant.as_ref().map(|id| tx.grant(id.as_str())).transpose()?;
+        Ok(Self { request, requester, grant })
+    }
+
+    fn of_grant(tx: &Tx<'_>, grant: &Grant) -> Result<Self, StoreError> {
+        Self::of(tx, tx.request(grant.request.as_str())?)
+    }
+}
+
+impl Access {
+    /// Whether a request, its grant and its sessions concern the caller: the
+    /// requester, whoever could approve it, whoever is answerable for this
+    /// person and target (a lead for the team's automatic grants, too),
+    /// security, auditors and admins.
+    pub(super) fn concerns(&self, caller: &Caller, loaded: &Loaded) -> bool {
+        let Loaded { request, requester, .. } = loaded;
+        if request.person.subject == caller.person.subject || caller.sees_all() || caller.has_role("admin") {
+            return true;
+        }
+        let could_approve =
+            self.fills(&caller.person, request, requester.as_ref()).iter().any(|roles| !roles.is_empty());
+        let answerable = || {
+            let roles: Vec<Role> =
+                self.config.policy.roles().into_iter().filter(|role| role.0 != "peer").collect();
+            !self.roles_for(&caller.person, request, requester.as_ref(), &roles).is_empty()
+        };
+        could_approve || answerable()
+    }
+
+    /// The one request that an id's beginning means to the caller.
+    pub(super) async fn find_request(&self, caller: &Caller, id: &str) -> Result<Loaded, AccessError> {
+        let asked = id.to_owned();
+        let found: Vec<Loaded> = self
+            .store
+            .read(move |tx| {
+                let requests = tx.requests_named(&asked)?;
+                requests.into_iter().map(|request| Ok::<_, AccessError>(Loaded::of(tx, request)?)).collect()
+            })
+            .await?;
+        self.one_visible(caller, "request", id, found, |loaded| loaded)
+    }
+
+    /// The one session that an id's beginning means to the caller.
+    pub(super) async fn find_session(&self, caller: &Caller, id: &str) -> Result<Session, AccessError> {
+        let asked = id.to_owned();
+        let found = self.store.read(move |tx| named_sessions(tx, &asked)).await?;
+        self.one_visible(caller, "session", id, found, |(loaded, _)| loaded).map(|(_, session)| session)
+    }
+
+    /// What an id given to `revoke` means to the caller: a session, or without
+    /// one the grant of a request. By the id's own kind; without one, whatever it fits.
+    pub(super) async fn find_revocable(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(Loaded, Option<Session>), AccessError> {
+        let asked = id.to_owned();
+        let found = self
+            .store
+            .read(move |tx| {
+                let kind = asked.split_once('-').map(|(kind, _)| kind.trim().to_ascii_lowercase());
+                let wanted = |prefix| kind.as_deref().is_none_or(|kind| kind == prefix);
+                let mut found: Vec<(Loaded, Option<Session>)> = Vec::new();
+                if wanted(SessionId::PREFIX) {
+                    let sessions = named_sessions(tx, &asked)?;
+                    found.extend(sessions.into_iter().map(|(loaded, session)| (loaded, Some(session))));
+                }
+                let mut requests = BTreeSet::new();
+                if wanted(GrantId::PREFIX) {
+                    requests.extend(tx.grants_named(&asked)?.into_iter().map(|grant| grant.request));
+                }
+                if wanted(RequestId::PREFIX) {
+                    requests.extend(tx.requests_named(&asked)?.into_iter().map(|request| request.id));
+                }
+                for id in requests {
+                    found.push((Loaded::of(tx, tx.request(id.as_str())?)?, None));
+                }
+                Ok::<_, AccessError>(found)
+            })
+            .await?;
+        self.one_visible(caller, "grant, session or request", id, found, |(loaded, _)| loaded)
+    }
+
+    fn one_visible<T>(
+        &self,
+        caller: &Caller,
+        kind: &'static str,
+        id: &str,
+        found: Vec<T>,
+        loaded: impl Fn(&T) -> &Loaded,
+    ) -> Result<T, AccessError> {
+        let prefix = id.trim().to_owned();
+        let too_many = u32::try_from(found.len()).unwrap_or(u32::MAX) >= MOST_NAMED;
+        let mut visible = found.into_iter().filter(|one| self.concerns(caller, loaded(one)));
+        match (visible.next(), visible.next()) {
+            (Some(one), None) if !too_many => Ok(one),
+            (None, _) if !too_many => Err(StoreError::NoSuch { kind, prefix }.into()),
+            _ => Err(StoreError::Ambiguous { kind, prefix }.into()),
+        }
+    }
+}
+
+fn named_sessions(tx: &Tx<'_>, prefix: &str) -> Result<Vec<(Loaded, Session)>, AccessError> {
+    let with_request = |session: Session| {
+        let grant = tx.grant(session.grant.as_str())?;
+        Ok((Loaded::of_grant(tx, &grant)?, session))
+    };
+    tx.sessions_named(prefix)?.into_iter().map(with_request).collect()
+}

@@ -1,0 +1,210 @@
+//! Lists: as tables for people, wide and narrow, as JSON and CSV for programs.
+
+use crate::requests::{id, says};
+use crate::support::env::{BINARY, Ran, TestEnv, TestPerson};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+
+impl TestPerson<'_> {
+    /// Runs a command on a terminal of so many columns, with what it shows.
+    pub fn on_terminal(&self, columns: u16, args: &[&str]) -> String {
+        let words: Vec<String> = args.iter().map(|arg| format!("'{}'", arg.replace('\'', "'\\''"))).collect();
+        let line = format!("stty cols {columns} rows 40; exec {BINARY} {}", words.join(" "));
+        let mut command = Command::new("script");
+        command.env_clear().envs(self.environment()).env("TERM", "xterm");
+        // util-linux's, and what macOS has of BSD.
+        if cfg!(target_os = "macos") {
+            command.args(["-q", "/dev/null", "sh", "-c", &line]);
+        } else {
+            command.args(["-qec", &line, "/dev/null"]);
+        }
+        let output = command.stdin(Stdio::null()).output().expect("script starts");
+        let ran = Ran::from(output).ok();
+        ran.out.replace('\r', "")
+    }
+}
+
+/// Without colours, as wide as a terminal shows it.
+fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\x1b' {
+            chars.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_for_people_and_for_programs() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let carol = env.signed_in("carol").await;
+    let reason = "INC-4711: a customer says that the refund of last Tuesday never arrived";
+    let ask = |args: &[&str]| {
+        let words = [&["request", "prod-orders", "--reason", reason, "-o", "json"], args].concat();
+        alice.run(&words).json()
+    };
+    ask(&["-t", "orders", "-t", "stock.items"]);
+    let waiting = id(&ask(&["-t", "payments"]));
+    let dual = id(&ask(&["-t", "orders", "-t", "customers", "--write"]));
+    alice.run(&["exec", "prod-orders", "SELECT count(*) FROM orders WHERE status = 'paid'"]).ok();
+
+    let lists: [&[&str]; 7] = [
+        &["requests"],
+        &["requests", "--all"],
+        &["sessions", "--all"],
+        &["targets"],
+        &["targets", "prod-orders"],
+        &["audit"],
+        &["whoami"],
+    ];
+    for list in lists {
+        for columns in [80, 40] {
+            let shown = alice.on_terminal(columns, list);
+            for line in plain(&shown).lines() {
+                assert!(
+                    line.chars().count() <= usize::from(columns),
+                    "{list:?} at {columns}: {line}\n{shown}"
+                );
+            }
+        }
+        // A CSV of one width, with the header that the table has, and nothing but results on stdout.
+        let csv = alice.run(&[list, &["-o", "csv"]].concat()).ok();
+        let width =
+            |line: &str| line.split('"').step_by(2).map(|part| part.matches(',').count()).sum::<usize>();
+        let lines: Vec<&str> = csv.out.split_terminator("\r\n").collect();
+        assert!(lines.len() > 1, "{list:?}: {}", csv.out);
+        assert!(lines.iter().all(|line| width(line) == width(lines[0])), "{list:?}: {}", csv.out);
+        assert_eq!(csv.err, "", "{list:?}");
+        let json = alice.run(&[list, &["-o", "json"]].concat()).ok();
+        json.json();
+        assert_eq!(json.err, "", "{list:?}");
+    }
+    let colourless = |name: &str, value: &str| {
+        let mut command = alice.command(&["requests"]);
+        Ran::from(command.env(name, value).output().unwrap()).ok()
+    };
+    assert!(!colourless("NO_COLOR", "1").out.contains('\x1b'));
+
+    // The keys that programs rely on.
+    let first = |args: &[&str]| alice.run(&[args, &["-o", "json"]].concat()).ok().json()[0].take();
+    assert_eq!(keys(&first(&["requests"])), ["grant", "request", "sensitive", "you_fill"]);
+    assert_eq!(
+        keys(&first(&["requests"])["request"]),
+        [
+            "approvals",
+            "closed",
+            "created_at",
+            "decision",
+            "expires_at",
+            "grant",
+            "id",
+            "path",
+            "person",
+            "reason",
+            "scope",
+            "state",
+            "target",
+            "window"
+        ]
+    );
+    assert_eq!(keys(&first(&["sessions", "--all"])), ["connections", "reason", "scope", "session"]);
+    assert_eq!(
+        keys(&first(&["audit"])),
+        [
+            "at",
+            "bytes",
+            "connection",
+            "duration_us",
+            "grant",
+            "parameters",
+            "person",
+            "result",
+            "rows",
+            "seq",
+            "session",
+            "target",
+            "text"
+        ]
+    );
+
+    // An approver with a telephone reads who, what, why and as whom.
+    let phone = plain(&carol.on_terminal(40, &["show", &dual]));
+    for line in phone.lines() {
+        assert!(line.chars().count() <= 40, "{line}");
+    }
+    let flat = phone.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "who alice@example.com",
+        "read+write public.customers, public.orders",
+        "pii: public.customers.email",
+        reason,
+        "dual: two approvals needed",
+        "needs peer",
+        "needs lead or manager or security",
+        "you can approve as lead",
+    ] {
+        assert!(flat.contains(words), "{words}: {phone}");
+    }
+
+    // Short ids, as lists print them, are taken everywhere.
+    let table = alice.run(&["requests"]).ok().out;
+    let short = table.split_whitespace().find(|word| waiting.starts_with(word) && word.len() > 3).unwrap();
+    assert!(short.len() < waiting.len(), "{table}");
+    says(&alice.run(&["show", short]).ok(), &[&waiting]);
+    says(&alice.run(&["show", &short[4..].to_uppercase()]).ok(), &[&waiting]);
+    says(&alice.run(&["cancel", short]).ok(), &["withdrew"]);
+    let session = alice.run(&["sessions", "--all", "-o", "json"]).json()[0]["session"]["id"].take();
+    let session = session.as_str().unwrap();
+    let rows = alice.run(&["audit", "--session", &session[..9], "-o", "json"]).ok().json();
+    assert!(!rows.as_array().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_see_what_concerns_them() {
+    let env = TestEnv::start().await;
+    let mut people = Vec::new();
+    for name in ["alice", "bob", "carol", "dave", "erin"] {
+        people.push(env.signed_in(name).await);
+    }
+    let alice = &people[0];
+    let (auto, code) = alice.ask(&["-t", "orders"]);
+    assert_eq!(code, 0);
+    let single = alice.ask_and_wait_for_approval(&["-t", "payments"]);
+    let dual = alice.ask_and_wait_for_approval(&["-t", "orders", "--write"]);
+    alice.run(&["exec", "prod-orders", "SELECT 1 FROM orders"]).ok();
+    let auto = id(&auto);
+    // Requester, peer, lead of the team, security, another team.
+    let sees: [(&str, [bool; 3], usize); 5] = [
+        ("alice", [true, true, true], 1),
+        ("bob", [false, false, true], 0),
+        ("carol", [true, true, true], 1),
+        ("dave", [true, true, true], 1),
+        ("erin", [false, false, false], 0),
+    ];
+    for (person, (name, requests, sessions)) in people.iter().zip(sees) {
+        let listed = person.run(&["requests", "--all", "-o", "json"]).ok().json();
+        let listed: Vec<String> = listed.as_array().unwrap().iter().map(id).collect();
+        for (request, seen) in [&auto, &single, &dual].into_iter().zip(requests) {
+            assert_eq!(listed.contains(request), seen, "{name} {request}");
+            assert_eq!(person.run(&["show", request]).code == 0, seen, "{name} {request}");
+        }
+        let listed = person.run(&["sessions", "--all", "-o", "json"]).ok().json();
+        assert_eq!(listed.as_array().unwrap().len(), sessions, "{name}");
+        // Statements are their own, and everybody's for security.
+        let rows = person.run(&["audit", "-o", "json"]).ok().json();
+        assert_eq!(rows.as_array().unwrap().is_empty(), !["alice", "dave"].contains(&name), "{name}");
+    }
+    let refused = people[2].run(&["audit", "--person", "alice@example.com"]).exits(5);
+    says(&refused, &["other people's statements are for security and auditors"]);
+}
