@@ -5,6 +5,16 @@
 //! `tests/bench/run.sh [--quick] [CASE…]` installs what it needs and runs it.
 //! The tables go to standard output, progress to standard error.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot measure fails loudly, and prints what it measured"
+)]
+
 #[expect(dead_code, reason = "the benchmark uses a part of what the tests share")]
 #[path = "../it/support/mod.rs"]
 mod support;
