@@ -236,7 +236,7 @@ impl Connection {
         W: AsyncWrite + Unpin,
     {
         let intended = Position(self.intended.load(Ordering::Relaxed));
-        self.gateway.journal.written(intended).await.map_err(|error| ledger(&error))?;
+        self.gateway.journal.written_here(intended).await.map_err(|error| ledger(&error))?;
         Ok(server.write_all(bytes.unwrap_or_default()).await?)
     }
 
@@ -347,12 +347,8 @@ impl Connection {
     pub(super) async fn append(&self, record: &StatementRecord<'_>) -> Result<Position, Refusal> {
         let body = serde_json::to_string(record).map_err(|error| Refusal::new("XX000", error.to_string()))?;
         let now = crate::os::now();
-        let appended = match record {
-            // Before an intent is written nothing goes on (G1); an outcome holds nobody up.
-            StatementRecord::Intent { .. } => self.gateway.journal.try_append(now, body),
-            StatementRecord::Outcome { .. } => self.gateway.journal.try_append_soon(now, body),
-        };
-        match appended {
+        // Whoever waits for it writes it, or the writer does in some milliseconds.
+        match self.gateway.journal.try_append_soon(now, body) {
             Ok(position) => Ok(position),
             Err(NotAppended::Full(body)) => {
                 self.gateway.journal.append(now, body).await.map_err(|error| ledger(&error))

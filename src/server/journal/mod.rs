@@ -46,7 +46,7 @@ use progress::Progress;
 use queue::{Health, Hurry, Queue};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A line's number in the ledger.
@@ -112,6 +112,8 @@ struct Shared {
     synced: Progress,
     sync: sync::Gate,
     health: Health,
+    /// Whoever writes holds it; empty before the start and after the end.
+    writer: Mutex<Option<writer::Writer>>,
     /// True when the writer is gone and its lock with it.
     done: tokio::sync::watch::Sender<bool>,
 }
@@ -138,6 +140,7 @@ impl Journal {
             synced: Progress::new(last),
             sync: sync::Gate::new(Arc::clone(&tail.file), last),
             health: Health::default(),
+            writer: Mutex::new(None),
             done: tokio::sync::watch::Sender::new(false),
             options,
         });
@@ -225,6 +228,18 @@ impl Journal {
             return Ok(());
         }
         shared.written.wait(position.0, &shared.health).await
+    }
+
+    /// As [`Journal::written`], but the caller's own thread does the writing if
+    /// nobody is at it: no other thread has to wake up first. Blocks for as long
+    /// as a write to the page cache takes; what takes longer is left to the writer.
+    pub async fn written_here(&self, position: Position) -> Result<(), JournalError> {
+        let shared = self.shared();
+        if shared.written.reached() >= position.0 {
+            return Ok(());
+        }
+        shared.write_here();
+        self.written(position).await
     }
 
     /// Returns when the line is safe on disk: it survives the machine. Asks for

@@ -35,6 +35,16 @@ struct State {
     closing: bool,
 }
 
+impl State {
+    /// What the lines will take at most: a body and less than 160 bytes around it.
+    fn line_bytes(&self) -> u64 {
+        (self.bytes + 160 * self.records.len()) as u64
+    }
+}
+
+/// What is queued is for the writer's thread to write.
+pub(super) struct NotPlain;
+
 /// Only a writer that sleeps costs a system call to wake it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sleep {
@@ -65,6 +75,12 @@ pub(super) struct Work {
     /// The segment ends with it.
     pub(super) rotate: bool,
     pub(super) closing: bool,
+}
+
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && !self.sign && !self.closing
+    }
 }
 
 impl Queue {
@@ -147,21 +163,20 @@ impl Queue {
     }
 
     /// Waits for records, for `due` (when something is unsigned since), or for
-    /// the end, and takes all there is. `room` is what the segment still takes.
-    pub(super) fn take(&self, spare: Vec<Record>, due: Option<Instant>, room: u64) -> Work {
+    /// the end. With `gather` it waits a moment for records that are in no
+    /// hurry, and returns whether or not there are any.
+    pub(super) fn wait(&self, due: Option<Instant>, gather: bool) {
         let mut state = self.lock();
         let mut now = Instant::now();
         let gathered = now + GATHER;
         while !state.urgent && !state.closing && due.is_none_or(|due| due > now) {
-            let until = if now < gathered {
-                state.sleep = Sleep::Gathering;
-                Some(due.map_or(gathered, |due| due.min(gathered)))
-            } else if state.records.is_empty() {
-                state.sleep = Sleep::Deep;
-                due
-            } else {
-                break;
+            let until = match gather {
+                true if now >= gathered => break,
+                true => Some(due.map_or(gathered, |due| due.min(gathered))),
+                false if !state.records.is_empty() => break,
+                false => due,
             };
+            state.sleep = if gather { Sleep::Gathering } else { Sleep::Deep };
             state = match until {
                 None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
@@ -172,10 +187,15 @@ impl Queue {
             state.sleep = Sleep::Awake;
             now = Instant::now();
         }
+    }
+
+    /// Takes all there is. `room` is what the segment still takes.
+    pub(super) fn take(&self, spare: Vec<Record>, due: Option<Instant>, room: u64) -> Work {
+        let mut state = self.lock();
+        let now = Instant::now();
         state.urgent = false;
         let unsigned = due.is_some() || !state.records.is_empty();
-        // A line is its body and less than 160 bytes around it.
-        let rotate = (state.bytes + 160 * state.records.len()) as u64 >= room && unsigned;
+        let rotate = state.line_bytes() >= room && unsigned;
         let sign = unsigned && (rotate || state.closing || due.is_some_and(|due| due <= now));
         let first = state.next - state.records.len() as u64;
         state.next += u64::from(sign);
@@ -185,6 +205,52 @@ impl Queue {
         drop(state);
         self.wake_appenders();
         Work { first, records, sign, rotate, closing }
+    }
+
+    /// Takes all there is, with the number of the first, if it is lines that fit
+    /// `room` and are no larger than `largest`; `None` is an empty queue.
+    pub(super) fn take_plain(
+        &self,
+        room: u64,
+        largest: usize,
+    ) -> Result<Option<(u64, Vec<Record>)>, NotPlain> {
+        let mut state = self.lock();
+        if state.records.is_empty() {
+            return Ok(None);
+        }
+        let fits = state.line_bytes() < room;
+        if state.closing || !fits || state.records.iter().any(|record| record.body.len() > largest) {
+            return Err(NotPlain);
+        }
+        let first = state.next - state.records.len() as u64;
+        state.bytes = 0;
+        let records = std::mem::take(&mut state.records);
+        drop(state);
+        self.wake_appenders();
+        Ok(Some((first, records)))
+    }
+
+    /// Puts back what [`Queue::take_plain`] gave, before anything else was taken.
+    pub(super) fn give_back(&self, mut records: Vec<Record>) {
+        let mut state = self.lock();
+        state.bytes += records.iter().map(|record| record.body.len()).sum::<usize>();
+        records.append(&mut state.records);
+        state.records = records;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().records.is_empty()
+    }
+
+    /// Somebody waits for what is queued: the writer's thread is woken for it.
+    pub(super) fn hurry(&self) {
+        self.wake(self.lock(), Hurry::Now);
+    }
+
+    /// The same, if the thread is at work: then it does not gather afterwards.
+    pub(super) fn hurry_the_awake(&self) {
+        let mut state = self.lock();
+        state.urgent |= state.sleep == Sleep::Awake;
     }
 
     /// Waits before another attempt; false when there is to be none.

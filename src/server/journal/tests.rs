@@ -83,6 +83,11 @@ fn verify(dir: &Path) -> Report {
 
 #[tokio::test]
 async fn g1_a_full_disk_stops_everything_and_loses_nothing_when_there_is_room_again() {
+    full_disk(false).await;
+    full_disk(true).await;
+}
+
+async fn full_disk(here: bool) {
     let dir = tempfile::tempdir().unwrap();
     let disk = TestDisk::with_room(1000);
     let (journal, _) = Journal::open_on(dir.path(), quiet(), disk.clone()).unwrap();
@@ -93,7 +98,8 @@ async fn g1_a_full_disk_stops_everything_and_loses_nothing_when_there_is_room_ag
             Ok(position) => last = position.0,
             Err(error) => break error,
         }
-        let _ = journal.written(Position(last)).await;
+        let last = Position(last);
+        let _ = if here { journal.written_here(last).await } else { journal.written(last).await };
     };
     assert!(error.to_string().contains("No space left"), "{error}");
     assert_eq!(error.kind(), crate::core::model::ErrorKind::Unreachable);
@@ -113,6 +119,43 @@ async fn g1_a_full_disk_stops_everything_and_loses_nothing_when_there_is_room_ag
     journal.close().await.unwrap();
     let report = verify(dir.path());
     assert_eq!((report.broken, report.last, report.unsigned), (None, Some(last + 2), 0));
+}
+
+/// Writers on many threads, the writer's own among them, with large records and
+/// full segments between: nobody waits in vain, and the chain is whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn g1_whoever_waits_writes_in_the_writers_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 64 << 10, blob_over: 4 << 10, ..Options::default() };
+    let (journal, _) = Journal::open(dir.path(), options).unwrap();
+    let tasks = (0..16u64).map(|task| {
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            for n in 0..300 {
+                let now = crate::os::now();
+                let text = if n % 100 == task { "x".repeat(5 << 10) } else { String::new() };
+                let record = format!(r#"{{"kind":"test","n":{n},"text":"{text}"}}"#);
+                let position = journal.try_append_soon(now, record).ok().expect("room");
+                journal.written_here(position).await.unwrap();
+                assert!(journal.last_written() >= position);
+                if n % 50 == 0 {
+                    journal.synced(position).await.unwrap();
+                }
+                // An outcome, which nobody waits for.
+                journal.try_append_soon(now, body(n)).ok().expect("room");
+            }
+        })
+    });
+    let all = futures_util::future::join_all(tasks);
+    for task in tokio::time::timeout(Duration::from_secs(60), all).await.expect("nobody waits in vain") {
+        task.unwrap();
+    }
+    eventually("what nobody waits for is written, too", || journal.last_written() == journal.last_queued())
+        .await;
+    journal.close().await.unwrap();
+    let report = verify(dir.path());
+    assert_eq!((report.broken, report.unsigned), (None, 0));
+    assert!(report.lines >= 16 * 300 * 2 && report.segments > 1, "{} {}", report.lines, report.segments);
 }
 
 #[tokio::test]

@@ -1,8 +1,13 @@
-//! The writer thread: takes what is queued, chains it, writes it with one
-//! call, signs when it is due, and starts a new segment when one is full.
+//! The writer: takes what is queued, chains it, writes it with one call, signs
+//! when it is due, and starts a new segment when one is full.
+//!
+//! It has a thread of its own. Whoever waits for a line may do the plain part of
+//! the work in its place ([`Shared::write_here`]): a hand-over to another thread
+//! and back costs more than the write. Anything that may take its time (a sync,
+//! a new segment, a large record, a failure) is left to the thread.
 
 use super::disk::{Disk, sync_dir, write_all_at};
-use super::queue::{Record, Work};
+use super::queue::{NotPlain, Record, Work};
 use super::recover::Tail;
 use super::{JournalError, Shared, blob, sync};
 use crate::core::ledger::{Checkpoint, Hash, push_line, segment_name};
@@ -11,7 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +26,10 @@ const RETRY: Duration = Duration::from_millis(250);
 /// A buffer that grew beyond this is not kept.
 const KEEP: usize = 4 << 20;
 
-struct Writer {
+/// How often one caller writes for others before the thread takes over.
+const ROUNDS: usize = 4;
+
+pub(super) struct Writer {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
     key: SigningKey,
@@ -46,7 +54,7 @@ pub(super) fn start(
 ) -> Result<(), JournalError> {
     let due = tail.unsigned.then(|| Instant::now() + shared.options.checkpoint_every);
     let dir = shared.dir.clone();
-    let mut writer = Writer {
+    let writer = Writer {
         shared: Arc::clone(&shared),
         disk: Arc::clone(&disk),
         key,
@@ -56,7 +64,9 @@ pub(super) fn start(
         due,
         buffer: Vec::new(),
     };
+    *shared.writer() = Some(writer);
     let farewell = Farewell { shared: Arc::clone(&shared), lock: Some(lock) };
+    let thread_shared = Arc::clone(&shared);
     let syncer = thread::Builder::new()
         .name("ledger-sync".into())
         .spawn(move || {
@@ -66,8 +76,8 @@ pub(super) fn start(
         .map_err(JournalError::io("starting a thread for", &dir))?;
     let writing = thread::Builder::new().name("ledger-writer".into()).spawn(move || {
         let _farewell = farewell;
-        let _ = writer.run();
-        writer.shared.sync.stop();
+        let _ = thread_shared.write_on();
+        thread_shared.sync.stop();
         let _ = syncer.join();
     });
     writing.map(drop).map_err(JournalError::io("starting a thread for", &dir))
@@ -82,6 +92,7 @@ struct Farewell {
 
 impl Drop for Farewell {
     fn drop(&mut self) {
+        drop(self.shared.writer().take());
         self.shared.queue.close();
         self.shared.sync.stop();
         self.shared.health.fail_if_well(JournalError::Closed);
@@ -111,30 +122,120 @@ impl Shared {
     }
 }
 
-impl Writer {
-    fn run(&mut self) -> Result<(), Stopped> {
+impl Shared {
+    /// The writer thread's work, until the ledger is closed.
+    fn write_on(&self) -> Result<(), Stopped> {
         let mut spare = Vec::new();
+        let mut seen = 0;
         loop {
-            let room = self.shared.options.segment_bytes.saturating_sub(self.offset);
-            let mut work = self.shared.queue.take(spare, self.due, room);
-            let last = self.write(&work)?;
-            if work.rotate || work.closing {
-                self.sync(last)?;
-            } else if work.sign {
-                self.shared.sync.want(last, &self.shared.written);
-            } else if self.shared.sync.wanted() > self.shared.synced.reached() {
-                self.shared.sync.wake();
-            }
-            if work.closing {
+            let due = self.writer().as_ref().and_then(|writer| writer.due);
+            // While lines come, whoever writes them, more will: a thread that
+            // slept deeply would be woken for each.
+            let last = self.queue.last();
+            let busy = std::mem::replace(&mut seen, last) != last;
+            self.queue.wait(due, busy);
+            let mut writer = self.writer();
+            let Some(writer) = writer.as_mut() else { return Ok(()) };
+            let room = self.options.segment_bytes.saturating_sub(writer.offset);
+            let mut work = self.queue.take(spare, writer.due, room);
+            if !work.is_empty() && writer.work(&work)? {
                 return Ok(());
-            }
-            if work.rotate {
-                self.rotate(last + 1)?;
             }
             work.records.clear();
             work.records.shrink_to(KEEP / size_of::<Record>());
             spare = work.records;
         }
+    }
+
+    /// Does the writer's work on the caller's thread, as far as it is plain and
+    /// nobody is at it. Who is at it looks again when done, so that whatever was
+    /// queued before this call is written or being written when it returns, or
+    /// the thread has been told to hurry. Blocks for one write(2).
+    pub(super) fn write_here(&self) {
+        for _ in 0..ROUNDS {
+            let Ok(mut writer) = self.writer.try_lock() else {
+                return self.queue.hurry_the_awake();
+            };
+            let Some(open) = writer.as_mut() else { return };
+            let plain = open.write_plain();
+            drop(writer);
+            match plain {
+                Plain::Nothing => return,
+                Plain::NotHere => break,
+                Plain::Written if self.queue.is_empty() => return,
+                Plain::Written => {}
+            }
+        }
+        self.queue.hurry();
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of an attempt to write outside the thread.
+enum Plain {
+    Nothing,
+    Written,
+    /// It is for the thread to do.
+    NotHere,
+}
+
+impl Writer {
+    /// Returns whether it was the last.
+    fn work(&mut self, work: &Work) -> Result<bool, Stopped> {
+        let last = self.write(work)?;
+        if work.rotate || work.closing {
+            self.sync(last)?;
+        } else if work.sign {
+            self.shared.sync.want(last, &self.shared.written);
+        } else {
+            self.pass_wishes_on();
+        }
+        if work.rotate && !work.closing {
+            self.rotate(last + 1)?;
+        }
+        Ok(work.closing)
+    }
+
+    /// Somebody may have asked for a sync of what was not written then.
+    fn pass_wishes_on(&self) {
+        if self.shared.sync.wanted() > self.shared.synced.reached() {
+            self.shared.sync.wake();
+        }
+    }
+
+    /// One attempt to write what is queued, if it is nothing but lines for this segment.
+    fn write_plain(&mut self) -> Plain {
+        let shared = Arc::clone(&self.shared);
+        let options = &shared.options;
+        if shared.health.check().is_err() || self.due.is_some_and(|due| due <= Instant::now()) {
+            return Plain::NotHere;
+        }
+        let room = options.segment_bytes.saturating_sub(self.offset);
+        let (first, records) = match shared.queue.take_plain(room, options.blob_over) {
+            Ok(Some(taken)) => taken,
+            Ok(None) => return Plain::Nothing,
+            Err(NotPlain) => return Plain::NotHere,
+        };
+        self.buffer.clear();
+        let mut prev = self.prev;
+        for (seq, record) in (first..).zip(&records) {
+            prev = push_line(&mut self.buffer, seq, record.at, &prev, &record.body);
+        }
+        if write_all_at(self.disk.as_ref(), &self.file, &self.buffer, self.offset).is_err() {
+            // The thread tries again, tells everybody, and waits for better times.
+            let _ = self.file.set_len(self.offset);
+            shared.queue.give_back(records);
+            return Plain::NotHere;
+        }
+        self.prev = prev;
+        self.offset += self.buffer.len() as u64;
+        self.due.get_or_insert_with(|| Instant::now() + options.checkpoint_every);
+        shared.written.advance(first + records.len() as u64 - 1);
+        self.pass_wishes_on();
+        Plain::Written
     }
 
     /// Writes the records and their checkpoint; returns the last line's number.
