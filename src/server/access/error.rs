@@ -3,6 +3,7 @@
 use crate::core::model::{ErrorKind, ScopeError};
 use crate::server::identity::IdentityError;
 use crate::server::journal::JournalError;
+use crate::server::outbox::OutboxError;
 use crate::server::provision::ProvisionError;
 use crate::server::store::StoreError;
 
@@ -84,6 +85,12 @@ impl From<IdentityError> for AccessError {
 
 impl From<JournalError> for AccessError {
     fn from(error: JournalError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
+impl From<OutboxError> for AccessError {
+    fn from(error: OutboxError) -> Self {
         Self::new(error.kind(), error.to_string())
     }
 }

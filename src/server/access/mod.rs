@@ -25,8 +25,8 @@ use crate::server::gateway::Registry;
 use crate::server::identity::Provider;
 use crate::server::journal::{Index, Journal};
 use crate::server::metrics::Metrics;
+use crate::server::outbox::Outbox;
 use crate::server::store::Store;
-use crate::server::tasks::Outbox;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ impl Access {
 
     /// Waits until everything committed so far is on the ledger.
     pub async fn flush(&self) -> Result<(), AccessError> {
-        self.outbox.flushed().await
+        Ok(self.outbox.flushed().await?)
     }
 
     /// Forgets tokens that nobody can renew any more.

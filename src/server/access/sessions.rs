@@ -246,7 +246,7 @@ impl Access {
             .await?;
         // The ledger knows the session before its first statement.
         match timeout(ON_RECORD, self.outbox.flushed()).await {
-            Ok(flushed) => flushed,
+            Ok(flushed) => Ok(flushed?),
             Err(_) => Err(self.ledger_stuck()),
         }
     }

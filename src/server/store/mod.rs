@@ -91,26 +91,24 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = (|| {
-                let tx = connection
-                    .transaction_with_behavior(TransactionBehavior::Immediate)
-                    .map_err(StoreError::from)?;
-                let tx = Tx(tx);
-                let value = work(&tx)?;
-                tx.0.commit().map_err(StoreError::from)?;
-                Ok(value)
-            })();
-            drop(answer.send(result));
-        });
-        self.jobs.send(job).await.map_err(|_| E::from(StoreError::Closed))?;
-        answered.await.map_err(|_| E::from(StoreError::Closed))?
+        self.run(TransactionBehavior::Immediate, work).await
     }
 
-    /// Runs a read-only look at the state.
+    /// Looks at the state, all of it as of one moment.
     pub async fn read<T, E>(
         &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.run(TransactionBehavior::Deferred, work).await
+    }
+
+    async fn run<T, E>(
+        &self,
+        behavior: TransactionBehavior,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -120,8 +118,10 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let result = (|| {
-                let tx = Tx(connection.transaction().map_err(StoreError::from)?);
-                work(&tx)
+                let tx = Tx(connection.transaction_with_behavior(behavior).map_err(StoreError::from)?);
+                let value = work(&tx)?;
+                tx.0.commit().map_err(StoreError::from)?;
+                Ok(value)
             })();
             drop(answer.send(result));
         });

@@ -1,10 +1,6 @@
-//! Work that nobody waits for: the outbox, lapsing requests, the sweeper,
+//! Work that nobody waits for: lapsing requests, the sweeper,
 //! catalogs, stale tokens. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
-
-mod outbox;
-
-pub use outbox::{Outbox, OutboxTask};
 
 use crate::server::access::{Access, AccessError};
 use std::sync::Arc;

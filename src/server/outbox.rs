@@ -5,9 +5,9 @@
 //! ledger and the state, the ids that the ledger already has are left out, so
 //! that an event is on the ledger exactly once.
 
-use crate::server::access::AccessError;
-use crate::server::journal::Journal;
-use crate::server::store::{OutboxRow, Store};
+use crate::core::model::ErrorKind;
+use crate::server::journal::{Journal, JournalError, Position};
+use crate::server::store::{OutboxRow, Store, StoreError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +18,27 @@ const RETRY: Duration = Duration::from_secs(1);
 
 type Waiter = oneshot::Sender<()>;
 
+/// Why events are not on the ledger yet. They are kept, and sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+impl OutboxError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Journal(error) => error.kind(),
+            Self::Stopping => ErrorKind::Unreachable,
+        }
+    }
+}
+
 /// A handle to the outbox task; cheap to clone.
 #[derive(Clone)]
 pub struct Outbox(mpsc::Sender<Option<Waiter>>);
@@ -27,14 +48,16 @@ pub struct OutboxTask {
     calls: mpsc::Receiver<Option<Waiter>>,
     store: Store,
     journal: Journal,
-    /// The newest event that the ledger has.
+    /// The newest event that the ledger was given.
     last: i64,
+    /// Where it stands there; it may not be safe yet.
+    position: Option<Position>,
 }
 
 impl Outbox {
     pub fn new(store: Store, journal: Journal, last_on_ledger: i64) -> (Self, OutboxTask) {
         let (sender, calls) = mpsc::channel(QUEUE);
-        (Self(sender), OutboxTask { calls, store, journal, last: last_on_ledger })
+        (Self(sender), OutboxTask { calls, store, journal, last: last_on_ledger, position: None })
     }
 
     /// Says that there is something to send.
@@ -44,11 +67,10 @@ impl Outbox {
     }
 
     /// Waits until everything committed before this call is on the ledger.
-    pub async fn flushed(&self) -> Result<(), AccessError> {
-        let closed = || AccessError::internal("the server is stopping");
+    pub async fn flushed(&self) -> Result<(), OutboxError> {
         let (done, waiter) = oneshot::channel();
-        self.0.send(Some(done)).await.map_err(|_| closed())?;
-        waiter.await.map_err(|_| closed())
+        self.0.send(Some(done)).await.map_err(|_| OutboxError::Stopping)?;
+        waiter.await.map_err(|_| OutboxError::Stopping)
     }
 }
 
@@ -84,22 +106,23 @@ impl OutboxTask {
         }
     }
 
-    async fn drain(&mut self) -> Result<(), AccessError> {
+    async fn drain(&mut self) -> Result<(), OutboxError> {
         loop {
-            let rows = self.store.read(|tx| tx.outbox(BATCH).map_err(AccessError::from)).await?;
+            let rows = self.store.read(|tx| tx.outbox(BATCH)).await?;
             let Some(newest) = rows.last().map(|row| row.id) else { return Ok(()) };
-            let mut position = None;
-            for row in rows {
-                if row.id > self.last {
-                    let at = row.at;
-                    position = Some((self.journal.append(at, record(&row)).await?, row.id));
+            // What was given to the ledger once is not given again, even where
+            // the ledger failed afterwards: it keeps what it has accepted.
+            for row in &rows {
+                if row.id <= self.last {
+                    continue;
                 }
+                self.position = Some(self.journal.append(row.at, record(row)).await?);
+                self.last = row.id;
             }
-            if let Some((position, id)) = position {
+            if let Some(position) = self.position {
                 self.journal.synced(position).await?;
-                self.last = id;
             }
-            self.store.write(move |tx| tx.outbox_sent(newest).map_err(AccessError::from)).await?;
+            self.store.write(move |tx| tx.outbox_sent(newest)).await?;
         }
     }
 }
