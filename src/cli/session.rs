@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How local programs reach the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +119,28 @@ pub struct Live {
     pub password: Secret,
     pub until: Timestamp,
     pub hold: Hold,
+    pub signals: Signals,
     files: SessionFiles,
     /// Cut when the session is gone.
     _tunnel: Option<Tunnel>,
+}
+
+/// The signals that end a session, caught.
+pub struct Signals {
+    pub interrupt: Signal,
+    pub terminate: Signal,
+    pub hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self, CliError> {
+        let catch = |kind| signal(kind).map_err(|error| CliError::local("signals cannot be caught", error));
+        Ok(Self {
+            interrupt: catch(SignalKind::interrupt())?,
+            terminate: catch(SignalKind::terminate())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
 }
 
 impl Live {
@@ -131,7 +151,9 @@ impl Live {
         grant: &Grant,
         way: Way,
     ) -> Result<Self, CliError> {
-        // Before the session: what fails here costs nobody a role.
+        // Before the session: what fails here costs nobody a role, and from now
+        // on no signal ends this process without the session.
+        let signals = Signals::catch()?;
         let tunnel = match way {
             Way::Tunnel { port } => Some(Tunnel::open(endpoint, port).await?),
             Way::Native => None,
@@ -151,7 +173,7 @@ impl Live {
         };
         let extend = request_command(&grant.target, &grant.scope);
         let hold = Hold::start(Arc::clone(&client), id.to_string(), until, extend);
-        Ok(Self { client, id, connection, password, until, hold, files, _tunnel: tunnel })
+        Ok(Self { client, id, connection, password, until, hold, signals, files, _tunnel: tunnel })
     }
 
     /// Ends the session, wipes its files and says in one line how it was;

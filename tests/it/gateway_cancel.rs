@@ -126,7 +126,8 @@ async fn what_the_database_or_the_session_ends_is_told_and_on_record() {
     assert_eq!(ended.sqlstate(), "57P01");
     assert!(ended.message().contains(&held.session), "{}", ended.message());
     assert!(idle.next().await.is_none());
-    assert!(busy.replies(1).await.ends_with("E(57P01) ."));
+    let replies = busy.replies(1).await;
+    assert!(replies.ends_with("E(57P01) ."), "{replies}");
     let last = last_outcome(&alice).await;
     assert!(last.ends_with("→ error 57014") || last.ends_with("→ error 57P01"), "{last}");
 }

@@ -14,7 +14,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Open a session and run psql in it, or COMMAND, or just hold it for a GUI.
 ///
@@ -152,21 +151,13 @@ fn words(ended: &Ended) -> &str {
 
 /// Holds the session until it ends or somebody ends this process.
 pub(super) async fn wait(live: &mut Live) -> Result<End, CliError> {
-    let (mut interrupt, mut terminate, mut hang_up) = signals()?;
+    let Live { hold, signals, .. } = live;
     Ok(tokio::select! {
-        ended = live.hold.ended() => End::Cut(ended),
-        _ = interrupt.recv() => End::Signalled { code: 0 },
-        _ = terminate.recv() => End::Signalled { code: 128 + 15 },
-        _ = hang_up.recv() => End::Signalled { code: 128 + 1 },
+        ended = hold.ended() => End::Cut(ended),
+        _ = signals.interrupt.recv() => End::Signalled { code: 0 },
+        _ = signals.terminate.recv() => End::Signalled { code: 128 + 15 },
+        _ = signals.hang_up.recv() => End::Signalled { code: 128 + 1 },
     })
-}
-
-pub(super) type Signals =
-    (tokio::signal::unix::Signal, tokio::signal::unix::Signal, tokio::signal::unix::Signal);
-
-pub(super) fn signals() -> Result<Signals, CliError> {
-    let listen = |kind| signal(kind).map_err(|error| CliError::local("signals cannot be caught", error));
-    Ok((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?))
 }
 
 /// How long a program may take to end by itself when its session was taken away.
@@ -174,10 +165,8 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Runs psql or the command until it, the session, or this process ends.
 async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliError> {
-    // Caught before the child exists. Ctrl-C reaches the child from the
-    // terminal by itself (psql cancels its statement); a handler, unlike an
-    // ignored signal, is not inherited by the child.
-    let (mut interrupt, mut terminate, mut hang_up) = signals()?;
+    // Ctrl-C reaches the child from the terminal by itself (psql cancels its
+    // statement); a handler, unlike an ignored signal, is not inherited by it.
     let terminal = rustix::termios::tcgetattr(std::io::stdin()).ok();
     let mut child = child_command(command, &live.connection, &live.password)?;
     let name = command.first().map_or("psql".into(), |name| name.to_string_lossy());
@@ -195,9 +184,9 @@ async fn run_child(command: &[OsString], live: &mut Live) -> Result<End, CliErro
                 drop(tokio::time::timeout(LAST_WORDS, child.wait()).await);
                 break End::Cut(ended);
             }
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => break End::Signalled { code: 128 + 15 },
-            _ = hang_up.recv() => break End::Signalled { code: 128 + 1 },
+            _ = live.signals.interrupt.recv() => {}
+            _ = live.signals.terminate.recv() => break End::Signalled { code: 128 + 15 },
+            _ = live.signals.hang_up.recv() => break End::Signalled { code: 128 + 1 },
         }
     };
     stop(&mut child).await;

@@ -1,5 +1,5 @@
 use super::Context;
-use super::connect::{End, finish, signals};
+use super::connect::{End, finish};
 use super::grants::pick;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, note};
@@ -60,7 +60,6 @@ impl ExecArgs {
                 }
             }
         });
-        let (mut interrupt, mut terminate, mut hang_up) = signals()?;
         let cancel = client.cancel_token();
         let mut query = pin!(print_results(&client, &self.sql, self.output.output));
         let mut cancelled = false;
@@ -68,9 +67,9 @@ impl ExecArgs {
             tokio::select! {
                 done = &mut query => break done.map(|()| End::Signalled { code: 0 }),
                 ended = live.hold.ended() => break Ok(End::Cut(ended)),
-                _ = terminate.recv() => break Ok(End::Signalled { code: 128 + 15 }),
-                _ = hang_up.recv() => break Ok(End::Signalled { code: 128 + 1 }),
-                _ = interrupt.recv() => {
+                _ = live.signals.terminate.recv() => break Ok(End::Signalled { code: 128 + 15 }),
+                _ = live.signals.hang_up.recv() => break Ok(End::Signalled { code: 128 + 1 }),
+                _ = live.signals.interrupt.recv() => {
                     if cancelled {
                         break Ok(End::Signalled { code: 130 });
                     }

@@ -23,9 +23,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// No request body of this API is near this size, in bytes.
 const LARGEST_BODY: usize = 256 * 1024;
+/// Who sends a body more slowly gives the connection's place to another.
+const SLOWEST_BODY: Duration = Duration::from_secs(15);
 
 type App = State<Arc<Access>>;
 type Answer<T> = Result<Json<T>, Failure>;
@@ -230,9 +233,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Failure> {
-        let Json(raw) = match Json::<Box<RawValue>>::from_request(request, state).await {
-            Ok(raw) => raw,
-            Err(rejection) => return Err(bad_request(&rejection)),
+        let read = tokio::time::timeout(SLOWEST_BODY, Json::<Box<RawValue>>::from_request(request, state));
+        let Json(raw) = match read.await {
+            Ok(Ok(raw)) => raw,
+            Ok(Err(rejection)) => return Err(bad_request(&rejection)),
+            Err(_) => return Err(Failure(AccessError::usage("the body did not come in time"))),
         };
         // A derived type would take an array for its fields in order.
         if !raw.get().starts_with('{') {

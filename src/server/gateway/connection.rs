@@ -184,7 +184,17 @@ impl Connection {
                             long.add(piece.bytes);
                         }
                         match long.take_if(|_| last) {
-                            Some(long) => self.end_long(long).await?,
+                            Some(long) => {
+                                let step = self.end_long(long).await?;
+                                if passes && matches!(step, Step::Drop | Step::Replace(_)) {
+                                    // Anything put behind pieces that have gone would be read as their rest.
+                                    return Err(Fault::Refused(Refusal::new(
+                                        "08P01",
+                                        "a long message was refused at its end, too late to take it back",
+                                    )));
+                                }
+                                step
+                            }
                             None if passes => Step::Relay,
                             None => Step::Drop,
                         }

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::values::{Held, Values, shown};
 use crate::core::guard::{self, Durability, TxStatus, Verdict};
 use crate::core::model::{StatementRecord, StatementResult};
-use crate::core::sql::{Facts, SqlError, Statement};
+use crate::core::sql::{Class, Facts, SqlError, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::frontend::{self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag};
 use crate::wire::postgres::tracker::Sent;
@@ -97,7 +97,13 @@ impl Connection {
         match message {
             tag::QUERY => self.query(body).await,
             tag::PARSE => self.parse(body).await,
-            tag::BIND => self.bind(body, Values::of(body, &self.values)?).await,
+            tag::BIND => match Values::of(body, &self.values)? {
+                Some(values) => self.bind(body, values).await,
+                None => {
+                    let (portal, statement) = Bind::names(body)?;
+                    self.refuse_bind(portal, statement).await
+                }
+            },
             tag::EXECUTE => self.execute(body).await,
             tag::FUNCTION_CALL => {
                 let call = FunctionCall::decode(body)?;
@@ -174,8 +180,9 @@ impl Connection {
         let durability = judged.iter().map(|one| one.durability).max();
         let mut tokens = Vec::with_capacity(judged.len());
         let mut last = None;
-        for one in judged {
-            let intent = self.intend(one.text, &Values::default(), one.class).await?;
+        for (one, statement) in judged.into_iter().zip(&facts.statements) {
+            let text = self.with_what_it_runs(one.text, statement);
+            let intent = self.intend(&text, &Values::default(), one.class).await?;
             last = Some(intent);
             tokens.push(Running { then: one.then, ..running(Some(intent), true) });
         }
@@ -292,8 +299,8 @@ impl Connection {
         Ok(Step::Relay)
     }
 
-    /// In its place goes a Bind that fails as it would have, but for sure: what
-    /// it would run has no text here, so it could not be put on record.
+    /// In its place goes what can only fail: what it would run has no text here,
+    /// so it could not be put on record.
     pub(super) async fn refuse_bind(&self, portal: &[u8], statement: &[u8]) -> Result<Step, Fault> {
         let shown = String::from_utf8_lossy(statement);
         let refusal = match self.book().names.statement(statement) {
@@ -303,7 +310,8 @@ impl Connection {
         };
         self.book().names.close_portal(portal);
         let mut out = BytesMut::new();
-        frontend::bind(&mut out, POISON);
+        // A text, not a name: a client could have prepared a statement of any name.
+        frontend::parse(&mut out, b"dbaccess", POISON, []);
         self.refuse_extended(&format!("BIND \"{shown}\""), refusal, out).await
     }
 
@@ -315,8 +323,8 @@ impl Connection {
         };
         let Meaning::Known(portal) = portal else {
             if doomed {
-                // The refusal is on record already.
-                return self.sent_execute(running(None, false), Step::Relay).await;
+                // The refusal is on record already, and the server would drop this.
+                return self.sent_execute(running(None, false), Step::Drop).await;
             }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
@@ -327,8 +335,9 @@ impl Connection {
             return self.sent_execute(running(None, false), Step::Relay).await;
         };
         let judged = self.judge(statement, &portal.prepared.text, status).map_err(Fault::Refused)?.0;
+        let text = self.with_what_it_runs(judged.text, statement);
         let intent = self
-            .intend_with(judged.text, &portal.parameters, portal.parameters_sha256.as_deref(), judged.class)
+            .intend_with(&text, &portal.parameters, portal.parameters_sha256.as_deref(), judged.class)
             .await?;
         let prepared = Some(Arc::clone(&portal.prepared));
         // What SQL has prepared already is not prepared once more.
@@ -358,6 +367,21 @@ impl Connection {
             }
             Err(refusal) => self.refuse_query(&format!("function call {oid}"), refusal.into(), &[]).await,
         }
+    }
+
+    /// The text for the record: behind an EXECUTE, FETCH or MOVE stands, as a
+    /// comment, what it runs, where the protocol and not SQL has prepared it.
+    fn with_what_it_runs<'a>(&self, text: &'a str, statement: &Statement) -> Cow<'a, str> {
+        let by_name = |class| matches!(class, Class::Execute | Class::Fetch | Class::Move);
+        let Some(name) = statement.subject.as_ref().filter(|_| statement.classes().any(by_name)) else {
+            return Cow::Borrowed(text);
+        };
+        let runs = self.book().names.may_mean(name.as_bytes());
+        if runs.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let comments = runs.iter().map(|run| format!("\n-- {name}: {}", run.replace('\n', "\n--   ")));
+        Cow::Owned(std::iter::once(text.to_owned()).chain(comments).collect())
     }
 
     fn judge<'a>(
@@ -433,7 +457,7 @@ fn after(durability: Durability, intent: Position) -> Step {
     }
 }
 
-fn too_many_names() -> Refusal {
+pub(super) fn too_many_names() -> Refusal {
     Refusal::new("54000", format!("more than {MOST_NAMES} prepared statements and portals, or too long ones"))
         .hint("close those that are not used any more")
 }

@@ -4,7 +4,7 @@
 //! message has any effect.
 
 use super::connection::Connection;
-use super::intercept::{Fault, Step};
+use super::intercept::{Fault, Step, too_many_names};
 use super::refusal::Refusal;
 use super::values::{Values, hex};
 use crate::core::guard;
@@ -69,7 +69,15 @@ impl Connection {
                 let (portal, statement) = Bind::names(&head)?;
                 self.refuse_bind(portal, statement).await
             }
-            tag::BIND => self.bind(&head, Values::hashed(sha256)).await,
+            tag::BIND => {
+                // Its pieces have gone: judged otherwise now than at its head, it
+                // can be neither taken back nor replaced. Without its last piece
+                // it has no effect.
+                if !self.is_bindable(Bind::names(&head)?.1) {
+                    return Err(Fault::Refused(too_many_names()));
+                }
+                self.bind(&head, Values::hashed(sha256)).await
+            }
             tag::FUNCTION_CALL => self.function_call(function(&head)?, Values::hashed(sha256)).await,
             _ => self.message(message, &head).await,
         }

@@ -113,9 +113,32 @@ impl Names {
         confirmed.map_or(Meaning::Nothing, |found| Meaning::Known(Arc::clone(found)))
     }
 
-    /// How many statements and portals the client keeps.
+    /// What SQL may reach by a name that the protocol gave: every text, and every
+    /// portal's text with its values, that the name stands for now or after the
+    /// answers that are still to come.
+    pub fn may_mean(&self, name: &[u8]) -> Vec<String> {
+        let name = key(name);
+        let text = |prepared: &Prepared| (!prepared.by_sql).then(|| prepared.text.clone());
+        let portal_text = |portal: &Portal| {
+            let text = text(&portal.prepared)?;
+            let values = serde_json::to_string(&portal.parameters).unwrap_or_default();
+            let hash = portal.parameters_sha256.as_deref().unwrap_or_default();
+            Some(format!("{text} -- {values} {hash}"))
+        };
+        let statements = self.statements.get(name).into_iter().filter_map(|prepared| text(prepared));
+        let portals = self.portals.get(name).into_iter().filter_map(|portal| portal_text(portal));
+        let pending = self.pending.iter().filter_map(|change| match change {
+            Change::Parse { name: changed, prepared } if changed == name => text(prepared),
+            Change::Bind { name: changed, portal } if changed == name => portal_text(portal),
+            _ => None,
+        });
+        statements.chain(portals).chain(pending).collect()
+    }
+
+    /// How many statements and portals the client keeps, if all that is on its way succeeds.
     pub fn len(&self) -> usize {
-        self.statements.len() + self.portals.len()
+        let coming = |change: &&Change| matches!(change, Change::Parse { .. } | Change::Bind { .. });
+        self.statements.len() + self.portals.len() + self.pending.iter().filter(coming).count()
     }
 
     pub fn parse(&mut self, name: &[u8], prepared: Arc<Prepared>) {

@@ -7,9 +7,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Values of parameters are put on record up to this many bytes a statement;
-/// beyond, their hash is.
-const PARAMETERS: usize = 64 * 1024;
+/// A value is put on record up to this many bytes; of a longer one, its hash is.
+const LONGEST_VALUE: usize = 16 * 1024;
 /// All that one connection's portals keep of values, in bytes.
 const MOST_VALUES: usize = 4 << 20;
 
@@ -34,7 +33,7 @@ impl Drop for Held {
     }
 }
 
-/// The values of a Bind for the record: themselves while they are small.
+/// The values of a Bind for the record: themselves, those that are long by their hash.
 #[derive(Debug, Default)]
 pub struct Values {
     pub shown: Vec<Option<String>>,
@@ -44,17 +43,14 @@ pub struct Values {
 }
 
 impl Values {
-    /// Of a Bind that is here as a whole.
-    pub fn of(body: &[u8], all: &Arc<AtomicUsize>) -> Result<Self, WireError> {
+    /// Of a Bind that is here as a whole; `None` where the connection's portals
+    /// keep as much already as they may.
+    pub fn of(body: &[u8], all: &Arc<AtomicUsize>) -> Result<Option<Self>, WireError> {
         let bind = Bind::decode(body)?;
-        let held = (body.len() <= PARAMETERS).then(|| Held::take(all, body.len(), MOST_VALUES)).flatten();
-        Ok(match held {
-            Some(held) => {
-                let shown = bind.parameters().map(|value| shown(value.format, value.value)).collect();
-                Self { shown, sha256: None, held }
-            }
-            None => Self::hashed(hex(&Sha256::digest(body))),
-        })
+        Ok(Held::take(all, body.len(), MOST_VALUES).map(|held| {
+            let shown = bind.parameters().map(|value| shown(value.format, value.value)).collect();
+            Self { shown, sha256: None, held }
+        }))
     }
 
     /// Of a Bind that went by in pieces.
@@ -63,9 +59,12 @@ impl Values {
     }
 }
 
-/// Text as it was sent, anything else as `\x` and hex.
+/// Text as it was sent, anything else as `\x` and hex; of a long value its hash.
 pub fn shown(format: Format, value: Option<&[u8]>) -> Option<String> {
     let value = value?;
+    if value.len() > LONGEST_VALUE {
+        return Some(format!("{} bytes, SHA-256 {}", value.len(), hex(&Sha256::digest(value))));
+    }
     match (format, std::str::from_utf8(value)) {
         (Format::Text, Ok(text)) => Some(text.to_owned()),
         _ => Some(format!("\\x{}", hex(value))),
