@@ -306,3 +306,31 @@ async fn r3_1_r3_2_r3_3_scopes_of_each_level() {
     let (_, code) = erin.ask(&["--table", "orders"]);
     assert_eq!(code, 4, "a guest's read needs one approval");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r4_2_a_partition_of_a_classified_table_is_not_automatic() {
+    let env = TestEnv::start().await;
+    let tables = "
+        SET ROLE shop_owner;
+        DROP TABLE payments;
+        CREATE TABLE payments (id bigint, card_number text) PARTITION BY RANGE (id);
+        CREATE TABLE payments_2025 PARTITION OF payments DEFAULT PARTITION BY RANGE (id);
+        CREATE TABLE stock.payments_2025_01 PARTITION OF payments_2025 DEFAULT;
+        CREATE TABLE contacts (email text);
+        ALTER TABLE customers INHERIT contacts";
+    env.pg.admin("shop").await.batch_execute(tables).await.unwrap();
+    let alice = env.signed_in("alice").await;
+    for (table, column) in [
+        ("payments_2025", "public.payments_2025.card_number"),
+        ("stock.payments_2025_01", "stock.payments_2025_01.card_number"),
+        ("contacts", "public.contacts.email"),
+    ] {
+        let (view, code) = alice.ask(&["--table", table]);
+        assert_eq!((code, &view["request"]["decision"]["tier"]), (4, &"single".into()), "{view}");
+        assert_eq!(view["sensitive"], serde_json::json!([format!("pii: {column}")]));
+    }
+    let target = alice.run(&["targets", "prod-orders", "-o", "json"]).ok().json();
+    let mut listed = target["tables"].as_array().unwrap().iter();
+    let partition = listed.find(|table| table["name"] == "stock.payments_2025_01").unwrap();
+    assert_eq!(partition["columns"][1]["sensitivity"], "pii", "{partition}");
+}

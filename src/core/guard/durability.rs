@@ -15,8 +15,9 @@
 //! Under a read-only permit nothing durable can come of a statement, and
 //! *written* always does. Under a write permit only what is plainly a read is
 //! a read: EXECUTE, FETCH and a call of a function that is not known to be
-//! without effect count as writes. A view or an operator with a volatile
-//! function behind it is not seen; its record is then *written*, not *synced*.
+//! without effect count as writes, and so does `(x).f`, which may be a call. A
+//! view or an operator with a volatile function behind it is not seen, nor is
+//! such a function called as `t.f`; the record is then *written*, not *synced*.
 
 use super::functions;
 use crate::core::sql::{Class, Statement, TxEffect};
@@ -93,6 +94,8 @@ fn may_have_effect(statement: &Statement) -> bool {
         || statement.modifying_cte
         || statement.classes().any(|class| !is_plain_read(class))
         || statement.functions.iter().any(|name| !functions::is_plain(name))
+        || statement.expression_attributes
+        || statement.attributes.iter().any(|name| functions::is_listed(name))
 }
 
 /// Classes of which nothing durable comes, the functions in them aside.

@@ -9,15 +9,47 @@ use super::Reason;
 use crate::core::sql::Name;
 
 pub(super) fn check(function: &Name, may_write: bool) -> Option<Reason> {
-    let name = function.name.as_str();
+    against(&function.name, may_write, || format!("the function {function}"))
+}
+
+/// `x.f` is a column or, where there is none, the call `f(x)` (manual, section
+/// 38.4.3). Only the database knows which, so a column that is called like a
+/// function refused here is refused too, unless it is written without its table.
+pub(super) fn check_attribute(name: &str, may_write: bool) -> Option<Reason> {
+    against(name, may_write, || {
+        format!(
+            "`.{name}`, which reads as a call of the function {name} (a column of that name: write it \
+             without its table, or rename it by an alias: FROM t AS t(a, b)),"
+        )
+    })
+}
+
+fn against(name: &str, may_write: bool, told: impl Fn() -> String) -> Option<Reason> {
+    match rule(name)? {
+        Rule::Never(instead) => Some(Reason::Never(told(), instead)),
+        Rule::Write => (!may_write).then(|| Reason::NeedsWrite(told())),
+    }
+}
+
+/// Whether a function of this name writes, or is refused under every permit.
+pub(super) fn is_listed(name: &str) -> bool {
+    rule(name).is_some()
+}
+
+enum Rule {
+    Write,
+    /// And what to do instead.
+    Never(&'static str),
+}
+
+fn rule(name: &str) -> Option<Rule> {
     if ALLOWED.contains(&name) {
         return None;
     }
     if let Some((_, _, instead)) = NEVER.iter().find(|(kind, pattern, _)| kind.fits(pattern, name)) {
-        return Some(Reason::Never(format!("the function {function}"), instead));
+        return Some(Rule::Never(instead));
     }
-    let writes = WRITE.iter().any(|(kind, pattern)| kind.fits(pattern, name));
-    (writes && !may_write).then(|| Reason::NeedsWrite(format!("the function {function}")))
+    WRITE.iter().any(|(kind, pattern)| kind.fits(pattern, name)).then_some(Rule::Write)
 }
 
 /// Whether a function is known to leave nothing behind.

@@ -117,7 +117,9 @@ fn reason_against(statement: &Statement, may_write: bool) -> Option<Reason> {
     }
     let settings = || statement.settings.iter().find_map(|setting| settings::check(setting, may_write));
     let functions = || statement.functions.iter().find_map(|name| functions::check(name, may_write));
-    settings().or_else(functions)
+    let attributes =
+        || statement.attributes.iter().find_map(|name| functions::check_attribute(name, may_write));
+    settings().or_else(functions).or_else(attributes)
 }
 
 enum Rule {

@@ -55,6 +55,8 @@ fn every_permit_reads() {
         "LISTEN jobs; UNLISTEN *",
         "COPY (SELECT * FROM orders) TO STDOUT WITH (FORMAT csv, HEADER)",
         "SELECT pg_sleep(1), current_setting('work_mem')",
+        "SELECT o.id, (o.address).city, (f(o)).total, public.orders.note, o.tags[1] FROM orders o",
+        "SELECT (NEW).id, (OLD).lower, lo_creat, pg_notify FROM (SELECT 1, 2) AS n(lo_creat, pg_notify)",
         "SELECT lo_get(1), loread(lo_open(1, 262144), 10)",
         "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace",
         "SELECT * FROM information_schema.columns",
@@ -103,6 +105,11 @@ fn r3_5_writing_needs_a_grant_to_write() {
         "SELECT pg_advisory_xact_lock(1)",
         "SELECT pg_try_advisory_lock(1)",
         "SELECT lo_create(0), lo_unlink(1), lo_put(1, 0, 'x'), lowrite(0, 'x'), lo_from_bytea(0, 'x')",
+        "SELECT (-1).lo_creat",
+        "SELECT g.lo_creat FROM generate_series(-1, -1) g",
+        "SELECT (4711::bigint).pg_advisory_lock",
+        "SELECT ('s'::regclass).nextval",
+        "SELECT 1 FROM generate_series(1, 2) g WHERE (g.pg_try_advisory_xact_lock) IS NOT NULL",
         "BEGIN READ WRITE",
         "SET TRANSACTION READ WRITE",
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
@@ -187,6 +194,11 @@ fn g2_some_things_no_grant_allows() {
         "SELECT * FROM ts_stat('select 1')",
         "SELECT ts_rewrite('a'::tsquery, 'select 1')",
         "SELECT * FROM ext.dblink('host=x', 'select 1') AS t(a int)",
+        "SELECT ('select 1'::text).ts_stat",
+        "SELECT x.query_to_xml FROM (SELECT 1) x",
+        "SELECT ((f(1)).dblink).a",
+        "EXPLAIN SELECT ('x'::text).pg_read_file",
+        "SELECT U&\"\\0073\".\"pg_terminate_backend\" FROM s",
         "SELECT pg_read_file('x')",
         "SELECT pg_ls_dir('.')",
         "SELECT lo_export(1, '/tmp/x')",
@@ -215,6 +227,13 @@ fn a_refusal_says_what_to_do() {
         refusal.hint,
         "ask for it: dbaccess request prod-orders --table 'a.\"it'\\''s\"' --table public.orders --write"
     );
+    let refusal = refused(true, "SELECT x.pg_ls_dir FROM x").unwrap();
+    assert_eq!(
+        refusal.message,
+        "`.pg_ls_dir`, which reads as a call of the function pg_ls_dir (a column of that name: write it \
+         without its table, or rename it by an alias: FROM t AS t(a, b)), is not allowed in a dbaccess \
+         session (grant grt-7k)"
+    );
     let refusal = refused(true, "COPY t TO '/x'").unwrap();
     assert_eq!(
         refusal.message,
@@ -230,6 +249,9 @@ fn g1_a_write_is_synced_before_it_can_last() {
         ("SELECT count(*), lower(a) FROM orders", Written, Written),
         ("SELECT audit.note_visit()", Synced, Written),
         ("SELECT public.lower('x')", Synced, Written),
+        ("SELECT o.total, public.orders.note, o.tags[1] FROM orders o", Written, Written),
+        ("SELECT (o).note_visit FROM orders o", Synced, Written),
+        ("SELECT g.lo_creat FROM generate_series(-1, -1) g", Synced, Written),
         ("INSERT INTO orders VALUES (1)", Synced, Written),
         ("WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d", Synced, Written),
         ("COPY orders FROM STDIN", Synced, Written),

@@ -29,6 +29,10 @@ pub struct Relation {
     pub columns: Vec<Column>,
     /// The sequences that the table's columns own: writing needs them.
     pub sequences: Vec<TableName>,
+    /// What it is a partition or an inheritance child of, however far above:
+    /// reading one of these reads this relation too.
+    #[serde(default)]
+    pub ancestors: Vec<TableName>,
 }
 
 /// Relations outside the system schemas and outside dbaccess's own.

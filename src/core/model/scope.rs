@@ -324,6 +324,7 @@ mod tests {
             owner: "app".into(),
             columns: vec![],
             sequences: vec![],
+            ancestors: vec![],
         };
         Catalog {
             relations: vec![

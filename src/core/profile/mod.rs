@@ -167,6 +167,7 @@ mod tests {
             owner: "app".to_owned(),
             columns: Vec::new(),
             sequences: vec![TableName::new(schema, format!("{name}_id_seq"))],
+            ancestors: Vec::new(),
         }
     }
 

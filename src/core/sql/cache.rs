@@ -162,7 +162,8 @@ fn cost(text: &str, facts: &Facts) -> usize {
                     + s.types.len()
                     + s.operators.len()
                     + s.settings.len()
-                    + s.columns.len())
+                    + s.columns.len()
+                    + s.attributes.len())
         })
         .sum();
     2 * text.len() + names + OVERHEAD

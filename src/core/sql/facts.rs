@@ -35,6 +35,11 @@ pub struct Statement {
     pub settings: Vec<Setting>,
     /// Columns by bare name, as far as they are named; `*` stands for all.
     pub columns: BTreeSet<String>,
+    /// Names after a dot, which PostgreSQL reads as a call where there is no
+    /// such column: `f` of `t.f`, `s.t.f` and `(x).f`.
+    pub attributes: BTreeSet<String>,
+    /// One of them is of an expression, `(x).f`, rather than of a table.
+    pub expression_attributes: bool,
     /// A common table expression holds INSERT, UPDATE, DELETE or MERGE.
     pub modifying_cte: bool,
     /// FOR UPDATE, FOR SHARE and kin.
@@ -203,6 +208,8 @@ impl Statement {
             operators: BTreeSet::new(),
             settings: Vec::new(),
             columns: BTreeSet::new(),
+            attributes: BTreeSet::new(),
+            expression_attributes: false,
             modifying_cte: false,
             locks_rows: false,
             subject: None,

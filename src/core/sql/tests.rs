@@ -311,6 +311,32 @@ fn flags_tell_what_a_name_does_not() {
     assert_eq!(one("ROLLBACK TO SAVEPOINT a").effect, TxEffect::RollbackTo);
 }
 
+/// `f` of `x.f` may be a function (the manual, 38.4.3).
+#[test]
+fn g2_names_after_a_dot_are_attributes() {
+    for (text, attributes, of_expression) in [
+        ("SELECT a, b FROM t WHERE c = 1", "", false),
+        ("SELECT t.* FROM t", "", false),
+        ("SELECT t.a, s.t.b, d.s.t.c FROM s.t", "a b c", false),
+        ("SELECT (-1).lo_creat", "lo_creat", true),
+        ("SELECT (4711::bigint).pg_advisory_lock", "pg_advisory_lock", true),
+        ("SELECT (f(x)).y, ((z).v).w", "v w y", true),
+        ("SELECT ((t.a).b).c, (t.r).*", "a b c r", true),
+        ("SELECT x[1], x[a:b], (x)[2]", "", false),
+        ("SELECT t.x[1], (f(x))[t.y]", "x y", false),
+        ("SELECT t.x[1].y", "x y", true),
+        ("SELECT (ARRAY(SELECT u.v FROM u))[1]", "v", false),
+        ("SELECT 1 FROM t ORDER BY ($1).f", "f", true),
+        ("DELETE FROM t WHERE t.a = 1 RETURNING t.b", "a b", false),
+        ("UPDATE t SET c.f = 1, d[1] = 2", "", false),
+        ("INSERT INTO t (c.f) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = excluded.b", "b", false),
+    ] {
+        let s = one(text);
+        assert_eq!(s.attributes.into_iter().collect::<Vec<_>>().join(" "), attributes, "{text}");
+        assert_eq!(s.expression_attributes, of_expression, "{text}");
+    }
+}
+
 #[test]
 fn each_statement_has_its_own_range() {
     for (text, parts) in [

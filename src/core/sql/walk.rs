@@ -113,6 +113,7 @@ impl<'t> Walker<'t> {
             NodeEnum::AIndirection(e) => {
                 self.maybe(&e.arg);
                 self.indirection(&e.indirection);
+                self.attributes(&e.indirection);
             }
             NodeEnum::AIndices(i) => {
                 self.maybe(&i.lidx);
@@ -403,7 +404,13 @@ impl<'t> Walker<'t> {
 
     fn column(&mut self, fields: &'t [Node]) {
         match fields.last().and_then(|field| field.node.as_ref()) {
-            Some(NodeEnum::String(name)) => self.column_name(&name.sval),
+            Some(NodeEnum::String(name)) => {
+                self.column_name(&name.sval);
+                // A name alone is never a call; `x.f` is `f(x)` where x has no column f.
+                if fields.len() > 1 {
+                    self.out.attributes.insert(name.sval.clone());
+                }
+            }
             Some(NodeEnum::AStar(_)) => self.column_name("*"),
             _ => self.unknown("a column without a name"),
         }
@@ -423,10 +430,17 @@ impl<'t> Walker<'t> {
         }
     }
 
-    /// `(x).field`, `x[1]`: a field may also be a function in attribute notation.
+    /// `(x).field`, `x[1]`.
     fn indirection(&mut self, steps: &'t [Node]) {
         self.column_names(steps);
         self.nodes(steps);
+    }
+
+    /// The fields of an expression, each of which may be a function.
+    fn attributes(&mut self, steps: &'t [Node]) {
+        let names = strings(steps);
+        self.out.expression_attributes |= !names.is_empty();
+        self.out.attributes.extend(names.into_iter().map(str::to_owned));
     }
 
     pub fn call(&mut self, call: &'t pg::FuncCall) {

@@ -2,7 +2,7 @@
 
 use super::{Access, AccessError, Caller};
 use crate::core::model::{AskedScope, Catalog, ErrorKind, Target, nearest};
-use crate::core::policy::BusinessHours;
+use crate::core::policy::{BusinessHours, inherited};
 use crate::proto::{ColumnView, TableView, TargetView};
 use crate::server::config::Config;
 use crate::server::gateway::Way;
@@ -95,6 +95,7 @@ impl TargetState {
     fn view(&self, caller: &Caller, grants: &[crate::core::model::Grant]) -> TargetView {
         let Target { name, environment, service, owners, classified } = &self.target;
         let tables = self.cached().map(|catalog| {
+            let inherited = inherited(&self.target, &catalog);
             let table = |relation: &crate::core::model::Relation| TableView {
                 name: relation.name.to_string(),
                 columns: relation
@@ -106,6 +107,12 @@ impl TargetState {
                         sensitivity: classified
                             .get(&relation.name)
                             .and_then(|columns| columns.get(&column.name))
+                            .or_else(|| {
+                                let mut of_relation = inherited.get(&relation.name)?.iter();
+                                of_relation
+                                    .find(|found| found.column == column.name)
+                                    .map(|found| &found.sensitivity)
+                            })
                             .map(|sensitivity| sensitivity.as_str().to_owned()),
                     })
                     .collect(),

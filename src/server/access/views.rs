@@ -54,7 +54,7 @@ impl Access {
         let sensitive = self.target(&loaded.request.target).map_or_else(
             |_| Vec::new(),
             |state| {
-                sensitivities(&loaded.request.scope, &state.target)
+                sensitivities(&loaded.request.scope, &state.target, state.cached().as_deref())
                     .into_iter()
                     .map(|(sensitivity, columns)| format!("{}: {}", sensitivity.as_str(), columns.join(", ")))
                     .collect()

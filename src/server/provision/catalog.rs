@@ -7,8 +7,13 @@ use tokio_postgres::Row;
 
 /// Readable by any login: names and types are no secret in PostgreSQL's catalog.
 const RELATIONS: &str = "
+    WITH RECURSIVE above (child, parent) AS (
+        SELECT inhrelid, inhparent FROM pg_inherits
+        UNION
+        SELECT a.child, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.parent)
     SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
-           a.names, a.types, s.schemas, s.names
+           a.names, a.types, s.schemas, s.names,
+           coalesce(p.schemas, '{}'), coalesce(p.names, '{}')
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (
@@ -23,6 +28,13 @@ const RELATIONS: &str = "
         JOIN pg_namespace sn ON sn.oid = q.relnamespace
         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
           AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')) s
+    LEFT JOIN (
+        SELECT b.child, array_agg(pn.nspname::text ORDER BY r.oid) AS schemas,
+               array_agg(r.relname::text ORDER BY r.oid) AS names
+        FROM above b
+        JOIN pg_class r ON r.oid = b.parent
+        JOIN pg_namespace pn ON pn.oid = r.relnamespace
+        GROUP BY b.child) p ON p.child = c.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbaccess')
     ORDER BY 1, 2";
@@ -63,5 +75,6 @@ fn relation(row: &Row) -> Option<Relation> {
         owner: row.get(3),
         columns: pairs(4, 5).map(|(name, type_name)| Column { name, type_name }).collect(),
         sequences: pairs(6, 7).map(|(schema, name)| TableName::new(schema, name)).collect(),
+        ancestors: pairs(8, 9).map(|(schema, name)| TableName::new(schema, name)).collect(),
     })
 }
