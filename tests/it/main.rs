@@ -25,6 +25,8 @@ mod doctor;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+mod gateway_attacks;
+#[cfg(test)]
 mod gateway_cancel;
 #[cfg(test)]
 mod gateway_clients;

@@ -125,7 +125,7 @@ async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<
     match asked.scope.resolve(&catalog) {
         // Perhaps it is there since a minute: look again before saying no.
         Err(ScopeError::UnknownTable { .. } | ScopeError::UnknownSchema { .. }) => {
-            let catalog = state.fresh_catalog().await?;
+            let catalog = state.refresh().await?;
             let scope = asked.scope.resolve(&catalog).map_err(|error| {
                 AccessError::from(error)
                     .hint(format!("`dbaccess targets {}` lists tables and columns", state.target.name))

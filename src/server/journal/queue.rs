@@ -260,11 +260,6 @@ impl Queue {
         !waited.unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.lock().records.len()
-    }
-
     /// A record larger than the bound passes when it is alone: it must pass some time.
     fn fits(&self, state: &State, bytes: usize, lines: usize) -> bool {
         state.records.is_empty()

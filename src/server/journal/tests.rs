@@ -135,14 +135,14 @@ async fn g1_whoever_waits_writes_in_the_writers_place() {
                 let now = crate::os::now();
                 let text = if n % 100 == task { "x".repeat(5 << 10) } else { String::new() };
                 let record = format!(r#"{{"kind":"test","n":{n},"text":"{text}"}}"#);
-                let position = journal.try_append_soon(now, record).ok().expect("room");
+                let position = journal.try_append_soon(now, record).expect("room");
                 journal.written_here(position).await.unwrap();
                 assert!(journal.last_written() >= position);
                 if n % 50 == 0 {
                     journal.synced(position).await.unwrap();
                 }
                 // An outcome, which nobody waits for.
-                journal.try_append_soon(now, body(n)).ok().expect("room");
+                journal.try_append_soon(now, body(n)).expect("room");
             }
         })
     });
@@ -248,7 +248,7 @@ async fn g9_a_full_queue_makes_appenders_wait_and_a_batch_is_one_write() {
     let held = disk.hold_writes.lock().unwrap();
     let first = journal.append(now, body(0)).await.unwrap();
     // The writer has taken the first line and hangs on it.
-    eventually("the queue is empty", || journal.shared().queue.len() == 0).await;
+    eventually("the queue is empty", || journal.shared().queue.is_empty()).await;
     for n in 1..5 {
         assert!(journal.try_append(now, body(n)).is_ok());
     }

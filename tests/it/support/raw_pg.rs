@@ -176,6 +176,11 @@ impl RawPg {
         self
     }
 
+    /// Keeps the end of what was said from being sent with the rest.
+    pub fn hold_back(&mut self, bytes: usize) -> BytesMut {
+        self.out.split_off(self.out.len() - bytes)
+    }
+
     /// Sends what was said. A connection that is gone shows in the replies.
     pub async fn send(&mut self) -> &mut Self {
         let out = self.out.split();
