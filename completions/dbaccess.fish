@@ -79,6 +79,7 @@ json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l database -d 'Everything in the database; never what is meant by leaving tables and schemas out'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l write -d 'Ask to write too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s w -l wait -d 'Wait until it is decided'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -200,18 +200,18 @@ impl Live {
     }
 }
 
-/// Opens a session that outlives this process; returns where it is reached and until when.
+/// Opens a session that outlives this process; returns where it is reached, by what password, and until when.
 pub async fn open_detached(
     client: &Client,
     endpoint: &Endpoint,
     grant: &Grant,
-) -> Result<(SessionId, Connection, Timestamp), CliError> {
+) -> Result<(SessionId, Connection, Secret, Timestamp), CliError> {
     let (id, until, password, reached) = open_at_server(client, endpoint, grant, None, true).await?;
     let kept = reached
         .and_then(|reached| write_files(reached, &password))
         .and_then(|(connection, files)| files.keep_until(until).map(|_| connection));
     match kept {
-        Ok(connection) => Ok((id, connection, until)),
+        Ok(connection) => Ok((id, connection, password, until)),
         Err(error) => {
             drop(client.close_session(id.as_str()).await);
             Err(error)
@@ -306,9 +306,12 @@ pub fn greeting(live: &Live, grant: &Grant) -> String {
 /// The command that asks for `scope` (again).
 pub fn request_command(target: &str, scope: &Scope) -> String {
     let mut words = vec!["dbaccess request".to_owned(), shell_quoted(target)];
-    if let Objects::Only { schemas, tables } = &scope.objects {
-        words.extend(schemas.iter().map(|schema| format!("--schema {}", shell_quoted(schema))));
-        words.extend(tables.iter().map(|table| format!("--table {}", shell_quoted(&table.to_string()))));
+    match &scope.objects {
+        Objects::Database => words.push("--database".to_owned()),
+        Objects::Only { schemas, tables } => {
+            words.extend(schemas.iter().map(|schema| format!("--schema {}", shell_quoted(schema))));
+            words.extend(tables.iter().map(|table| format!("--table {}", shell_quoted(&table.to_string()))));
+        }
     }
     if scope.permissions.contains(&Permission::Write) {
         words.push("--write".to_owned());

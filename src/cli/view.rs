@@ -9,7 +9,9 @@ use jiff::Timestamp;
 /// They fit `width` columns, where it is given. Text from elsewhere is made harmless.
 pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> String {
     let request = &view.request;
-    let mut lines = format!("{}  {}\n", request.id, request.state.as_str());
+    let revoked = view.grant.as_ref().is_some_and(|grant| grant.revoked.is_some());
+    let state = if revoked { "granted, then revoked" } else { request.state.as_str() };
+    let mut lines = format!("{}  {state}\n", request.id);
     let mut line = |name: &str, text: String| lines.push_str(&field(name, &clean(&text), LABEL, width));
     line("who", request.person.email.clone());
     line("target", request.target.clone());

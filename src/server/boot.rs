@@ -46,6 +46,8 @@ pub struct Running {
 /// Starts a server. It is ready for connections when this returns.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let Server { listen, native_listen, data_dir, tls_certificate, tls_key, .. } = config.server.clone();
+    // Before anything is made: what is wrong with them is seen at once.
+    let acceptor = tls_acceptor(&tls_certificate, &tls_key, &[listen::TUNNEL_ALPN, b"http/1.1"])?;
     private_directory(&data_dir)?;
     let ledger = data_dir.join("ledger");
     // Opening reads files and may take its time; nothing else runs yet.
@@ -96,7 +98,6 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let router = api::router(Arc::clone(&access), sink);
     let listener = bind(listen, "server.listen").await?;
     let address = listener.local_addr()?;
-    let acceptor = tls_acceptor(&tls_certificate, &tls_key, &[listen::TUNNEL_ALPN, b"http/1.1"])?;
     all.spawn(listen::main_port(listener, acceptor, Arc::clone(&gateway), router));
     let native = match native_listen {
         Some(listen) => {
@@ -145,7 +146,11 @@ impl Running {
 
 /// `dbaccess server --check`.
 pub fn check(config: &Path) -> anyhow::Result<()> {
-    Config::load(config)?;
+    let server = Config::load(config)?.server;
+    tls_acceptor(&server.tls_certificate, &server.tls_key, &[])?;
+    if server.data_dir.exists() {
+        private_directory(&server.data_dir)?;
+    }
     Ok(())
 }
 

@@ -159,7 +159,7 @@ async fn b9_one_real_command_for_each_exit_code() {
     alice.run(&["request", "prod-orders"]).exits(2);
     env.person("bob").run(&["whoami"]).exits(3);
     alice.run(&payments).exits(4);
-    erin.run(&["request", "prod-orders", "--reason", "x"]).exits(5);
+    erin.run(&["request", "prod-orders", "--database", "--reason", "x"]).exits(5);
     let waiting = erin.spawn(&[&payments[..], &["--wait"]].concat());
     let own = || {
         let views = erin.run(&["requests", "--mine", "-o", "json"]).json();

@@ -288,7 +288,7 @@ async fn r3_1_r3_2_r3_3_scopes_of_each_level() {
     );
     let ran = alice.run(&["exec", "prod-orders", "SELECT count(*) FROM stock.items", "-o", "csv"]).ok();
     assert!(ran.out.contains("50"), "{}", ran.out);
-    let (view, code) = alice.ask(&[]);
+    let (view, code) = alice.ask(&["--database"]);
     assert_eq!((code, &view["request"]["scope"]["objects"]), (4, &"database".into()));
     assert_eq!(view["request"]["decision"]["rules"][0]["id"], "dual-whole-database");
     let (view, code) = alice.ask(&["-t", "orders", "-t", "stock.items"]);

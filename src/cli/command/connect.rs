@@ -71,8 +71,9 @@ impl ConnectArgs {
                 .hint("leave out --native: the tunnel works everywhere"));
         }
         if self.detach {
-            let (id, connection, until) = session::open_detached(&client, &endpoint, &grant).await?;
-            result(&place(&connection))?;
+            let (id, connection, password, until) =
+                session::open_detached(&client, &endpoint, &grant).await?;
+            result(&place(&connection, Some(&password)))?;
             note(&format!("session {id} lasts until {until} ({})", relative(until, os::now())));
             note(&format!("to end it: dbaccess revoke {id}"));
             return Ok(0);
@@ -85,7 +86,7 @@ impl ConnectArgs {
         }
         note(&greeting(&live, &grant));
         let end = if self.listen.is_some() {
-            match result(&place(&live.connection)) {
+            match result(&place(&live.connection, self.native.then_some(&live.password))) {
                 Ok(()) => {
                     note("holding the session; Ctrl-C ends it");
                     wait(&mut live).await
@@ -255,14 +256,18 @@ fn status_code(status: ExitStatus) -> u8 {
 }
 
 /// Where a GUI connects.
-fn place(connection: &Connection) -> String {
+/// Where a session is reached. The password itself is shown for the native
+/// endpoint alone: there the tool may be on another machine.
+fn place(connection: &Connection, password: Option<&Secret>) -> String {
+    let password = password.map(|password| format!("password       {}\n", password.expose()));
     format!(
-        "host           {}\nport           {}\nuser           {}\ndatabase       {}\npassword file  {}\n\
+        "host           {}\nport           {}\nuser           {}\ndatabase       {}\n{}password file  {}\n\
          JDBC URL       {}\n",
         connection.host,
         connection.port,
         connection.user,
         connection.database,
+        password.unwrap_or_default(),
         connection.password_file.display(),
         connection.jdbc_url(),
     )

@@ -39,6 +39,7 @@ pub(super) async fn start(endpoint: &Endpoint, grant: &Grant) -> Result<u8, CliE
         while let Some(line) = lines.next_line().await.map_err(failed)? {
             if line == READY {
                 result(&exports)?;
+                note("the session outlives this shell: `dbaccess revoke $DBACCESS_SESSION` ends it");
                 return Ok(0);
             }
             exports.push_str(&line);

@@ -25,6 +25,9 @@ pub struct RequestArgs {
     /// A whole schema; give it again for more
     #[arg(long, value_name = "SCHEMA")]
     schema: Vec<String>,
+    /// Everything in the database; never what is meant by leaving tables and schemas out
+    #[arg(long, conflicts_with_all = ["table", "schema"])]
+    database: bool,
     /// Ask to write too
     #[arg(long)]
     write: bool,
@@ -48,6 +51,10 @@ pub(super) fn length(text: &str) -> Result<Duration, BadDuration> {
 
 impl RequestArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        if self.table.is_empty() && self.schema.is_empty() && !self.database {
+            return Err(CliError::usage("say what you need access to")
+                .hint("--table TABLE (again for more), --schema SCHEMA, or --database for all of it"));
+        }
         let client = context.client()?;
         let reason = match self.reason.as_deref().map(str::trim) {
             Some(reason) if !reason.is_empty() => reason.to_owned(),

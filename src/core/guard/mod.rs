@@ -217,12 +217,15 @@ fn refusal(permit: &Permit, reason: Reason) -> Refusal {
 /// The command that asks for the same objects with write access.
 fn request_for_write(permit: &Permit) -> String {
     let mut command = format!("dbaccess request {}", quoted(&permit.target));
-    if let Objects::Only { schemas, tables } = &permit.scope.objects {
-        for schema in schemas {
-            command += &format!(" --schema {}", quoted(schema));
-        }
-        for table in tables {
-            command += &format!(" --table {}", quoted(&table.to_string()));
+    match &permit.scope.objects {
+        Objects::Database => command += " --database",
+        Objects::Only { schemas, tables } => {
+            for schema in schemas {
+                command += &format!(" --schema {}", quoted(schema));
+            }
+            for table in tables {
+                command += &format!(" --table {}", quoted(&table.to_string()));
+            }
         }
     }
     command + " --write"

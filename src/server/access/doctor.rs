@@ -6,7 +6,7 @@
 
 use super::targets::TargetState;
 use super::{Access, AccessError, Caller};
-use crate::core::model::SessionState;
+use crate::core::model::{Catalog, SessionState, Target};
 use crate::proto::{Finding, FindingLevel};
 use jiff::SignedDuration;
 use std::path::Path;
@@ -121,6 +121,7 @@ impl Access {
             let mut findings = within.unwrap_or_else(|_| {
                 vec![problem("reachable", format!("no answer within {} s", PATIENCE.as_secs()), REACH)]
             });
+            findings.extend(state.cached().map(|catalog| classified_finding(&state.target, &catalog)));
             for finding in &mut findings {
                 finding.check = format!("{name}: {}", finding.check);
                 if finding.level != FindingLevel::Ok && finding.remedy.is_none() {
@@ -140,6 +141,28 @@ impl Access {
             )],
         }
     }
+}
+
+/// A classification that matches nothing protects nothing.
+fn classified_finding(target: &Target, catalog: &Catalog) -> Finding {
+    let unknown: Vec<String> = target
+        .classified
+        .iter()
+        .flat_map(|(table, columns)| columns.keys().map(move |column| (table, column)))
+        .filter(|(table, column)| {
+            let relation = catalog.relation(table);
+            !relation.is_some_and(|relation| relation.columns.iter().any(|known| known.name == **column))
+        })
+        .map(|(table, column)| format!("{table}.{column}"))
+        .collect();
+    if unknown.is_empty() {
+        return ok("classified", "every classified column exists".to_owned());
+    }
+    problem(
+        "classified",
+        format!("not in the database: {}", unknown.join(", ")),
+        "correct the names in the server's configuration: what they were to protect is not classified",
+    )
 }
 
 const REACH: &str =
