@@ -46,7 +46,8 @@ async fn names_that_are_not_there_get_the_nearest() {
     // Without a target, the one that has it.
     says(&ask(&alice, &["-t", "items"]).ok(), &["target prod-orders", "read stock.items"]);
     says(&ask(&alice, &["-t", "itmes"]).exits(1), &["no target has all of that", "did you mean items"]);
-    says(&ask(&alice, &[]).exits(2), &["say which target, or which tables"]);
+    says(&ask(&alice, &[]).exits(2), &["say what you need access to", "--database"]);
+    says(&ask(&alice, &["--database"]).exits(2), &["say which target, or which tables"]);
     let shop = env.pg.admin("shop").await;
     shop.batch_execute("CREATE TABLE public.newest (id int); ALTER TABLE newest OWNER TO shop_owner")
         .await

@@ -301,7 +301,7 @@ async fn r3_1_r3_2_r3_3_scopes_of_each_level() {
         .collect();
     assert_eq!(tables, BTreeSet::from(["public.orders", "stock.items"]));
     // A guest's whole database is denied by policy, and the rule is named.
-    let denied = erin.run(&["request", "prod-orders", "--reason", "x"]).exits(5);
+    let denied = erin.run(&["request", "prod-orders", "--database", "--reason", "x"]).exits(5);
     says(&denied, &["no-whole-database-for-guests"]);
     let (_, code) = erin.ask(&["--table", "orders"]);
     assert_eq!(code, 4, "a guest's read needs one approval");

@@ -217,6 +217,10 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 fn query_failed(error: &tokio_postgres::Error) -> CliError {
     let Some(database) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map(|cause| cause.to_string());
+        if error.to_string().contains("unexpected message") {
+            return CliError::usage("exec shows results; it cannot carry COPY's data")
+                .hint("dbaccess connect TARGET -- psql -c '\\copy … to FILE'");
+        }
         let failed = CliError::new(ErrorKind::Unreachable, "the connection through the tunnel failed");
         return failed.why(cause.unwrap_or_else(|| error.to_string()));
     };

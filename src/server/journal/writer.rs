@@ -97,7 +97,11 @@ impl Drop for Farewell {
         self.shared.sync.stop();
         self.shared.health.fail_if_well(JournalError::Closed);
         self.shared.wake_everybody();
-        drop(self.lock.take());
+        if let Some(lock) = self.lock.take() {
+            // Closing would do, but for a child process that was forked meanwhile
+            // and still has a copy: unlocking is for all copies.
+            let _ = rustix::fs::flock(&lock, rustix::fs::FlockOperation::Unlock);
+        }
         self.shared.done.send_replace(true);
     }
 }
