@@ -154,7 +154,11 @@ fn words(ended: &Ended) -> &str {
 pub(super) async fn wait(live: &mut Live) -> Result<End, CliError> {
     let Live { hold, signals, .. } = live;
     Ok(tokio::select! {
-        ended = hold.ended() => End::Cut(ended),
+        ended = hold.ended() => {
+            // The clients of the tunnel have been told why, too: let it reach them.
+            tokio::time::sleep(LAST_WORDS).await;
+            End::Cut(ended)
+        }
         _ = signals.interrupt.recv() => End::Signalled { code: 0 },
         _ = signals.terminate.recv() => End::Signalled { code: 128 + 15 },
         _ = signals.hang_up.recv() => End::Signalled { code: 128 + 1 },
