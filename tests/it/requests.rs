@@ -85,8 +85,9 @@ async fn r4_1_r4_2_r4_3_r4_5_every_tier_with_its_rule_and_its_evidence() {
     says(&first, &["still needed: peer"]);
     let again = carol.run(&["approve", &dual, "--yes"]).exits(1);
     says(&again, &["you approved request", "the other approval must be another person's"]);
+    // No id has an `o`.
     says(
-        &alice.run(&["connect", "prod-orders", "--grant", "grt-0", "--", "true"]).exits(1),
+        &alice.run(&["connect", "prod-orders", "--grant", "grt-o", "--", "true"]).exits(1),
         &["no live grant"],
     );
     bob.run(&["approve", &dual[..10], "--yes"]).ok();

@@ -63,7 +63,16 @@ impl Api {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await.unwrap();
+        // A server that refuses a body before all of it has come may close the
+        // connection before its answer is read (RFC 9112, section 9.6).
+        let mut tries = 0;
+        let response = loop {
+            match request.try_clone().unwrap().send().await {
+                Ok(response) => break response,
+                Err(error) => assert!(tries < 5, "{error}"),
+            }
+            tries += 1;
+        };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.unwrap();
         let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
