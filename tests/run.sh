@@ -25,7 +25,7 @@ case "${1:-}" in
   --install-bench) install_bench ;;
   *)
     # Many tests wait more than they work.
-    export RUST_TEST_THREADS="${RUST_TEST_THREADS:-6}"
+    export RUST_TEST_THREADS="${RUST_TEST_THREADS:-4}"
     exec cargo test --locked "$@"
     ;;
 esac
