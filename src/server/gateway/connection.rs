@@ -159,24 +159,18 @@ impl Connection {
                         self.book().copied(piece.bytes.len() as u64);
                         Step::Relay
                     }
-                    What::Frame { tag, body } => {
+                    What::Frame { tag, body } | What::Head { tag, body } => {
                         if self.must_wait(tag, body)? {
                             self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
                             sent = pass;
                             self.wait_for_replies(server, tag, body).await?;
                         }
-                        self.message(tag, body).await?
-                    }
-                    What::Head { tag, body } => {
-                        if self.must_wait(tag, body)? {
-                            self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
-                            sent = pass;
-                            self.wait_for_replies(server, tag, body).await?;
+                        if matches!(piece.what, What::Frame { .. }) {
+                            self.message(tag, body).await?
+                        } else {
+                            let begun = long.insert(self.begin_long(tag, body)?);
+                            if begun.passes { Step::Relay } else { Step::Drop }
                         }
-                        let begun = self.begin_long(tag, body)?;
-                        let passes = begun.passes;
-                        long = Some(begun);
-                        if passes { Step::Relay } else { Step::Drop }
                     }
                     What::Rest { last, .. } => {
                         let passes = long.as_ref().is_none_or(|long| long.passes);
