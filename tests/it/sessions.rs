@@ -67,7 +67,7 @@ async fn g5_g8_every_end_by_the_client_leaves_nothing() {
         "--",
         "sh",
         "-c",
-        "trap 'echo interrupted' INT; echo ready; sleep 600 & wait; kill $!; psql -XAtc 'SELECT 5'",
+        "sleep 600 & trap \"echo interrupted; kill $!\" INT; echo ready; wait; psql -XAtc 'SELECT 5'",
     ]);
     env.eventually("the program runs", || running.out().contains("ready").then_some(())).await;
     running.signal(Signal::INT);
