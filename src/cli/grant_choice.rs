@@ -47,7 +47,7 @@ mod tests {
             request: RequestId::from_stored("req-1"),
             person: PersonRef { subject: "1".into(), email: "ana@example.com".into() },
             target: target.into(),
-            scope: Scope { objects: Objects::Database, permissions: BTreeSet::from([Permission::Read]) },
+            scope: Scope::new(Objects::Database, BTreeSet::from([Permission::Read])),
             path: Path::ReadOnly,
             from: Timestamp::UNIX_EPOCH,
             until: Timestamp::from_second(until).unwrap(),

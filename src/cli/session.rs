@@ -355,7 +355,7 @@ mod tests {
     fn the_command_that_extends_survives_a_shell() {
         let tables = BTreeSet::from([TableName::new("public", "it's \"odd\"")]);
         let objects = Objects::Only { schemas: BTreeSet::from(["shop".to_owned()]), tables };
-        let scope = Scope { objects, permissions: BTreeSet::from([Permission::Read, Permission::Write]) };
+        let scope = Scope::new(objects, BTreeSet::from([Permission::Read, Permission::Write]));
         assert_eq!(
             request_command("prod-orders", &scope),
             r#"dbaccess request prod-orders --schema shop --table 'public."it'\''s ""odd"""' --write --reason"#

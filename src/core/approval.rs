@@ -296,10 +296,11 @@ pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
         .filter_map(|given| given.narrowing.window)
         .fold(request.window, Duration::min);
     let scope = match tables_left(request) {
-        Some(tables) => Scope {
-            objects: Objects::Only { schemas: BTreeSet::new(), tables },
-            permissions: request.scope.permissions.clone(),
-        },
+        // Each narrowing was checked to be inside the scope when it was given.
+        Some(tables) => request.scope.narrowed_to(tables).unwrap_or_else(|_| {
+            let nothing = Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::new() };
+            Scope::new(nothing, BTreeSet::new())
+        }),
         None => request.scope.clone(),
     };
     (scope, window)

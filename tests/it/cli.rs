@@ -40,7 +40,7 @@ fn in_seconds(seconds: i64) -> Timestamp {
 }
 
 fn grant(id: &str, seconds: i64) -> Grant {
-    let catalog = Catalog { relations: vec![], schemas: vec![], taken_at: os::now() };
+    let catalog = Catalog { taken_at: os::now(), ..Catalog::default() };
     Grant {
         id: GrantId::from_stored(id),
         request: RequestId::from_stored("req-1"),

@@ -27,7 +27,7 @@ struct World {
 const ID: &str = "req-7k2m9pabcdef";
 
 fn view(state: RequestState, reason: &str) -> RequestView {
-    let catalog = Catalog { relations: vec![], schemas: vec![], taken_at: os::now() };
+    let catalog = Catalog { taken_at: os::now(), ..Catalog::default() };
     let closed = |text: &str| Closed { by: None, at: os::now(), reason: Some(text.into()) };
     let request = AccessRequest {
         id: RequestId::from_stored(ID),

@@ -7,7 +7,7 @@ mod scope;
 mod setup;
 
 use crate::support::pg_server::PgServer;
-use dbaccess::core::model::{AskedScope, Secret};
+use dbaccess::core::model::{AskedScope, Classification, Secret};
 use dbaccess::core::profile::{Profile, session_role};
 use dbaccess::os;
 use dbaccess::server::provision::{
@@ -89,7 +89,11 @@ impl Shop {
 
     async fn profile(&self, asked: &AskedScope) -> Profile {
         let catalog = self.target.catalog().await.expect("the catalog is readable");
-        self.target.profile(&asked.resolve(&catalog).expect("it exists"), &catalog)
+        self.target.profile(
+            &asked.resolve(&catalog).expect("it exists"),
+            &catalog,
+            &Classification::default(),
+        )
     }
 
     async fn session(&self, asked: &AskedScope) -> Person {

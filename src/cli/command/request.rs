@@ -62,7 +62,12 @@ impl RequestArgs {
         };
         let asked = NewRequest {
             target: self.target,
-            scope: AskedScope { schemas: self.schema, tables: self.table, write: self.write },
+            scope: AskedScope {
+                schemas: self.schema,
+                tables: self.table,
+                write: self.write,
+                ..AskedScope::default()
+            },
             reason,
             window_seconds: self.window.map(|window| window.as_secs()),
         };

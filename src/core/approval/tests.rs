@@ -45,7 +45,7 @@ fn asked(tier: Tier) -> Submission {
         id: request_id(),
         person: person("alice").to_ref(),
         target: "prod-orders".into(),
-        scope: Scope { objects, permissions: BTreeSet::from([Permission::Read, Permission::Write]) },
+        scope: Scope::new(objects, BTreeSet::from([Permission::Read, Permission::Write])),
         reason: " ticket 7 ".into(),
         window: Duration::from_secs(3600),
         expiry: Duration::from_secs(86_400),

@@ -12,14 +12,18 @@ mod functions;
 mod large_objects;
 mod settings;
 mod startup;
+mod vocabulary;
 
 pub use durability::{Durability, TxStatus};
 pub use large_objects::check_function_call;
 pub use startup::{Startup, check_startup};
+pub use vocabulary::Vocabulary;
 
-use super::model::{ErrorKind, GrantId, Objects, Path, PersonRef, Scope, SessionId};
+use super::model::{Budget, ErrorKind, GrantId, Objects, Path, PersonRef, Scope, SessionId};
+use super::profile::Views;
 use super::sql::{Class, CopyEnd, Name, Statement, TxEffect};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// What the gateway needs to know of a session: everything, so that it never
 /// asks the control plane again. A revocation reaches it from outside.
@@ -32,6 +36,10 @@ pub struct Permit {
     pub scope: Scope,
     pub path: Path,
     pub until: Timestamp,
+    /// Where masked and filtered tables are found.
+    pub views: Arc<Views>,
+    pub vocabulary: Arc<Vocabulary>,
+    pub budget: Budget,
 }
 
 /// The guard's answer.

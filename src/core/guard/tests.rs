@@ -11,12 +11,15 @@ fn permit(write: bool) -> Permit {
         grant: GrantId::from_stored("grt-7k"),
         person: PersonRef { subject: "alice".into(), email: "alice@example.org".into() },
         target: "prod-orders".into(),
-        scope: Scope {
-            objects: Objects::Only { schemas: BTreeSet::new(), tables },
-            permissions: if write { BTreeSet::from([Read, Write]) } else { BTreeSet::from([Read]) },
-        },
+        scope: Scope::new(
+            Objects::Only { schemas: BTreeSet::new(), tables },
+            if write { BTreeSet::from([Read, Write]) } else { BTreeSet::from([Read]) },
+        ),
         path: if write { Path::Write } else { Path::ReadOnly },
         until: Timestamp::UNIX_EPOCH,
+        views: Arc::default(),
+        vocabulary: Arc::default(),
+        budget: Budget::UNLIMITED,
     }
 }
 

@@ -4,9 +4,10 @@ use super::TableName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RelationKind {
+    #[default]
     Table,
     PartitionedTable,
     View,
@@ -14,14 +15,32 @@ pub enum RelationKind {
     ForeignTable,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     /// As `format_type` prints it.
     pub type_name: String,
+    /// `COMMENT ON COLUMN`.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// The columns of this and other relations that its values are computed
+    /// from: of a generated column or a view's.
+    #[serde(default)]
+    pub derived_from: Vec<(TableName, String)>,
+    /// Written by the database alone: GENERATED … STORED, or an identity ALWAYS.
+    #[serde(default)]
+    pub generated: bool,
 }
 
+/// A foreign key of a relation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    pub columns: Vec<String>,
+    pub table: TableName,
+    pub references: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
     pub name: TableName,
     pub kind: RelationKind,
@@ -33,6 +52,51 @@ pub struct Relation {
     /// reading one of these reads this relation too.
     #[serde(default)]
     pub ancestors: Vec<TableName>,
+    /// The columns of its primary key, in the key's order; none without one.
+    #[serde(default)]
+    pub primary_key: Vec<String>,
+    #[serde(default)]
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Row-level security is enabled on it.
+    #[serde(default)]
+    pub row_security: bool,
+    /// The planner's estimate of its rows; none before the first ANALYZE.
+    #[serde(default)]
+    pub rows: Option<u64>,
+}
+
+/// A function, operator or cast outside `pg_catalog`, as far as it matters
+/// what calling it could do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routine {
+    pub schema: String,
+    pub name: String,
+    pub what: RoutineKind,
+    /// SECURITY DEFINER, of itself or of the function behind it.
+    pub definer: bool,
+    /// The language of the function: `sql`, `plpgsql`, `c`, `internal`…
+    pub language: String,
+    /// Its body, where the language is one that is read: `sql` and `plpgsql`.
+    pub body: Option<String>,
+    /// The extension that it belongs to.
+    pub extension: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutineKind {
+    Function,
+    /// `name` is the operator's.
+    Operator,
+    /// `name` is the type that is cast from or to, and that is no built-in.
+    Cast,
+}
+
+/// A schema and who owns it: whose rights its migrations run with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaOwner {
+    pub schema: String,
+    pub owner: String,
 }
 
 /// Relations outside the system schemas and outside dbaccess's own.
@@ -40,11 +104,32 @@ pub struct Relation {
 pub struct Catalog {
     pub relations: Vec<Relation>,
     pub schemas: Vec<String>,
+    #[serde(default)]
+    pub owners: Vec<SchemaOwner>,
+    #[serde(default)]
+    pub routines: Vec<Routine>,
     pub taken_at: Timestamp,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            relations: Vec::new(),
+            schemas: Vec::new(),
+            owners: Vec::new(),
+            routines: Vec::new(),
+            taken_at: Timestamp::UNIX_EPOCH,
+        }
+    }
 }
 
 impl Catalog {
     pub fn relation(&self, name: &TableName) -> Option<&Relation> {
         self.relations.iter().find(|relation| relation.name == *name)
+    }
+
+    /// Who owns a schema.
+    pub fn owner(&self, schema: &str) -> Option<&str> {
+        self.owners.iter().find(|known| known.schema == schema).map(|known| known.owner.as_str())
     }
 }

@@ -1,12 +1,16 @@
 //! The words of the product as types: person, target, scope, request, grant,
 //! session, event. A value that exists is valid; what is raw is parsed once, here.
 
+mod budget;
 mod catalog;
+mod classification;
+mod condition;
 mod duration;
 mod event;
 mod grant;
 mod id;
 mod kind;
+mod mask;
 mod person;
 mod request;
 mod scope;
@@ -15,12 +19,16 @@ mod session;
 mod statement;
 mod target;
 
-pub use catalog::{Catalog, Column, Relation, RelationKind};
+pub use budget::Budget;
+pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
+pub use classification::{Classification, Classified, Rule, Selector};
+pub use condition::{Comparison, Condition};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
 pub use grant::{Grant, Revoked};
 pub use id::{ConnectionId, GrantId, RequestId, SessionId};
 pub use kind::ErrorKind;
+pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use person::{Identity, Person, PersonRef};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Narrowing, Path, RequestState, Role, RuleRef, Slot, Tier,

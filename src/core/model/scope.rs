@@ -1,13 +1,13 @@
 //! Scope: what is asked for and granted. Words become objects here, against a
 //! catalog; a [`Scope`] that exists names only things that were there.
 
-use super::{Catalog, ErrorKind};
+use super::{Catalog, Condition, ErrorKind};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A schema-qualified relation name, unquoted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName {
     pub schema: String,
     pub name: String,
@@ -90,6 +90,7 @@ pub(super) fn split_name(text: &str) -> Option<Vec<String>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
+    Row,
     Table,
     Schema,
     Database,
@@ -98,6 +99,7 @@ pub enum Level {
 impl Level {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Row => "row",
             Self::Table => "table",
             Self::Schema => "schema",
             Self::Database => "database",
@@ -111,6 +113,10 @@ impl Level {
 pub enum Permission {
     Read,
     Write,
+    /// Changing the schema, with the rights of the schema's owner.
+    Ddl,
+    /// Taking rows out as a file: COPY, and beyond the budgets of reading.
+    Export,
 }
 
 impl Permission {
@@ -118,6 +124,8 @@ impl Permission {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Ddl => "ddl",
+            Self::Export => "export",
         }
     }
 }
@@ -130,8 +138,22 @@ pub struct AskedScope {
     pub schemas: Vec<String>,
     #[serde(default)]
     pub tables: Vec<String>,
+    /// `table: condition`, each of them; its table need not be in `tables`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<String>,
+    /// Where foreign keys of the tables asked for lead to a table with a
+    /// condition, they get the condition that follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
+    /// Classified columns to see raw: `column`, `table.column` or `schema.table.column`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmask: Vec<String>,
     #[serde(default)]
     pub write: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ddl: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub export: bool,
 }
 
 /// The objects of a scope.
@@ -149,6 +171,12 @@ pub enum Objects {
 pub struct Scope {
     pub objects: Objects,
     pub permissions: BTreeSet<Permission>,
+    /// Only the rows for which the condition holds, by table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<TableName, Condition>,
+    /// Classified columns that are shown raw, by table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmask: BTreeMap<TableName, BTreeSet<String>>,
 }
 
 /// Why a typed scope names nothing.
@@ -191,11 +219,11 @@ impl AskedScope {
             permissions.insert(Permission::Write);
         }
         if self.schemas.is_empty() && self.tables.is_empty() {
-            return Ok(Scope { objects: Objects::Database, permissions });
+            return Ok(Scope::new(Objects::Database, permissions));
         }
         let schemas = self.schemas.iter().map(|s| find_schema(s, catalog)).collect::<Result<_, _>>()?;
         let tables = self.tables.iter().map(|t| find_table(t, catalog)).collect::<Result<_, _>>()?;
-        Ok(Scope { objects: Objects::Only { schemas, tables }, permissions })
+        Ok(Scope::new(Objects::Only { schemas, tables }, permissions))
     }
 }
 
@@ -257,16 +285,38 @@ pub fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<Str
 }
 
 impl Scope {
+    /// All rows of the objects, with every mask on.
+    pub fn new(objects: Objects, permissions: BTreeSet<Permission>) -> Self {
+        Self { objects, permissions, rows: BTreeMap::new(), unmask: BTreeMap::new() }
+    }
+
+    /// How wide its widest part is.
     pub fn level(&self) -> Level {
         match &self.objects {
             Objects::Database => Level::Database,
-            Objects::Only { schemas, .. } if schemas.is_empty() => Level::Table,
+            Objects::Only { schemas, tables } if schemas.is_empty() => {
+                let rows = !tables.is_empty() && tables.iter().all(|table| self.rows.contains_key(table));
+                if rows { Level::Row } else { Level::Table }
+            }
             Objects::Only { .. } => Level::Schema,
         }
     }
 
     pub fn writes(&self) -> bool {
         self.permissions.contains(&Permission::Write)
+    }
+
+    pub fn changes_schema(&self) -> bool {
+        self.permissions.contains(&Permission::Ddl)
+    }
+
+    pub fn exports(&self) -> bool {
+        self.permissions.contains(&Permission::Export)
+    }
+
+    /// Whether a classified column is shown raw.
+    pub fn unmasks(&self, table: &TableName, column: &str) -> bool {
+        self.unmask.get(table).is_some_and(|columns| columns.contains(column))
     }
 
     /// Whether a relation is inside this scope.
@@ -290,8 +340,14 @@ impl Scope {
         if let Some(outside) = tables.iter().find(|table| !self.covers(table)) {
             return Err(ScopeError::Wider(outside.to_string()));
         }
-        let objects = Objects::Only { schemas: BTreeSet::new(), tables };
-        Ok(Self { objects, permissions: self.permissions.clone() })
+        let rows = self.rows.iter().filter(|(table, _)| tables.contains(table));
+        let unmask = self.unmask.iter().filter(|(table, _)| tables.contains(table));
+        Ok(Self {
+            permissions: self.permissions.clone(),
+            rows: rows.map(|(table, condition)| (table.clone(), condition.clone())).collect(),
+            unmask: unmask.map(|(table, columns)| (table.clone(), columns.clone())).collect(),
+            objects: Objects::Only { schemas: BTreeSet::new(), tables },
+        })
     }
 }
 
@@ -322,9 +378,7 @@ mod tests {
             name: TableName::new(schema, name),
             kind: RelationKind::Table,
             owner: "app".into(),
-            columns: vec![],
-            sequences: vec![],
-            ancestors: vec![],
+            ..Relation::default()
         };
         Catalog {
             relations: vec![
@@ -337,10 +391,9 @@ mod tests {
                 relation("public", "We\"ird. Täble"),
             ],
             schemas: vec!["public".into(), "shop".into(), "a".into(), "b".into()],
-            taken_at: Timestamp::UNIX_EPOCH,
+            ..Catalog::default()
         }
     }
-    use jiff::Timestamp;
 
     fn ask(tables: &[&str]) -> Result<Scope, ScopeError> {
         let tables = tables.iter().map(|t| (*t).to_owned()).collect();

@@ -1,8 +1,8 @@
 //! Targets: the databases that a person can be let into.
 
-use super::TableName;
+use super::Rule;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Where a target stands; policy weighs writes and reads by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Sensitivity {
 
 /// What decisions need to know of a target. How to reach it is the server's
 /// configuration, not part of this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub name: String,
     pub environment: Environment,
@@ -54,6 +54,6 @@ pub struct Target {
     pub service: Option<String>,
     /// Teams whose members are at home here.
     pub owners: BTreeSet<String>,
-    /// Classified columns by table.
-    pub classified: BTreeMap<TableName, BTreeMap<String, Sensitivity>>,
+    /// Which columns are sensitive, as configured.
+    pub classified: Vec<Rule>,
 }

@@ -37,7 +37,7 @@ fn scope(level: &str, write: bool) -> Scope {
     if write {
         permissions.insert(Permission::Write);
     }
-    Scope { objects, permissions }
+    Scope::new(objects, permissions)
 }
 
 fn line(policy: &Policy, asked: (bool, Environment, bool, &str, &[Sensitivity], bool)) -> String {

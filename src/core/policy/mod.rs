@@ -21,7 +21,7 @@ mod matrix;
 
 pub use compile::{PolicyError, Problem};
 pub use hours::BusinessHours;
-pub use sensitivity::{Inherited, inherited, sensitivities};
+pub use sensitivity::sensitivities;
 
 use super::model::{Decision, Person, PersonRef, Role, RuleRef, Scope, Sensitivity, Slot, Target, Tier};
 use cedar_policy::{Authorizer, Decision as Answer, Effect, PolicySet, Schema};

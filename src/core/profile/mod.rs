@@ -5,13 +5,16 @@
 //! `server::provision`) nor who may have it (policy).
 
 mod quote;
+mod views;
 
 pub use quote::{quote_ident, quote_literal};
+pub use views::{OWNER_PREFIX, VIEW_SCHEMA_PREFIX, View, ViewColumn, Views};
 
-use super::model::{Catalog, Objects, Relation, RelationKind, Scope};
+use super::model::{Catalog, Classification, Objects, Relation, RelationKind, Scope};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Every access role's name begins so; 32 hex digits follow.
 pub const PROFILE_PREFIX: &str = "dbaccess_p_";
@@ -66,6 +69,7 @@ pub struct Profile {
     name: String,
     content: String,
     grants: Vec<ObjectGrant>,
+    views: Arc<Views>,
 }
 
 /// What the digest covers, in one fixed order. The database is part of it:
@@ -81,7 +85,12 @@ impl Profile {
     /// Compiles a scope against the catalog as it is now. A whole schema or
     /// database is the relations that it has now; one made later is in the
     /// profile of the next session, because its digest differs.
-    pub fn compile(scope: &Scope, catalog: &Catalog, database: &str) -> Self {
+    pub fn compile(
+        scope: &Scope,
+        catalog: &Catalog,
+        _classification: &Classification,
+        database: &str,
+    ) -> Self {
         let mut schemas: BTreeSet<&str> = match &scope.objects {
             Objects::Database => catalog.schemas.iter().map(String::as_str).collect(),
             Objects::Only { schemas, .. } => schemas.iter().map(String::as_str).collect(),
@@ -124,7 +133,7 @@ impl Profile {
         let content = serde_json::to_string(&Content { database, grants: &grants }).unwrap_or_default();
         let digest = Sha256::digest(content.as_bytes());
         let name = format!("{PROFILE_PREFIX}{}", hex(digest.first_chunk::<16>().unwrap_or(&[0; 16])));
-        Self { name, content, grants }
+        Self { name, content, grants, views: Arc::default() }
     }
 
     /// The access role's name.
@@ -135,6 +144,11 @@ impl Profile {
     /// In a fixed order: the database, schemas, tables, sequences, each by name.
     pub fn grants(&self) -> &[ObjectGrant] {
         &self.grants
+    }
+
+    /// Where the gateway finds the relations that views stand for.
+    pub fn views(&self) -> &Arc<Views> {
+        &self.views
     }
 
     /// The content, exactly as the digest in the name was taken of it.
@@ -158,16 +172,14 @@ fn table_privileges(relation: &Relation, write: bool) -> Vec<Privilege> {
 mod tests {
     use super::*;
     use crate::core::model::{AskedScope, TableName};
-    use jiff::Timestamp;
 
     fn relation(schema: &str, name: &str, kind: RelationKind) -> Relation {
         Relation {
             name: TableName::new(schema, name),
             kind,
             owner: "app".to_owned(),
-            columns: Vec::new(),
             sequences: vec![TableName::new(schema, format!("{name}_id_seq"))],
-            ancestors: Vec::new(),
+            ..Relation::default()
         }
     }
 
@@ -179,7 +191,7 @@ mod tests {
                 relation("hr", "Salary\"", RelationKind::Table),
             ],
             schemas: vec!["public".to_owned(), "hr".to_owned(), "empty".to_owned()],
-            taken_at: Timestamp::UNIX_EPOCH,
+            ..Catalog::default()
         }
     }
 
@@ -188,8 +200,13 @@ mod tests {
             schemas: schemas.iter().map(ToString::to_string).collect(),
             tables: tables.iter().map(ToString::to_string).collect(),
             write,
+            ..AskedScope::default()
         };
-        Profile::compile(&asked.resolve(&catalog()).unwrap(), &catalog(), "shop")
+        compile(&asked.resolve(&catalog()).unwrap(), "shop")
+    }
+
+    fn compile(scope: &Scope, database: &str) -> Profile {
+        Profile::compile(scope, &catalog(), &Classification::default(), database)
     }
 
     fn shown(profile: &Profile) -> Vec<String> {
@@ -229,8 +246,8 @@ mod tests {
         assert_eq!(by_tables, compiled(&[], &["totals", "orders"], false));
         assert_ne!(by_tables.name(), compiled(&[], &["orders"], false).name());
         let scope = AskedScope::default().resolve(&catalog()).unwrap();
-        let elsewhere = Profile::compile(&scope, &catalog(), "shop2");
-        assert_ne!(Profile::compile(&scope, &catalog(), "shop").name(), elsewhere.name());
+        let elsewhere = compile(&scope, "shop2");
+        assert_ne!(compile(&scope, "shop").name(), elsewhere.name());
     }
 
     #[test]

@@ -154,14 +154,15 @@ impl Access {
     ) -> Result<BTreeSet<TableName>, AccessError> {
         let asked = AskedScope { tables: tables.to_vec(), ..AskedScope::default() };
         super::request::few_and_short(&asked)?;
-        let catalog = self.target(&request.target)?.catalog().await?;
+        let survey = self.target(&request.target)?.survey().await?;
+        let catalog = &survey.catalog;
         let inside = Catalog {
-            relations: request.scope.relations(&catalog).cloned().collect(),
+            relations: request.scope.relations(catalog).cloned().collect(),
             schemas: catalog.schemas.clone(),
-            taken_at: catalog.taken_at,
+            ..Catalog::default()
         };
         // One that is only elsewhere is refused as wider, by its full name.
-        let resolved = asked.resolve(&inside).or_else(|_| asked.resolve(&catalog))?;
+        let resolved = asked.resolve(&inside).or_else(|_| asked.resolve(catalog))?;
         match resolved.objects {
             Objects::Only { tables, .. } => Ok(tables),
             Objects::Database => Err(AccessError::usage("narrow to at least one table")),

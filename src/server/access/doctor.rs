@@ -4,9 +4,9 @@
 //! answer. What is lax or broken inside a target is for those who can mend it:
 //! its owners, security, auditors and admins.
 
-use super::targets::TargetState;
+use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Catalog, SessionState, Target};
+use crate::core::model::SessionState;
 use crate::proto::{Finding, FindingLevel};
 use jiff::SignedDuration;
 use std::path::Path;
@@ -121,7 +121,7 @@ impl Access {
             let mut findings = within.unwrap_or_else(|_| {
                 vec![problem("reachable", format!("no answer within {} s", PATIENCE.as_secs()), REACH)]
             });
-            findings.extend(state.cached().map(|catalog| classified_finding(&state.target, &catalog)));
+            findings.extend(state.cached().map(|survey| classified_finding(&survey)));
             for finding in &mut findings {
                 finding.check = format!("{name}: {}", finding.check);
                 if finding.level != FindingLevel::Ok && finding.remedy.is_none() {
@@ -144,13 +144,13 @@ impl Access {
 }
 
 /// A classification that matches nothing protects nothing.
-fn classified_finding(target: &Target, catalog: &Catalog) -> Finding {
-    let unknown: Vec<String> = target
-        .classified
-        .iter()
+fn classified_finding(survey: &Survey) -> Finding {
+    let unknown: Vec<String> = survey
+        .classification
+        .tables()
         .flat_map(|(table, columns)| columns.keys().map(move |column| (table, column)))
         .filter(|(table, column)| {
-            let relation = catalog.relation(table);
+            let relation = survey.catalog.relation(table);
             !relation.is_some_and(|relation| relation.columns.iter().any(|known| known.name == **column))
         })
         .map(|(table, column)| format!("{table}.{column}"))

@@ -1,11 +1,9 @@
 //! Asking for access.
 
-use super::targets::TargetState;
+use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{
-    AskedScope, Catalog, ErrorKind, GrantId, RequestId, RequestState, Scope, ScopeError,
-};
+use crate::core::model::{AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope, ScopeError};
 use crate::core::policy::{Question, sensitivities};
 use crate::proto::{NewRequest, RequestView};
 use crate::server::store::Tx;
@@ -35,14 +33,16 @@ impl Access {
             Some(name) => self.target(name)?,
             None => self.infer_target(&asked.scope).await?,
         };
-        let (scope, catalog) = resolve(state, &asked).await?;
+        let (scope, survey) = resolve(state, &asked).await?;
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
         let decision = self.config.policy.decide(&Question {
             person: &caller.person,
             target: &state.target,
             scope: &scope,
-            sensitivities: sensitivities(&scope, &state.target, Some(&catalog)).into_keys().collect(),
+            sensitivities: sensitivities(&scope, &survey.classification, &survey.catalog)
+                .into_keys()
+                .collect(),
             window,
             business_hours: self.business_hours().contains(now),
         });
@@ -119,19 +119,19 @@ fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), Ac
         .hint("`dbaccess targets` lists them, `dbaccess revoke ID` gives one back"))
 }
 
-/// The scope, and the catalog that it was found in.
-async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<Catalog>), AccessError> {
-    let catalog = state.catalog().await?;
-    match asked.scope.resolve(&catalog) {
+/// The scope, and the survey that it was found in.
+async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<Survey>), AccessError> {
+    let survey = state.survey().await?;
+    match asked.scope.resolve(&survey.catalog) {
         // Perhaps it is there since a minute: look again before saying no.
         Err(ScopeError::UnknownTable { .. } | ScopeError::UnknownSchema { .. }) => {
-            let catalog = state.refresh().await?;
-            let scope = asked.scope.resolve(&catalog).map_err(|error| {
+            let survey = state.refresh().await?;
+            let scope = asked.scope.resolve(&survey.catalog).map_err(|error| {
                 AccessError::from(error)
                     .hint(format!("`dbaccess targets {}` lists tables and columns", state.target.name))
             })?;
-            Ok((scope, catalog))
+            Ok((scope, survey))
         }
-        result => Ok((result?, catalog)),
+        result => Ok((result?, survey)),
     }
 }

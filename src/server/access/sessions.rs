@@ -10,9 +10,10 @@
 
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller, why};
-use crate::core::guard::Permit;
+use crate::core::guard::{Permit, Vocabulary};
 use crate::core::model::{
-    Actor, EndReason, ErrorKind, Event, Grant, GrantId, Secret, Session, SessionId, SessionState, Totals,
+    Actor, Budget, EndReason, ErrorKind, Event, Grant, GrantId, Secret, Session, SessionId, SessionState,
+    Totals,
 };
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
@@ -34,6 +35,7 @@ struct Plan {
     grant: Grant,
     session: Session,
     profile: Profile,
+    vocabulary: Arc<Vocabulary>,
 }
 
 impl Access {
@@ -68,7 +70,7 @@ impl Access {
         let now = crate::os::now();
         self.journal.health().map_err(|_| self.ledger_stuck())?;
         let plan = self.plan(&subject, &open, now).await?;
-        let Plan { grant, session, profile } = &plan;
+        let Plan { grant, session, profile, vocabulary } = &plan;
         let password = Secret::from_random(crate::os::random());
         let keys = scram_keys(&Secret::from_random(crate::os::random()))?;
         let verifier = keys.verifier();
@@ -82,6 +84,9 @@ impl Access {
                 scope: grant.scope.clone(),
                 path: grant.path,
                 until: grant.until,
+                views: Arc::clone(profile.views()),
+                vocabulary: Arc::clone(vocabulary),
+                budget: Budget::UNLIMITED,
             },
             session.role.clone(),
             scram_keys(&password)?.verifier(),
@@ -143,8 +148,8 @@ impl Access {
         let grant = own(found, subject, &open.grant)?;
         usable(&grant, now)?;
         let target = self.target(&grant.target)?;
-        let catalog = target.fresh_catalog().await?;
-        let profile = target.database.profile(&grant.scope, &catalog);
+        let survey = target.fresh_survey().await?;
+        let profile = target.database.profile(&grant.scope, &survey.catalog, &survey.classification);
         let session = Session {
             id: SessionId::from_random(crate::os::random()),
             grant: grant.id.clone(),
@@ -160,7 +165,7 @@ impl Access {
             dead_at: None,
             totals: Totals::default(),
         };
-        Ok(Plan { grant, session, profile })
+        Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary) })
     }
 
     /// The session is on record before its role exists: a crash between the

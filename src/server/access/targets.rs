@@ -1,8 +1,9 @@
 //! Targets as the server knows them: configuration, a connection, a cached catalog.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{AskedScope, Catalog, ErrorKind, Target, nearest};
-use crate::core::policy::{BusinessHours, inherited};
+use crate::core::guard::Vocabulary;
+use crate::core::model::{AskedScope, Catalog, Classification, ErrorKind, Target, nearest};
+use crate::core::policy::BusinessHours;
 use crate::proto::{ColumnView, TableView, TargetView};
 use crate::server::config::Config;
 use crate::server::gateway::Way;
@@ -27,9 +28,16 @@ pub(super) struct TargetState {
     seen: RwLock<Seen>,
 }
 
+/// A target as last seen, with what its configuration makes of that.
+pub(super) struct Survey {
+    pub catalog: Catalog,
+    pub classification: Classification,
+    pub vocabulary: Arc<Vocabulary>,
+}
+
 #[derive(Default)]
 struct Seen {
-    catalog: Option<Arc<Catalog>>,
+    survey: Option<Arc<Survey>>,
     problem: Option<String>,
 }
 
@@ -47,26 +55,26 @@ impl TargetState {
         config.targets.iter().map(one).collect()
     }
 
-    /// A catalog good enough to name things in.
-    pub(super) async fn catalog(&self) -> Result<Arc<Catalog>, AccessError> {
-        self.catalog_within(STALE).await
+    /// A survey good enough to name things in.
+    pub(super) async fn survey(&self) -> Result<Arc<Survey>, AccessError> {
+        self.survey_within(STALE).await
     }
 
-    /// A catalog good enough to make privileges from.
-    pub(super) async fn fresh_catalog(&self) -> Result<Arc<Catalog>, AccessError> {
-        self.catalog_within(FRESH).await
+    /// A survey good enough to make privileges from.
+    pub(super) async fn fresh_survey(&self) -> Result<Arc<Survey>, AccessError> {
+        self.survey_within(FRESH).await
     }
 
-    async fn catalog_within(&self, age: SignedDuration) -> Result<Arc<Catalog>, AccessError> {
+    async fn survey_within(&self, age: SignedDuration) -> Result<Arc<Survey>, AccessError> {
         let known = self.cached();
         match known {
-            Some(catalog) if crate::os::now().duration_since(catalog.taken_at) < age => Ok(catalog),
+            Some(survey) if crate::os::now().duration_since(survey.catalog.taken_at) < age => Ok(survey),
             _ => self.refresh().await,
         }
     }
 
-    pub(super) fn cached(&self) -> Option<Arc<Catalog>> {
-        self.seen.read().unwrap_or_else(PoisonError::into_inner).catalog.clone()
+    pub(super) fn cached(&self) -> Option<Arc<Survey>> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).survey.clone()
     }
 
     fn problem(&self) -> Option<String> {
@@ -74,14 +82,18 @@ impl TargetState {
     }
 
     /// Asks the target for its catalog. A failure keeps the old one, and is kept beside it.
-    pub(super) async fn refresh(&self) -> Result<Arc<Catalog>, AccessError> {
+    pub(super) async fn refresh(&self) -> Result<Arc<Survey>, AccessError> {
         let answer = self.database.catalog().await;
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(catalog) => {
-                let catalog = Arc::new(catalog);
-                *seen = Seen { catalog: Some(Arc::clone(&catalog)), problem: None };
-                Ok(catalog)
+                let survey = Arc::new(Survey {
+                    classification: Classification::of(&self.target.classified, &catalog),
+                    vocabulary: Arc::new(Vocabulary::of(&catalog, &[])),
+                    catalog,
+                });
+                *seen = Seen { survey: Some(Arc::clone(&survey)), problem: None };
+                Ok(survey)
             }
             Err(error) => {
                 seen.problem = Some(error.to_string());
@@ -93,9 +105,8 @@ impl TargetState {
     }
 
     fn view(&self, caller: &Caller, grants: &[crate::core::model::Grant]) -> TargetView {
-        let Target { name, environment, service, owners, classified } = &self.target;
-        let tables = self.cached().map(|catalog| {
-            let inherited = inherited(&self.target, &catalog);
+        let Target { name, environment, service, owners, .. } = &self.target;
+        let tables = self.cached().map(|survey| {
             let table = |relation: &crate::core::model::Relation| TableView {
                 name: relation.name.to_string(),
                 columns: relation
@@ -104,20 +115,14 @@ impl TargetState {
                     .map(|column| ColumnView {
                         name: column.name.clone(),
                         type_name: column.type_name.clone(),
-                        sensitivity: classified
-                            .get(&relation.name)
-                            .and_then(|columns| columns.get(&column.name))
-                            .or_else(|| {
-                                let mut of_relation = inherited.get(&relation.name)?.iter();
-                                of_relation
-                                    .find(|found| found.column == column.name)
-                                    .map(|found| &found.sensitivity)
-                            })
-                            .map(|sensitivity| sensitivity.as_str().to_owned()),
+                        sensitivity: survey
+                            .classification
+                            .column(&relation.name, &column.name)
+                            .map(|classified| classified.sensitivity.as_str().to_owned()),
                     })
                     .collect(),
             };
-            catalog.relations.iter().map(table).collect()
+            survey.catalog.relations.iter().map(table).collect()
         });
         TargetView {
             name: name.clone(),
@@ -157,7 +162,7 @@ impl Access {
 
     pub async fn targets(&self, caller: &Caller) -> Result<Vec<TargetView>, AccessError> {
         let grants = self.live_grants(caller).await?;
-        self.look_again(TargetState::catalog).await;
+        self.look_again(TargetState::survey).await;
         Ok(self.targets.values().map(|target| target.view(caller, &grants)).collect())
     }
 
@@ -167,11 +172,11 @@ impl Access {
             return Err(AccessError::usage("say which target, or which tables")
                 .hint("`dbaccess request TARGET --table TABLE`; `dbaccess targets` lists the targets"));
         }
-        self.look_again(TargetState::catalog).await;
+        self.look_again(TargetState::survey).await;
         match self.fitting_target(asked) {
             // Perhaps it is there since a minute: look again before saying no.
             Err(error) if error.kind == ErrorKind::NotFound => {
-                self.look_again(TargetState::fresh_catalog).await;
+                self.look_again(TargetState::fresh_survey).await;
                 self.fitting_target(asked)
             }
             found => found,
@@ -182,7 +187,7 @@ impl Access {
     /// answers soon, and does not wait for one that does not.
     async fn look_again<'a, F>(&'a self, renew: impl Fn(&'a TargetState) -> F)
     where
-        F: Future<Output = Result<Arc<Catalog>, AccessError>>,
+        F: Future<Output = Result<Arc<Survey>, AccessError>>,
     {
         let renewals = self.targets.values().map(|state| tokio::time::timeout(PATIENCE, renew(state)));
         // What fails is kept with the target, as its problem.
@@ -193,7 +198,7 @@ impl Access {
         let mut refusals = Vec::new();
         let mut fitting = Vec::new();
         for state in self.targets.values() {
-            match state.cached().map(|catalog| asked.resolve(&catalog)) {
+            match state.cached().map(|survey| asked.resolve(&survey.catalog)) {
                 Some(Ok(_)) => fitting.push(state),
                 Some(Err(error)) => refusals.push(format!("{}: {error}", state.target.name)),
                 None => refusals.push(format!("{}: not reached yet", state.target.name)),

@@ -54,7 +54,8 @@ impl Access {
         let sensitive = self.target(&loaded.request.target).map_or_else(
             |_| Vec::new(),
             |state| {
-                sensitivities(&loaded.request.scope, &state.target, state.cached().as_deref())
+                let Some(survey) = state.cached() else { return Vec::new() };
+                sensitivities(&loaded.request.scope, &survey.classification, &survey.catalog)
                     .into_iter()
                     .map(|(sensitivity, columns)| format!("{}: {}", sensitivity.as_str(), columns.join(", ")))
                     .collect()

@@ -3,7 +3,7 @@
 use super::reader::{Section, nearest};
 use super::secret::secret;
 use super::{ConfiguredTarget, Outside, Upstream, UpstreamTls};
-use crate::core::model::{Environment, Sensitivity, TableName, Target};
+use crate::core::model::{Classified, Environment, Mask, Rule, Selector, Sensitivity, TableName, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -97,8 +97,8 @@ fn is_local(host: &str) -> bool {
 }
 
 /// `"schema.table.column" = "pii"`
-fn classified(section: Section<'_>) -> BTreeMap<TableName, BTreeMap<String, Sensitivity>> {
-    let mut found: BTreeMap<TableName, BTreeMap<String, Sensitivity>> = BTreeMap::new();
+fn classified(section: Section<'_>) -> Vec<Rule> {
+    let mut found = Vec::new();
     for key in section.names() {
         let sensitivity = section.parsed(&key, "pii, financial, health or secret", |text| match text {
             "pii" => Some(Sensitivity::Pii),
@@ -112,7 +112,9 @@ fn classified(section: Section<'_>) -> BTreeMap<TableName, BTreeMap<String, Sens
             continue;
         };
         if let Some(sensitivity) = sensitivity {
-            found.entry(TableName::new(schema, table)).or_default().insert(column, sensitivity);
+            let table = TableName::new(schema, table);
+            let classified = Classified { sensitivity, mask: Mask::Null };
+            found.push(Rule { selector: Selector::Column { table, column }, classified });
         }
     }
     found

@@ -2,7 +2,7 @@
 //! was expected.
 
 use super::*;
-use crate::core::model::{Environment, Identity, Role, Sensitivity, TableName};
+use crate::core::model::{Environment, Identity, Role, Selector, Sensitivity, TableName};
 use std::collections::BTreeSet;
 
 const EXAMPLE: &str = include_str!("../../../docs/server.example.toml");
@@ -31,8 +31,19 @@ fn the_example_is_a_configuration() {
     assert_eq!(orders.upstream.tls, UpstreamTls::Verify { ca: None });
     assert_eq!(orders.target.environment, Environment::Production);
     assert_eq!(
-        orders.target.classified[&TableName::new("public", "payments")]["card_number"],
-        Sensitivity::Pii
+        orders
+            .target
+            .classified
+            .iter()
+            .find(|rule| {
+                rule.selector
+                    == Selector::Column {
+                        table: TableName::new("public", "payments"),
+                        column: "card_number".into(),
+                    }
+            })
+            .map(|rule| rule.classified.sensitivity),
+        Some(Sensitivity::Pii)
     );
 }
 

@@ -52,6 +52,7 @@ impl Target {
             relations: relations.iter().filter_map(relation).collect(),
             schemas: schemas.iter().map(|row| row.get(0)).collect(),
             taken_at: os::now(),
+            ..Catalog::default()
         })
     }
 }
@@ -73,8 +74,11 @@ fn relation(row: &Row) -> Option<Relation> {
         name: TableName::new(row.get::<_, String>(0), row.get::<_, String>(1)),
         kind,
         owner: row.get(3),
-        columns: pairs(4, 5).map(|(name, type_name)| Column { name, type_name }).collect(),
+        columns: pairs(4, 5)
+            .map(|(name, type_name)| Column { name, type_name, ..Column::default() })
+            .collect(),
         sequences: pairs(6, 7).map(|(schema, name)| TableName::new(schema, name)).collect(),
         ancestors: pairs(8, 9).map(|(schema, name)| TableName::new(schema, name)).collect(),
+        ..Relation::default()
     })
 }

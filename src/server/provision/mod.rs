@@ -29,7 +29,7 @@ pub use open::{OpenSession, SessionSettings};
 pub use roles::{ManagedProfile, ManagedRole};
 pub use setup::{SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 
-use crate::core::model::{Catalog, Scope};
+use crate::core::model::{Catalog, Classification, Scope};
 use crate::core::profile::Profile;
 use crate::server::config::Upstream;
 use control::Control;
@@ -63,7 +63,7 @@ impl Target {
     }
 
     /// The profile of a scope in this target's database.
-    pub fn profile(&self, scope: &Scope, catalog: &Catalog) -> Profile {
-        Profile::compile(scope, catalog, &self.upstream.database)
+    pub fn profile(&self, scope: &Scope, catalog: &Catalog, classification: &Classification) -> Profile {
+        Profile::compile(scope, catalog, classification, &self.upstream.database)
     }
 }

@@ -1,0 +1,56 @@
+//! The views of a profile: where masked and filtered tables are found.
+
+use crate::core::model::{Condition, Mask, TableName};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Every view schema's name begins so; the profile's 32 hex digits, `_` and the
+/// schema's place in [`super::Profile`]'s content follow.
+pub const VIEW_SCHEMA_PREFIX: &str = "dbaccess_v_";
+/// Every view owner's name begins so; the profile's 32 hex digits follow.
+pub const OWNER_PREFIX: &str = "dbaccess_o_";
+
+/// One view in place of one relation, as the target's setup builds it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct View {
+    pub schema: String,
+    pub name: String,
+    /// All of them, in the relation's order.
+    pub columns: Vec<ViewColumn>,
+    /// The primary key, where a column is sealed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Condition>,
+    /// Columns that may be written; never masked ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub insert: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub update: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ViewColumn {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
+}
+
+/// Where the gateway finds what a person means by a table's own name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Views {
+    /// View by relation, both by whole names.
+    pub relations: BTreeMap<TableName, TableName>,
+    /// View schema by schema.
+    pub schemas: BTreeMap<String, String>,
+    /// Columns whose values are sealed: only aggregates of them are shown.
+    pub sealed: BTreeMap<TableName, Vec<String>>,
+}
+
+impl Views {
+    pub fn is_empty(&self) -> bool {
+        self.relations.is_empty()
+    }
+}
