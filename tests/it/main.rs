@@ -25,6 +25,9 @@ mod doctor;
 #[cfg(test)]
 mod expiry;
 #[cfg(test)]
+#[path = "../fuzz/mod.rs"]
+mod fuzz;
+#[cfg(test)]
 mod gateway_attacks;
 #[cfg(test)]
 mod gateway_cancel;
