@@ -49,10 +49,11 @@ macro_rules! fuzz {
             fuzz(&targets::$target());
         })+
 
-        /// A corpus that no target reads is a mistake.
+        /// A corpus that no target reads is a mistake, and a target that no test runs.
         #[test]
-        fn every_corpus_has_a_target() {
-            let known = [$(stringify!($target)),+];
+        fn every_corpus_has_a_target_and_every_target_a_test() {
+            let known = targets::all().map(|target| target.name);
+            assert_eq!(known, [$(stringify!($target)),+]);
             for entry in std::fs::read_dir(corpus("")).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 assert!(known.contains(&name.as_str()), "tests/fuzz/corpus/{name} belongs to no target");

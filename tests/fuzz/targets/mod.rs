@@ -26,6 +26,21 @@ pub struct Target {
     pub check: fn(&[u8]) -> u64,
 }
 
+pub fn all() -> [Target; 10] {
+    [
+        wire_frontend(),
+        wire_backend(),
+        wire_tracker(),
+        startup_packet(),
+        scram(),
+        sql(),
+        config(),
+        names(),
+        api_bodies(),
+        ledger_lines(),
+    ]
+}
+
 fn no_seeds() -> Vec<Vec<u8>> {
     Vec::new()
 }
