@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod classified;
 mod directory;
 mod reader;
 mod secret;
