@@ -368,7 +368,12 @@ impl Texts {
         }
         let depth = depth - 1;
         match self.below(6) {
-            0 => format!("WITH users AS ({}){}({})", self.query(depth), self.space(), self.query(depth)),
+            0 => format!(
+                "WITH users AS ({}){}SELECT * FROM users, ({}) w",
+                self.query(depth),
+                self.space(),
+                self.query(depth)
+            ),
             1 => format!("({}){}UNION ALL({})", self.query(depth), self.space(), self.query(depth)),
             _ => format!(
                 "SELECT{}{}{}FROM{}{} WHERE {} ORDER BY {}",
@@ -440,7 +445,7 @@ fn tree(text: &str, views: &Views) -> String {
 fn g2_a_rewritten_statement_says_the_same() {
     let views = views();
     let mut rewrites = 0;
-    for seed in 0..4000 {
+    for seed in 0..1000 {
         let mut texts = Texts { state: seed, places: 0 };
         let statements: Vec<String> = (0..=texts.below(2)).map(|_| texts.statement()).collect();
         let text = statements.join(texts.pick(&[";", " ; ", "/* é */;\n"]));
@@ -464,5 +469,5 @@ fn g2_a_rewritten_statement_says_the_same() {
         let put_in: usize = rewrite.edits.iter().map(|edit| edit.by.chars().count()).sum();
         assert!(kept >= new.len() - put_in, "{text}");
     }
-    assert!(rewrites > 3000, "{rewrites}");
+    assert!(rewrites > 750, "{rewrites}");
 }
