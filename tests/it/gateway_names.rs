@@ -95,6 +95,23 @@ impl World {
         Self { gateway, dir, journal, _pg: pg }
     }
 
+    /// A port where programs of their own connect, and what they need to know.
+    async fn environment(&self) -> Vec<(&'static str, String)> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let gateway = Arc::clone(&self.gateway);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let gateway = Arc::clone(&gateway);
+                tokio::spawn(async move { gateway.serve(stream).await });
+            }
+        });
+        let port = port.to_string();
+        let known = [("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", ROLE), ("PGPASSWORD", PASSWORD)];
+        let more = [("PGDATABASE", "shop"), ("PGSSLMODE", "disable"), ("PGGSSENCMODE", "disable")];
+        known.into_iter().chain(more).map(|(name, value)| (name, value.to_owned())).collect()
+    }
+
     fn stream(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let gateway = Arc::clone(&self.gateway);
@@ -266,4 +283,82 @@ async fn an_error_says_where_it_is_in_the_persons_own_text() {
             "{text}"
         );
     }
+}
+
+/// Runs a program with a script on its standard input; gives what it printed.
+async fn run(
+    program: &std::path::Path,
+    args: &[&str],
+    script: &str,
+    environment: &[(&str, String)],
+) -> String {
+    use tokio::io::AsyncWriteExt as _;
+    let mut command = tokio::process::Command::new(program);
+    command.args(args).envs(environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// What a person types in psql, backslash commands included.
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_speaks_of_tables_and_gets_views() {
+    let world = World::start().await;
+    let environment = world.environment().await;
+    let script = r#"
+\d public.users
+SELECT email FROM public.users WHERE id = 1 \gdesc
+SELECT 'bound ' || email FROM public.users WHERE id = $1 \bind 1 \g
+\set FETCH_COUNT 1
+SELECT 'fetched ' || email FROM public.users;
+\set FETCH_COUNT 0
+\copy (SELECT 'copied', email FROM public.users ORDER BY id) TO STDOUT
+SET search_path TO public;
+SELECT 'found ' || email FROM users WHERE id = 2;
+SELECT public.users.plan,
+       nope
+FROM public.users;
+"#;
+    let out = run(&crate::support::tools::postgres("psql"), &["-XAtq"], script, &environment).await;
+    for line in ["email|text|||", "email|text", "bound s***", "fetched s***", "copied\ts***", "found s***"] {
+        assert!(out.lines().any(|printed| printed == line), "{line}\n{out}");
+    }
+    assert!(out.contains("LINE 2:        nope\n               ^"), "{out}");
+    assert!(!out.contains("secret"), "{out}");
+}
+
+/// An application's driver, and what an ORM asks of the catalog first.
+#[tokio::test(flavor = "multi_thread")]
+async fn psycopg_speaks_of_tables_and_gets_views() {
+    let world = World::start().await;
+    let environment = world.environment().await;
+    let script = r#"
+import psycopg
+db = psycopg.connect("", autocommit=True)
+for _ in range(7): # from the sixth time on it is prepared
+    row = db.execute("SELECT public.users.email, %s::text FROM public.users WHERE id = %s", ["é", 1]).fetchone()
+    assert row == ("s***", "é"), row
+with db.cursor() as cursor:
+    cursor.executemany('INSERT INTO "public"."users" (id, plan) VALUES (%s, %s)', [(n, "x") for n in range(10, 60)])
+    cursor.execute("SET search_path TO public")
+assert db.execute("SELECT count(*), max(email) FROM users", binary=True).fetchone() == (52, "s***")
+with db.pipeline():
+    found = [db.execute("SELECT plan FROM public.users WHERE id = %s", [n]) for n in range(10, 20)]
+    assert [cursor.fetchone() for cursor in found] == [("x",)] * 10
+with db.cursor().copy("COPY (SELECT id FROM public.users WHERE id >= 10) TO STDOUT") as copy:
+    assert len(list(copy.rows())) == 50
+with db.transaction(), db.cursor(name="c") as cursor:
+    assert len(cursor.execute("SELECT * FROM public.users").fetchall()) == 52
+try:
+    db.execute("SELECT nope, public.users.id FROM public.users")
+except psycopg.errors.UndefinedColumn as error:
+    assert error.diag.statement_position == "8", error.diag.statement_position
+columns = db.execute("SELECT a.attname FROM pg_attribute a WHERE a.attrelid = 'public.users'::regclass AND attnum > 0")
+assert [name for name, in columns] == ["id", "email", "plan"]
+print("all is well")
+"#;
+    let out = run(&crate::support::tools::python(), &["-"], script, &environment).await;
+    assert_eq!(out, "all is well\n");
 }

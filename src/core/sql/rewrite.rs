@@ -70,7 +70,9 @@ impl Rewrite {
         if rewrite.keeps_all_else(text, &tokens, &new)? && says_the_same(facts, &analyse(&new)?, views) {
             return Ok(Some(rewrite));
         }
-        Err(no_place(facts, views))
+        let mut spots = facts.statements.iter().flat_map(|statement| &statement.spots);
+        let touched = spots.find(|spot| touches(&spot.what, views));
+        Err(touched.map_or(SqlError::NoPlace(String::new()), |spot| lost(&spot.what)))
     }
 
     pub fn apply(&self, text: &str) -> String {
@@ -292,7 +294,6 @@ fn edit(
     before: Option<&Named>,
     views: &Views,
 ) -> Result<Option<(Range<usize>, String)>, SqlError> {
-    let lost = |what: &dyn ToString| SqlError::NoPlace(what.to_string());
     let first = tokens.partition_point(|token| token.range.start < at);
     let begins_here = |token: &&Token| token.range.start == at;
     match named {
@@ -313,14 +314,14 @@ fn edit(
                 let by = format!("{}.{}", quote_ident(&view.schema), quote_ident(&view.name));
                 Some((schema.start..table.end, by))
             };
-            span().map(Some).ok_or_else(|| lost(relation))
+            span().map(Some).ok_or_else(|| lost(named))
         }
         Named::PathItem(schema) => {
             let Some(view) = views.schemas.get(schema) else { return Ok(None) };
             if matches!(before, Some(Named::PathItem(before)) if before == view) {
                 return Ok(None);
             }
-            tokens.get(first).filter(begins_here).ok_or_else(|| lost(schema))?;
+            tokens.get(first).filter(begins_here).ok_or_else(|| lost(named))?;
             let view = quote_ident(view);
             let keyword = first.checked_sub(1).and_then(|index| tokens.get(index));
             // SET SCHEMA takes one name only.
@@ -331,7 +332,7 @@ fn edit(
         }
         Named::PathText(path) => {
             let Cow::Owned(path) = search_path(path, views) else { return Ok(None) };
-            let constant = tokens.get(first).filter(begins_here).ok_or_else(|| lost(&path))?;
+            let constant = tokens.get(first).filter(begins_here).ok_or_else(|| lost(named))?;
             Ok(Some((constant.range.start..escaped(tokens, first), quote_literal(&path))))
         }
     }
@@ -436,12 +437,10 @@ fn count_characters(text: &str, edits: &mut [Edit]) {
     }
 }
 
-fn no_place(facts: &Facts, views: &Views) -> SqlError {
-    let mut spots = facts.statements.iter().flat_map(|statement| &statement.spots);
-    SqlError::NoPlace(match spots.find(|spot| touches(&spot.what, views)).map(|spot| &spot.what) {
-        Some(Named::Relation { relation, .. }) => relation.to_string(),
-        Some(Named::PathItem(path) | Named::PathText(path)) => path.clone(),
-        None => TableName::default().to_string(),
+fn lost(named: &Named) -> SqlError {
+    SqlError::NoPlace(match named {
+        Named::Relation { relation, .. } => relation.to_string(),
+        Named::PathItem(path) | Named::PathText(path) => path.clone(),
     })
 }
 
