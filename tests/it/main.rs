@@ -39,6 +39,8 @@ mod gateway_large;
 #[cfg(test)]
 mod gateway_login;
 #[cfg(test)]
+mod gateway_names;
+#[cfg(test)]
 mod gateway_protocol;
 #[cfg(test)]
 mod gateway_random;

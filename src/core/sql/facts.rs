@@ -1,5 +1,6 @@
 //! What is known of a text once PostgreSQL's grammar has read it.
 
+use crate::core::model::TableName;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
@@ -50,6 +51,30 @@ pub struct Statement {
     /// Rows leave as COPY data rather than as a result.
     pub export: bool,
     pub effect: TxEffect,
+    /// Where a schema is named, for [`super::Rewrite`].
+    pub spots: Vec<Spot>,
+}
+
+/// A place in a statement that names a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// In bytes from the beginning of the statement's range.
+    pub at: usize,
+    pub what: Named,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// `schema.relation`, or a column named with both.
+    Relation {
+        relation: TableName,
+        /// The database's name stands in front.
+        database: bool,
+    },
+    /// One item of `SET search_path`, or the only one of `SET SCHEMA`.
+    PathItem(String),
+    /// The whole search path as the constant of `set_config`.
+    PathText(String),
 }
 
 /// A name as written, with its schema where it has one.
@@ -215,6 +240,7 @@ impl Statement {
             subject: None,
             export: false,
             effect: TxEffect::None,
+            spots: Vec::new(),
         }
     }
 
