@@ -9,10 +9,12 @@
 mod cache;
 mod classify;
 mod facts;
+mod record;
+mod schema;
 mod walk;
 
 pub use cache::FactsCache;
-pub use facts::{Change, Class, CopyEnd, Facts, Name, Setting, Statement, TxEffect};
+pub use facts::{Attribute, Change, Class, CopyEnd, Facts, Name, Setting, Statement, TxEffect};
 
 use super::model::ErrorKind;
 
