@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, post};
 use axum::{Router, body::Body};
 use dbaccess::core::model::{
-    AskedScope, Catalog, Classification, EndReason, Grant, GrantId, Path as AccessPath, Permission, PersonRef, RequestId,
-    SessionId, Totals,
+    AskedScope, Catalog, Classification, EndReason, Grant, GrantId, Path as AccessPath, Permission,
+    PersonRef, RequestId, SessionId, Totals,
 };
 use dbaccess::os;
 use dbaccess::proto::{SessionEvent, SessionOpened, SessionSummary};

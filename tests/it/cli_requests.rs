@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::Json;
 use axum::routing::{get, post};
 use dbaccess::core::model::{
-    AccessRequest, AskedScope, Catalog, Classification, Closed, Decision, ErrorKind, Path as AccessPath, PersonRef,
-    RequestId, RequestState, Role, RuleRef, Slot, Tier,
+    AccessRequest, AskedScope, Catalog, Classification, Closed, Decision, ErrorKind, Path as AccessPath,
+    PersonRef, RequestId, RequestState, Role, RuleRef, Slot, Tier,
 };
 use dbaccess::os;
 use dbaccess::proto::{Approve, ErrorBody, NewRequest, RequestView};
@@ -139,9 +139,31 @@ fn b9_a_request_says_what_policy_demands_and_exits_by_it() {
         }
     }
     let args = [
-        "request", "-t", "a", "-t", "b", "--schema", "s", "--row", "c: x = 1", "--row", "d: y = ':'", "--follow",
-        "--unmask", "z", "--unmask", "c.w", "--write", "--ddl", "--export", "--for", "1h30m", "-r", "granted",
-        "-o", "json",
+        "request",
+        "-t",
+        "a",
+        "-t",
+        "b",
+        "--schema",
+        "s",
+        "--row",
+        "c: x = 1",
+        "--row",
+        "d: y = ':'",
+        "--follow",
+        "--unmask",
+        "z",
+        "--unmask",
+        "c.w",
+        "--write",
+        "--ddl",
+        "--export",
+        "--for",
+        "1h30m",
+        "-r",
+        "granted",
+        "-o",
+        "json",
     ];
     let (_, out, _) = server.run(&args);
     let printed: RequestView = serde_json::from_str(&out).unwrap();

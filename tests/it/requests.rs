@@ -121,7 +121,8 @@ async fn r4_1_r4_2_r4_3_r4_5_every_tier_with_its_rule_and_its_evidence() {
 async fn g6_nobody_approves_their_own_whatever_their_roles() {
     let env = TestEnv::start().await;
     let carol = env.signed_in("carol").await;
-    for asked in [&["--table", "payments", "--unmask", "card_number"][..], &["--table", "orders", "--write"]] {
+    for asked in [&["--table", "payments", "--unmask", "card_number"][..], &["--table", "orders", "--write"]]
+    {
         let id = carol.ask_and_wait_for_approval(asked);
         says(
             &carol.run(&["approve", &id, "--yes"]).exits(5),
@@ -291,7 +292,10 @@ async fn r3_1_r3_2_r3_3_scopes_of_each_level() {
     assert!(ran.out.contains("50"), "{}", ran.out);
     // The whole database only to write or to migrate; the denial says what to ask for instead.
     let denied = alice.run(&["request", "prod-orders", "--database", "--reason", "x"]).exits(5);
-    says(&denied, &["no-reading-whole-database", "to read, ask for --schema or --table", "auto for single tables"]);
+    says(
+        &denied,
+        &["no-reading-whole-database", "to read, ask for --schema or --table", "auto for single tables"],
+    );
     let (view, code) = alice.ask(&["--database", "--write"]);
     assert_eq!((code, &view["request"]["scope"]["objects"]), (4, &"database".into()));
     assert_eq!(view["request"]["decision"]["rules"][0]["id"], "dual-whole-database");
@@ -364,7 +368,11 @@ async fn r6_5_what_stays_masked_is_granted_at_once_and_what_is_raw_is_approved()
     let shown = carol.run(&["show", &id]).ok();
     says(
         &shown,
-        &["scope read public.payments; raw card_number", "raw pii: public.payments.card_number", "raw pii columns"],
+        &[
+            "scope read public.payments; raw card_number",
+            "raw pii: public.payments.card_number",
+            "raw pii columns",
+        ],
     );
     carol.run(&["approve", &id, "--yes"]).ok();
     let card = describe(&[]);
@@ -381,7 +389,10 @@ async fn r6_5_what_stays_masked_is_granted_at_once_and_what_is_raw_is_approved()
         assert_ne!(refused.code, 0);
         says(&refused, &[words]);
     }
-    says(&alice.run(&["targets", "describe", "prod-orders", "paymnts"]).exits(1), &["did you mean", "payments"]);
+    says(
+        &alice.run(&["targets", "describe", "prod-orders", "paymnts"]).exits(1),
+        &["did you mean", "payments"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -400,13 +411,22 @@ async fn r3_4_rows_are_asked_for_shown_and_narrowed() {
     let described = alice.run(&["targets", "describe", "prod-orders", "customers"]).ok();
     says(&described, &["of public.customers, a grant of yours shows rows where id = 17"]);
 
-    let id = alice.ask_and_wait_for_approval(&["--row", "orders: status in ('new','paid')", "-t", "customers", "--write"]);
+    let id = alice.ask_and_wait_for_approval(&[
+        "--row",
+        "orders: status in ('new','paid')",
+        "-t",
+        "customers",
+        "--write",
+    ]);
     says(
         &bob.run(&["show", &id]).ok(),
         &["read+write public.customers, public.orders where status IN ('new', 'paid')"],
     );
     let narrowed = bob.run(&["approve", &id, "--yes", "-t", "orders", "-o", "json"]).ok().json();
-    assert_eq!(narrowed["request"]["approvals"][0]["narrowing"]["tables"], serde_json::json!(["public.orders"]));
+    assert_eq!(
+        narrowed["request"]["approvals"][0]["narrowing"]["tables"],
+        serde_json::json!(["public.orders"])
+    );
     let carol = env.signed_in("carol").await;
     let granted = carol.run(&["approve", &id, "--yes", "-o", "json"]).ok().json();
     assert_eq!(granted["grant"]["scope"]["rows"]["public.orders"]["is"], "in", "{granted}");

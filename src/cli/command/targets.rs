@@ -82,7 +82,10 @@ impl DescribeArgs {
                     output::note(&format!("nobody is let into {}: {reason}", table.name));
                 }
                 for condition in &table.rows {
-                    output::note(&format!("of {}, a grant of yours shows rows where {condition}", table.name));
+                    output::note(&format!(
+                        "of {}, a grant of yours shows rows where {condition}",
+                        table.name
+                    ));
                 }
             }
         }

@@ -190,7 +190,9 @@ pub enum ScopeError {
     SeveralOwners(Vec<String>),
     #[error("who owns the schema {0} is not known, so its changes cannot be allowed")]
     UnknownOwner(String),
-    #[error("{0} cannot go with --ddl: a migration has the rights of the owner, who sees every row and column")]
+    #[error(
+        "{0} cannot go with --ddl: a migration has the rights of the owner, who sees every row and column"
+    )]
     NotWithDdl(&'static str),
     #[error("{0} is outside what was asked for: approval can only narrow")]
     Wider(String),
@@ -314,8 +316,12 @@ impl fmt::Display for Scope {
         };
         let mut text = format!("{} {objects}", verbs.join("+"));
         let named = |table: &TableName| only.is_some_and(|(_, tables)| tables.contains(table));
-        let others: Vec<String> =
-            self.rows.keys().filter(|table| !named(table)).map(|table| format!("of {}", filtered(table))).collect();
+        let others: Vec<String> = self
+            .rows
+            .keys()
+            .filter(|table| !named(table))
+            .map(|table| format!("of {}", filtered(table)))
+            .collect();
         if !others.is_empty() {
             text.push_str(&format!("; {}", others.join(", ")));
         }

@@ -223,8 +223,14 @@ fn r6_5_a_decision_says_what_stays_masked() {
         format!("{}: {}", decision.tier.as_str(), decision.why)
     };
     for (decided, said) in [
-        (decide(&[], 1), "auto: read of public.orders on production, 1 classified column stays masked, member"),
-        (decide(&[], 2), "auto: read of public.orders on production, 2 classified columns stay masked, member"),
+        (
+            decide(&[], 1),
+            "auto: read of public.orders on production, 1 classified column stays masked, member",
+        ),
+        (
+            decide(&[], 2),
+            "auto: read of public.orders on production, 2 classified columns stay masked, member",
+        ),
         (
             decide(&[Sensitivity::Pii, Sensitivity::Health], 2),
             "dual: read of public.orders on production, raw pii and health columns, 2 classified columns stay \

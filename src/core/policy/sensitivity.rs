@@ -84,9 +84,7 @@ fn names_schema(scope: &Scope, schema: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{
-        Classified, Column, Mask, Permission, Relation, Rule, SchemaOwner, Selector,
-    };
+    use crate::core::model::{Classified, Column, Mask, Permission, Relation, Rule, SchemaOwner, Selector};
     use std::collections::BTreeSet;
 
     #[test]
@@ -124,8 +122,7 @@ mod tests {
                 .collect();
             (raw.join("; "), masked(scope, &classification, &catalog).join("; "))
         };
-        let objects =
-            Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::from([table("users")]) };
+        let objects = Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::from([table("users")]) };
         let mut scope = Scope::new(objects, BTreeSet::from([Permission::Read]));
         let both = "public.users.email: null; public.users.card: null";
         assert_eq!(told(&scope), (String::new(), both.to_owned()));

@@ -111,18 +111,21 @@ impl Walk<'_> {
         match expression.kind() {
             AExprKind::AexprOp => {
                 let operator = self.operator(expression)?;
-                if left.is_some_and(is_column) {
-                    self.comparison(left, operator, right)
-                } else {
+                // Of `5 < a` the column is on the right.
+                if left.is_some_and(is_constant) {
                     self.comparison(right, flipped(operator), left)
+                } else {
+                    self.comparison(left, operator, right)
                 }
             }
             AExprKind::AexprIn => {
                 let column = self.column(left)?;
                 let kind = self.kind(column)?;
                 let list = self.list(right)?;
-                let values =
-                    list.iter().map(|item| self.value(column, &kind, Some(item))).collect::<Result<_, _>>()?;
+                let values = list
+                    .iter()
+                    .map(|item| self.value(column, &kind, Some(item)))
+                    .collect::<Result<_, _>>()?;
                 let (name, type_name) = (column.name.clone(), column.type_name.clone());
                 match self.operator(expression)? {
                     Comparison::Equal => Ok(Condition::In { column: name, values, type_name }),
@@ -158,9 +161,7 @@ impl Walk<'_> {
                 Err(self.refused("LIKE"))
             }
             AExprKind::AexprOpAny | AExprKind::AexprOpAll => Err(self.refused("ANY or ALL")),
-            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => {
-                Err(self.refused("IS DISTINCT FROM"))
-            }
+            AExprKind::AexprDistinct | AExprKind::AexprNotDistinct => Err(self.refused("IS DISTINCT FROM")),
             _ => Err(self.refused("this comparison")),
         }
     }
@@ -252,7 +253,8 @@ impl Walk<'_> {
             Some(NodeEnum::AConst(constant)) => self.literal(constant),
             Some(NodeEnum::TypeCast(cast)) => {
                 if !cast.type_name.as_ref().is_some_and(|name| own_type(name, &column.type_name)) {
-                    let what = format!("a cast to another type than {}'s own ({})", column.name, column.type_name);
+                    let what =
+                        format!("a cast to another type than {}'s own ({})", column.name, column.type_name);
                     return Err(self.refused(what));
                 }
                 match cast.arg.as_deref().and_then(|node| node.node.as_ref()) {
@@ -262,7 +264,8 @@ impl Walk<'_> {
             }
             Some(NodeEnum::ColumnRef(reference)) => {
                 let name = words(reference).unwrap_or_default().join(".");
-                let what = format!("a comparison with {name}, which is no constant (text is in single quotes),");
+                let what =
+                    format!("a comparison with {name}, which is no constant (text is in single quotes),");
                 Err(self.refused(what))
             }
             other => Err(self.refused(format!("a comparison with {}", told(other)))),
@@ -302,8 +305,8 @@ impl Walk<'_> {
     }
 }
 
-fn is_column(node: &Node) -> bool {
-    matches!(node.node, Some(NodeEnum::ColumnRef(_)))
+fn is_constant(node: &Node) -> bool {
+    matches!(node.node, Some(NodeEnum::AConst(_) | NodeEnum::TypeCast(_)))
 }
 
 fn words(reference: &ColumnRef) -> Option<Vec<&str>> {

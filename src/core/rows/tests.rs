@@ -189,7 +189,10 @@ fn g2_all_else_is_refused_with_what_is_allowed() {
 #[test]
 fn values_fit_their_columns() {
     for (typed, said) in [
-        ("tenant_id = '42abc'", "'42abc' does not fit public.customers.tenant_id, which is integer: expected a whole"),
+        (
+            "tenant_id = '42abc'",
+            "'42abc' does not fit public.customers.tenant_id, which is integer: expected a whole",
+        ),
         ("tenant_id = 2147483648", "from -2147483648 to 2147483647"),
         ("id = 9223372036854775808", "a whole number from"),
         ("small = 40000", "from -32768 to 32767"),
@@ -240,13 +243,18 @@ fn g9_length_and_depth_are_bounded() {
     assert!(matches!(read(&nested(30)), Err(RowsError::TooDeep(_))));
     assert!(matches!(read(&nested(200)), Err(RowsError::TooDeep(_))));
     let parentheses = format!("{}active{}", "(".repeat(4000), ")".repeat(4000));
-    assert!(read(&parentheses).is_ok() || matches!(read(&parentheses), Err(RowsError::TooDeep(_) | RowsError::Syntax { .. })));
+    assert!(
+        read(&parentheses).is_ok()
+            || matches!(read(&parentheses), Err(RowsError::TooDeep(_) | RowsError::Syntax { .. }))
+    );
 }
 
 #[test]
 fn hostile_values_stay_values() {
     // The filter values of the red team's list.
-    for value in ["7 OR 1=1", "7); DROP TABLE users; --", "'7'", "(SELECT 9)", "NULL", "\\'; --", "$$", "%s", "a\nb"] {
+    for value in
+        ["7 OR 1=1", "7); DROP TABLE users; --", "'7'", "(SELECT 9)", "NULL", "\\'; --", "$$", "%s", "a\nb"]
+    {
         let condition = read(&format!("name = '{}'", value.replace('\'', "''"))).unwrap();
         let Condition::Compare { value: kept, .. } = &condition else { panic!("{condition:?}") };
         assert_eq!(kept, value);
@@ -258,9 +266,30 @@ fn hostile_values_stay_values() {
 /// Every keyword of the grammar, as a column.
 #[test]
 fn columns_may_be_called_like_keywords() {
-    for word in ["select", "user", "values", "time", "date", "name", "type", "order", "int", "is", "not", "case",
-        "row", "interval", "exists", "array", "default", "any", "current_date", "left", "collation", "between"]
-    {
+    for word in [
+        "select",
+        "user",
+        "values",
+        "time",
+        "date",
+        "name",
+        "type",
+        "order",
+        "int",
+        "is",
+        "not",
+        "case",
+        "row",
+        "interval",
+        "exists",
+        "array",
+        "default",
+        "any",
+        "current_date",
+        "left",
+        "collation",
+        "between",
+    ] {
         let columns = [(word, "boolean")];
         let catalog = Catalog { relations: vec![relation("t", &columns, &[])], ..Catalog::default() };
         let flag = Condition::Compare {
@@ -300,7 +329,11 @@ fn followed(conditions: &[&str], tables: &[&str], masked: &str) -> Result<String
     let names: Vec<TableName> = tables.iter().map(|name| TableName::new("public", *name)).collect();
     let hidden = |table: &TableName, column: &str| format!("{}.{column}", table.name) == masked;
     let found = follow(&conditions, names.iter(), &catalog, &hidden)?;
-    Ok(found.iter().map(|(table, condition)| format!("{table} where {condition}")).collect::<Vec<_>>().join("; "))
+    Ok(found
+        .iter()
+        .map(|(table, condition)| format!("{table} where {condition}"))
+        .collect::<Vec<_>>()
+        .join("; "))
 }
 
 #[test]

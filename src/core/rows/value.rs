@@ -36,18 +36,33 @@ fn cut(text: &str) -> String {
 /// Types, as far as their values are told apart here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Integer { from: i64, to: i64 },
+    Integer {
+        from: i64,
+        to: i64,
+    },
     /// Digits before and after the point, where the column bounds them.
-    Numeric { digits: Option<(usize, usize)> },
-    Float { single: bool },
+    Numeric {
+        digits: Option<(usize, usize)>,
+    },
+    Float {
+        single: bool,
+    },
     /// The most characters, where the column bounds them.
-    Text { longest: Option<usize> },
+    Text {
+        longest: Option<usize>,
+    },
     Boolean,
     Uuid,
     Date,
     /// `digits` after the seconds.
-    Time { zone: bool, digits: usize },
-    Timestamp { zone: bool, digits: usize },
+    Time {
+        zone: bool,
+        digits: usize,
+    },
+    Timestamp {
+        zone: bool,
+        digits: usize,
+    },
     Interval,
     /// An enum, a domain, another type of the database's own, or one with text
     /// of its own (inet): the database says whether a value fits.
@@ -57,9 +72,33 @@ pub(super) enum Kind {
 /// Built-in types without an order, with one that surprises, with values that
 /// are cut or that read differently by locale.
 const INCOMPARABLE: [&str; 27] = [
-    "json", "jsonb", "jsonpath", "xml", "bytea", "bit", "bit varying", "point", "line", "lseg", "box", "path",
-    "polygon", "circle", "tsvector", "tsquery", "record", "refcursor", "pg_lsn", "pg_snapshot",
-    "txid_snapshot", "money", "name", "tid", "xid", "cid", "\"char\"",
+    "json",
+    "jsonb",
+    "jsonpath",
+    "xml",
+    "bytea",
+    "bit",
+    "bit varying",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "tsvector",
+    "tsquery",
+    "record",
+    "refcursor",
+    "pg_lsn",
+    "pg_snapshot",
+    "txid_snapshot",
+    "money",
+    "name",
+    "tid",
+    "xid",
+    "cid",
+    "\"char\"",
 ];
 
 impl Kind {
@@ -80,7 +119,8 @@ impl Kind {
             "numeric" => match modifiers.as_slice() {
                 [] => Some(Self::Numeric { digits: None }),
                 [precision, scale] => {
-                    let (precision, scale) = (usize::try_from(*precision).ok()?, usize::try_from(*scale).ok()?);
+                    let (precision, scale) =
+                        (usize::try_from(*precision).ok()?, usize::try_from(*scale).ok()?);
                     Some(Self::Numeric { digits: Some((precision.checked_sub(scale)?, scale)) })
                 }
                 _ => None,
@@ -156,11 +196,18 @@ impl Kind {
                 let rest = said.get(10..).unwrap_or_default();
                 let time = rest.strip_prefix([' ', 'T']);
                 let midnight = rest.is_empty() && !zone;
-                kept(said.get(..10).is_some_and(is_date) && (midnight || time.is_some_and(|time| is_time(time, *zone, *digits))))
+                kept(
+                    said.get(..10).is_some_and(is_date)
+                        && (midnight || time.is_some_and(|time| is_time(time, *zone, *digits))),
+                )
             }
             Self::Interval => {
                 let plain = |c: char| c.is_ascii_alphanumeric() || " :.+-".contains(c);
-                kept(said.contains(|c: char| c.is_ascii_digit()) && said.len() <= 64 && said.chars().all(plain))
+                kept(
+                    said.contains(|c: char| c.is_ascii_digit())
+                        && said.len() <= 64
+                        && said.chars().all(plain),
+                )
             }
             Self::Named => kept(true),
         }
@@ -244,7 +291,8 @@ fn decimal(said: &str, digits: Option<(usize, usize)>) -> Option<String> {
 /// `YYYY-MM-DD`, a day that there is; no `now`, `today` or `infinity`, whose
 /// meaning moves.
 fn is_date(said: &str) -> bool {
-    let shape = |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
+    let shape =
+        |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
     said.len() == 10
         && said.bytes().enumerate().all(shape)
         && !said.starts_with("0000")

@@ -44,8 +44,7 @@ impl AskedScope {
                 return Err(ScopeError::Closed { table: table.clone(), reason: reason.to_owned() });
             }
         }
-        let objects =
-            if self.is_database() { Objects::Database } else { Objects::Only { schemas, tables } };
+        let objects = if self.is_database() { Objects::Database } else { Objects::Only { schemas, tables } };
         let mut scope = Scope::new(objects, self.permissions());
         if self.ddl {
             self.check_migration(&scope, catalog)?;

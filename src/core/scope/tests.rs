@@ -126,7 +126,11 @@ fn r3_what_was_typed_becomes_a_scope() {
         ),
         ("--table orders | --export", "read+export public.orders", Level::Table),
         ("--schema shop | --ddl", "read+write+ddl schema shop", Level::Schema),
-        ("--schema shop | --schema public | --ddl | --table payments", "read+write+ddl schema public, schema shop, public.payments", Level::Schema),
+        (
+            "--schema shop | --schema public | --ddl | --table payments",
+            "read+write+ddl schema public, schema shop, public.payments",
+            Level::Schema,
+        ),
     ] {
         let found = ask(typed).unwrap_or_else(|error| panic!("{typed}: {error}"));
         assert_eq!((found.to_string().as_str(), found.level()), (scope, level), "{typed}");
@@ -144,12 +148,21 @@ fn what_makes_no_scope_says_what_to_ask_instead() {
         ("--schema shp", "no schema shp: did you mean shop?"),
         ("--row custmers: id = 1", "no table custmers: did you mean customers"),
         ("--row customers: idd = 1", "no column idd in public.customers: did you mean id?"),
-        ("--row customers: id = 1 | --row public.customers: id = 2", "there are two conditions on public.customers"),
-        ("--row customers: email = 'a'", "public.customers.email is masked, and rows chosen by it would show it"),
+        (
+            "--row customers: id = 1 | --row public.customers: id = 2",
+            "there are two conditions on public.customers",
+        ),
+        (
+            "--row customers: email = 'a'",
+            "public.customers.email is masked, and rows chosen by it would show it",
+        ),
         ("--row customers: id = 1 OR email IS NULL", "--unmask public.customers.email"),
         ("--table orders | --follow", "--follow needs a condition to follow"),
-        ("--table payments | --unmask card_nmber", "no column card_nmber in what is asked for: did you mean card_number?"),
-        ("--table payments | --unmask payments.card_nmber", "did you mean payments.card_number?"),
+        (
+            "--table payments | --unmask card_nmber",
+            "no column card_nmber in what is asked for: did you mean card_number?",
+        ),
+        ("--table payments | --unmask payments.card_nmber", "did you mean payments.card_number"),
         ("--table orders | --unmask card_number", "no column card_number in what is asked for"),
         ("--table orders | --unmask note", "note is not masked anyway: ask without --unmask note"),
         (
@@ -177,7 +190,10 @@ fn what_makes_no_scope_says_what_to_ask_instead() {
 fn a_scope_is_printed_as_the_command_that_asks_for_it() {
     for (typed, command) in [
         ("", "dbaccess request prod --database"),
-        ("--table \"We\"\"ird. Täble\" | --write", "dbaccess request prod --table 'public.\"We\"\"ird. Täble\"' --write"),
+        (
+            "--table \"We\"\"ird. Täble\" | --write",
+            "dbaccess request prod --table 'public.\"We\"\"ird. Täble\"' --write",
+        ),
         (
             "--row customers: name = 'o''brien' | --table orders | --follow",
             "dbaccess request prod --table public.orders --row 'public.customers: name = '\\''o'\\'''\\''brien'\\''' \

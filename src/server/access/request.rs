@@ -139,7 +139,8 @@ fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), Ac
 async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<Survey>), AccessError> {
     let survey = state.survey().await?;
     let name = &state.target.name;
-    let told = |error| AccessError::from(error).hint(format!("`dbaccess targets {name}` lists tables and columns"));
+    let told =
+        |error| AccessError::from(error).hint(format!("`dbaccess targets {name}` lists tables and columns"));
     match asked.scope.resolve(&survey.catalog, &survey.classification) {
         // Perhaps it is there since a minute: look again before saying no.
         Err(error) if error.kind() == ErrorKind::NotFound => {
