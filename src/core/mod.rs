@@ -8,4 +8,6 @@ pub mod ledger;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod rows;
+pub mod scope;
 pub mod sql;

@@ -90,7 +90,7 @@ impl Shop {
     async fn profile(&self, asked: &AskedScope) -> Profile {
         let catalog = self.target.catalog().await.expect("the catalog is readable");
         self.target.profile(
-            &asked.resolve(&catalog).expect("it exists"),
+            &asked.resolve(&catalog, &Classification::default()).expect("it exists"),
             &catalog,
             &Classification::default(),
         )

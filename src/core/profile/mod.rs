@@ -187,7 +187,7 @@ mod tests {
             write,
             ..AskedScope::default()
         };
-        compile(&asked.resolve(&catalog()).unwrap(), "shop")
+        compile(&asked.resolve(&catalog(), &Classification::default()).unwrap(), "shop")
     }
 
     fn compile(scope: &Scope, database: &str) -> Profile {
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(by_tables, compiled(&["public"], &[], false));
         assert_eq!(by_tables, compiled(&[], &["totals", "orders"], false));
         assert_ne!(by_tables.name(), compiled(&[], &["orders"], false).name());
-        let scope = AskedScope::default().resolve(&catalog()).unwrap();
+        let scope = AskedScope::default().resolve(&catalog(), &Classification::default()).unwrap();
         let elsewhere = compile(&scope, "shop2");
         assert_ne!(compile(&scope, "shop").name(), elsewhere.name());
     }

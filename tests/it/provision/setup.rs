@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::support::pg_server::{MAJORS, bin_of, give_to_server_user};
-use dbaccess::core::model::ErrorKind;
+use dbaccess::core::model::{Classification, ErrorKind};
 use dbaccess::core::profile::quote_literal;
 use dbaccess::proto::FindingLevel;
 use dbaccess::server::config::UpstreamTls;
@@ -357,7 +357,8 @@ async fn an_administrator_need_not_be_a_superuser() {
 
         let target = Target::new(server.upstream("shop", GATEWAY, GATEWAY_PASSWORD)).unwrap();
         let catalog = target.catalog().await.expect("the catalog is readable");
-        let asked = writing(tables(&["orders"])).resolve(&catalog).expect("it exists");
+        let asked =
+            writing(tables(&["orders"])).resolve(&catalog, &Classification::default()).expect("it exists");
         let profile = target.profile(&asked, &catalog, &Classification::default());
         let (role, scram) = (session_role(os::random()), verifier("x"));
         let session = OpenSession {
