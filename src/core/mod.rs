@@ -2,6 +2,7 @@
 //! time, randomness and ids come in from outside, nothing is read or written.
 
 pub mod approval;
+pub mod classify;
 pub mod guard;
 pub mod ledger;
 pub mod model;
