@@ -9,6 +9,10 @@ mod bad_input;
 #[cfg(test)]
 mod bad_input_server;
 #[cfg(test)]
+mod builtins;
+#[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;

@@ -156,6 +156,7 @@ fn cost(text: &str, facts: &Facts) -> usize {
         .iter()
         .map(|s| {
             size_of_val(s)
+                + s.record.len()
                 + 96 * (s.reads.len()
                     + s.writes.len()
                     + s.functions.len()

@@ -9,11 +9,15 @@
 mod cache;
 mod classify;
 mod facts;
+mod record;
 mod rewrite;
+mod schema;
 mod walk;
 
 pub use cache::FactsCache;
-pub use facts::{Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect};
+pub use facts::{
+    Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect,
+};
 pub use rewrite::{Rewrite, Rewrites, search_path};
 
 use super::model::ErrorKind;

@@ -9,7 +9,7 @@ use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
 use super::values::{Held, Values, shown};
 use crate::core::guard::{self, Durability, TxStatus, Verdict};
-use crate::core::model::{StatementRecord, StatementResult};
+use crate::core::model::{StatementFacts, StatementRecord, StatementResult};
 use crate::core::sql::{Class, Facts, SqlError, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::frontend::{self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag};
@@ -79,6 +79,7 @@ impl From<WireError> for Fault {
 struct Judged<'a> {
     text: &'a str,
     class: &'static str,
+    facts: StatementFacts,
     durability: Durability,
     then: Then,
 }
@@ -199,7 +200,7 @@ impl Connection {
         let mut last = None;
         for (one, statement) in judged.into_iter().zip(&facts.statements) {
             let text = self.with_what_it_runs(one.text, statement);
-            let intent = self.intend(&text, &Values::default(), one.class).await?;
+            let intent = self.intend(&text, &Values::default(), one.class, Some(&one.facts)).await?;
             last = Some(intent);
             let rewrite = rewrite.clone();
             tokens.push(Running { then: one.then, rewrite, ..running(Some(intent), true) });
@@ -228,7 +229,8 @@ impl Connection {
     ) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &Values::default(), class_of(others.first())).await?;
+        let facts = if let [only] = others { Some(&only.record) } else { None };
+        let intent = self.intend(text, &Values::default(), class_of(others.first()), facts).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), true) };
         let skipped = {
             let mut book = self.book();
@@ -296,7 +298,7 @@ impl Connection {
     async fn refuse_extended(&self, text: &str, refusal: Refusal, poison: BytesMut) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &Values::default(), class_of(None)).await?;
+        let intent = self.intend(text, &Values::default(), class_of(None), None).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
         let skipped = self.book().refuse(token)?;
         self.skip(skipped).await?;
@@ -362,7 +364,7 @@ impl Connection {
             }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
-            let intent = self.intend(&text, &Values::default(), "execute portal").await?;
+            let intent = self.intend(&text, &Values::default(), "execute portal", None).await?;
             return self.sent_execute(running(Some(intent), false), after(Durability::Synced, intent)).await;
         };
         let Some(statement) = portal.prepared.facts.statements.first() else {
@@ -370,9 +372,9 @@ impl Connection {
         };
         let judged = self.judge(statement, &portal.prepared.text, status).map_err(Fault::Refused)?.0;
         let text = self.with_what_it_runs(judged.text, statement);
-        let intent = self
-            .intend_with(&text, &portal.parameters, portal.parameters_sha256.as_deref(), judged.class)
-            .await?;
+        let sha256 = portal.parameters_sha256.as_deref();
+        let facts = Some(&judged.facts);
+        let intent = self.intend_with(&text, &portal.parameters, sha256, judged.class, facts).await?;
         let prepared = Some(Arc::clone(&portal.prepared));
         // What SQL has prepared already is not prepared once more.
         let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
@@ -390,7 +392,7 @@ impl Connection {
         let status = self.book().tx_status();
         match guard::check_function_call(&self.live.permit, oid, status) {
             Ok((name, allowed)) => {
-                let intent = self.intend(name, &values, "function call").await?;
+                let intent = self.intend(name, &values, "function call", None).await?;
                 let skipped = {
                     let mut book = self.book();
                     book.batch();
@@ -434,16 +436,27 @@ impl Connection {
                     let (text, held) = (text.to_owned(), Held::default());
                     Arc::new(Prepared { text, facts, rewrite: None, by_sql: true, _held: held })
                 });
-                let judged =
-                    Judged { text, class: statement.class.verb(), durability: allowed.durability, then };
+                let judged = Judged {
+                    text,
+                    class: statement.class.verb(),
+                    facts: statement.record.clone(),
+                    durability: allowed.durability,
+                    then,
+                };
                 Ok((judged, status.after(allowed.effect)))
             }
         }
     }
 
     /// Puts an intent on record; it is queued when this returns, not yet written.
-    async fn intend(&self, text: &str, values: &Values, class: &str) -> Result<Position, Refusal> {
-        self.intend_with(text, &values.shown, values.sha256.as_deref(), class).await
+    async fn intend(
+        &self,
+        text: &str,
+        values: &Values,
+        class: &str,
+        facts: Option<&StatementFacts>,
+    ) -> Result<Position, Refusal> {
+        self.intend_with(text, &values.shown, values.sha256.as_deref(), class, facts).await
     }
 
     async fn intend_with(
@@ -452,6 +465,7 @@ impl Connection {
         parameters: &[Option<String>],
         parameters_sha256: Option<&str>,
         class: &str,
+        facts: Option<&StatementFacts>,
     ) -> Result<Position, Refusal> {
         let permit = &self.live.permit;
         let record = StatementRecord::Intent {
@@ -464,6 +478,7 @@ impl Connection {
             parameters: Cow::Borrowed(parameters),
             parameters_sha256: parameters_sha256.map(Cow::Borrowed),
             class: Cow::Borrowed(class),
+            facts: facts.map(Cow::Borrowed),
         };
         let position = self.append(&record).await?;
         self.intended.store(position.0, std::sync::atomic::Ordering::Relaxed);
