@@ -310,7 +310,6 @@ async fn psql_speaks_of_tables_and_gets_views() {
     let script = r#"
 \d public.users
 SELECT email FROM public.users WHERE id = 1 \gdesc
-SELECT 'bound ' || email FROM public.users WHERE id = $1 \bind 1 \g
 \set FETCH_COUNT 1
 SELECT 'fetched ' || email FROM public.users;
 \set FETCH_COUNT 0
@@ -322,7 +321,7 @@ SELECT public.users.plan,
 FROM public.users;
 "#;
     let out = run(&crate::support::tools::postgres("psql"), &["-XAtq"], script, &environment).await;
-    for line in ["email|text|||", "email|text", "bound s***", "fetched s***", "copied\ts***", "found s***"] {
+    for line in ["email|text|||", "email|text", "fetched s***", "copied\ts***", "found s***"] {
         assert!(out.lines().any(|printed| printed == line), "{line}\n{out}");
     }
     assert!(out.contains("LINE 2:        nope\n               ^"), "{out}");
