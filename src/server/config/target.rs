@@ -60,8 +60,19 @@ fn upstream(section: &Section<'_>, outside: &Outside<'_>) -> Option<Upstream> {
     let port = u16::try_from(section.number("port", 65_535, 5432)).unwrap_or(5432);
     let password = secret(section, "password", outside);
     let object_owner = section.text("object_owner", "the name of a role").map(|found| found.value.to_owned());
+    let ddl_owners = section.texts("ddl_owners", "a list of roles").unwrap_or_default();
+    let ddl_owners = ddl_owners.iter().map(|found| found.value.to_owned()).collect();
     let tls = tls(section, host.as_deref(), outside);
-    Some(Upstream { host: host?, port, database: database?, user: user?, password, tls: tls?, object_owner })
+    Some(Upstream {
+        host: host?,
+        port,
+        database: database?,
+        user: user?,
+        password,
+        tls: tls?,
+        object_owner,
+        ddl_owners,
+    })
 }
 
 fn tls(section: &Section<'_>, host: Option<&str>, outside: &Outside<'_>) -> Option<UpstreamTls> {

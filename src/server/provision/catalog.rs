@@ -36,12 +36,14 @@ const RELATIONS: &str = "
         JOIN pg_namespace pn ON pn.oid = r.relnamespace
         GROUP BY b.child) p ON p.child = c.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-      AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbaccess')
+      AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbaccess', 'dbaccess_secret')
+      AND n.nspname !~ '^dbaccess_v_[0-9a-f]{32}_'
     ORDER BY 1, 2";
 
 const SCHEMAS: &str = "
     SELECT nspname::text FROM pg_namespace
-    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'dbaccess') ORDER BY 1";
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'dbaccess', 'dbaccess_secret')
+      AND nspname !~ '^dbaccess_v_[0-9a-f]{32}_' ORDER BY 1";
 
 impl Target {
     /// The relations and schemas outside the system's and dbaccess's own.
