@@ -11,6 +11,8 @@ mod bad_input_server;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod classify;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
