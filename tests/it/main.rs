@@ -13,6 +13,8 @@ mod builtins;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]
+mod classify;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
