@@ -14,8 +14,14 @@ use tokio_postgres::types::Type;
 /// Schemas that are nobody's to ask for: the system's, and dbaccess's own.
 pub(super) const SYSTEM: &str = "^(pg_|information_schema$|dbaccess$|dbaccess_secret$|dbaccess_v_)";
 
+/// `public` belongs to the predefined role pg_database_owner (since PostgreSQL
+/// 15), whose one member is the database's owner.
 const SCHEMAS: &str = "
-    SELECT nspname::text, pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname !~ $1 ORDER BY 1";
+    SELECT n.nspname::text,
+           pg_get_userbyid(CASE WHEN pg_get_userbyid(n.nspowner) = 'pg_database_owner' THEN d.datdba
+                                ELSE n.nspowner END)::text
+    FROM pg_namespace n CROSS JOIN pg_database d
+    WHERE d.datname = current_database() AND n.nspname !~ $1 ORDER BY 1";
 
 const RELATIONS: &str = "
     SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
