@@ -8,8 +8,8 @@ mod names;
 mod values;
 
 use crate::core::model::{
-    Catalog, Classification, Classified, Column, MIN_GROUP, Mask, Partial, PartialKind, Relation, RelationKind,
-    Sensitivity, TableName,
+    Catalog, Classification, Classified, Column, MIN_GROUP, Mask, Partial, PartialKind, Relation,
+    RelationKind, Sensitivity, TableName,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -46,9 +46,9 @@ pub(super) fn is_card(value: &str) -> bool {
 /// As a card is written: digits alone, or in groups of which none is longer than six.
 pub(super) fn looks_like_card(value: &str) -> bool {
     let number = digits(value);
-    let grouped = value.split([' ', '-']).all(|group| {
-        (2..=6).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let grouped = value
+        .split([' ', '-'])
+        .all(|group| (2..=6).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit()));
     let plain = value.bytes().all(|byte| byte.is_ascii_digit());
     let varied = number.iter().any(|digit| Some(digit) != number.first());
     (plain || grouped && value.len() > number.len())
@@ -79,7 +79,8 @@ fn luhn(number: &[u32]) -> bool {
 pub(super) fn is_iban(value: &str) -> bool {
     let compact: String = value.chars().filter(|c| *c != ' ').collect();
     let bytes = compact.as_bytes();
-    let (Some((head, account)), true) = (compact.split_at_checked(4), (15..=34).contains(&bytes.len())) else {
+    let (Some((head, account)), true) = (compact.split_at_checked(4), (15..=34).contains(&bytes.len()))
+    else {
         return false;
     };
     let country = head.get(..2).is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_uppercase()));
@@ -88,10 +89,11 @@ pub(super) fn is_iban(value: &str) -> bool {
     if !country || !check || !account_fits {
         return false;
     }
-    let remainder = account.chars().chain(head.chars()).filter_map(|c| c.to_digit(36)).fold(0, |sum, digit| {
-        let sum = if digit > 9 { sum * 100 } else { sum * 10 };
-        (sum + digit) % 97
-    });
+    let remainder =
+        account.chars().chain(head.chars()).filter_map(|c| c.to_digit(36)).fold(0, |sum, digit| {
+            let sum = if digit > 9 { sum * 100 } else { sum * 10 };
+            (sum + digit) % 97
+        });
     remainder == 1
 }
 
@@ -99,10 +101,15 @@ pub(super) fn is_iban(value: &str) -> bool {
 /// which only a name can tell from any number.
 pub(super) fn is_national_id(value: &str) -> bool {
     let parts: Vec<&str> = value.split('-').collect();
-    let of_digits = |part: &&str, length| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+    let of_digits =
+        |part: &&str, length| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
     match parts.as_slice() {
         [area, group, serial] => {
-            of_digits(area, 3) && of_digits(group, 2) && of_digits(serial, 4) && *area != "000" && *area != "666"
+            of_digits(area, 3)
+                && of_digits(group, 2)
+                && of_digits(serial, 4)
+                && *area != "000"
+                && *area != "666"
         }
         _ => false,
     }
@@ -132,11 +139,32 @@ pub(super) fn could_be_phone(value: &str) -> bool {
 /// Keys, hashes of passwords and tokens that say what they are.
 fn is_secret(value: &str) -> bool {
     const STARTS: [&str; 22] = [
-        "-----BEGIN ", "$2a$", "$2b$", "$2y$", "$argon2", "$pbkdf2", "$scrypt$", "$6$", "$5$", "SCRAM-SHA-256$",
-        "pbkdf2_sha256$", "eyJ", "sk_live_", "sk_test_", "rk_live_", "whsec_", "AKIA", "ASIA", "ghp_", "github_pat_",
-        "xoxb-", "xoxp-",
+        "-----BEGIN ",
+        "$2a$",
+        "$2b$",
+        "$2y$",
+        "$argon2",
+        "$pbkdf2",
+        "$scrypt$",
+        "$6$",
+        "$5$",
+        "SCRAM-SHA-256$",
+        "pbkdf2_sha256$",
+        "eyJ",
+        "sk_live_",
+        "sk_test_",
+        "rk_live_",
+        "whsec_",
+        "AKIA",
+        "ASIA",
+        "ghp_",
+        "github_pat_",
+        "xoxb-",
+        "xoxp-",
     ];
-    value.len() >= 20 && !value.contains(' ') | value.starts_with("-----") && STARTS.iter().any(|start| value.starts_with(start))
+    value.len() >= 20
+        && !value.contains(' ') | value.starts_with("-----")
+        && STARTS.iter().any(|start| value.starts_with(start))
 }
 
 /// The keys of JSON documents whose values look personal, each once.

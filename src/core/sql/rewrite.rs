@@ -12,7 +12,6 @@
 
 use super::facts::{Class, Facts, Named, Spot, Statement};
 use super::{SqlError, analyse};
-use crate::core::model::TableName;
 use crate::core::profile::{Views, quote_ident, quote_literal};
 use pg_query::protobuf::Token as Kind;
 use std::borrow::Cow;

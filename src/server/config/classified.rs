@@ -66,13 +66,15 @@ fn classified(section: &Section<'_>, key: &str, selector: &Selector) -> Option<C
         "null" => Mask::Null,
         "partial" => partial(selector, None, None, None),
         "aggregate" => Mask::Aggregate { min_group: MIN_GROUP },
-        "token" => match domain(selector) {
-            Some(domain) => Mask::Token { domain },
-            None => {
-                found.say("expected { mask = \"token\", domain = \"…\" }: the key names no column to call it by");
-                return None;
+        "token" => {
+            match domain(selector) {
+                Some(domain) => Mask::Token { domain },
+                None => {
+                    found.say("expected { mask = \"token\", domain = \"…\" }: the key names no column to call it by");
+                    return None;
+                }
             }
-        },
+        }
         "json" => {
             found.say("expected { mask = \"json\", keep = [\"path.to.key\"] }: which keys are shown");
             return None;
@@ -102,9 +104,8 @@ fn of_table(section: Section<'_>, selector: &Selector) -> Option<Classified> {
             let kind = section.parsed("kind", &format!("one of {kinds}"), |text| {
                 PartialKind::ALL.into_iter().find(|kind| kind.as_str() == text)
             });
-            let kept = |key| {
-                section.number_within(key, 0..=MOST_KEPT).and_then(|number| u16::try_from(number).ok())
-            };
+            let kept =
+                |key| section.number_within(key, 0..=MOST_KEPT).and_then(|number| u16::try_from(number).ok());
             partial(selector, kind, kept("first"), kept("last"))
         }
         "token" => {
@@ -293,31 +294,73 @@ mod tests {
 
     #[test]
     fn bad_rules_are_told_with_what_was_expected() {
-        let word = "expected pii, financial, health or secret, or a mask: null, partial, token, aggregate or json";
+        let word =
+            "expected pii, financial, health or secret, or a mask: null, partial, token, aggregate or json";
         for (lines, expected) in [
             ("'a.b.c' = 'private'", format!("t:1: a.b.c: {word}, found `private`")),
-            ("'a.b.c' = 1", format!("t:1: a.b.c: {word}; or a table such as {{ mask = \"partial\" }}, found integer")),
-            ("a.b.c = 'pii'", "t:1: `a` is not a column: expected \"schema.table.column\" in quotes".to_owned()),
+            (
+                "'a.b.c' = 1",
+                format!("t:1: a.b.c: {word}; or a table such as {{ mask = \"partial\" }}, found integer"),
+            ),
+            (
+                "a.b.c = 'pii'",
+                "t:1: `a` is not a column: expected \"schema.table.column\" in quotes".to_owned(),
+            ),
             ("'b.c' = 'pii'", "t:1: `b.c` is not a column".to_owned()),
             ("'a.b..c' = 'pii'", "t:1: `a.b..c` is not a column".to_owned()),
             ("'@' = 'pii'", "t:1: `@` is not a column".to_owned()),
             ("'@a b' = 'pii'", "t:1: `@a b` is not a column".to_owned()),
             ("'a.b.c' = 'pii'\n'a.\"b\".c' = 'null'", "is classified twice".to_owned()),
-            ("'a.b.c' = 'json'", "t:1: a.b.c: expected { mask = \"json\", keep = [\"path.to.key\"] }".to_owned()),
+            (
+                "'a.b.c' = 'json'",
+                "t:1: a.b.c: expected { mask = \"json\", keep = [\"path.to.key\"] }".to_owned(),
+            ),
             ("'a.b.*' = 'token'", "t:1: a.b.*: expected { mask = \"token\", domain = \"…\" }".to_owned()),
             ("'a.b.*' = { mask = 'token' }", "missing: expected domain = \"…\"".to_owned()),
-            ("'a.b.c' = { mask = 'hash' }", "a.b.c.mask: expected null, partial, token, aggregate or json, found `hash`".to_owned()),
+            (
+                "'a.b.c' = { mask = 'hash' }",
+                "a.b.c.mask: expected null, partial, token, aggregate or json, found `hash`".to_owned(),
+            ),
             ("'a.b.c' = { mask = '' }", "a.b.c.mask: expected null, partial".to_owned()),
-            ("'a.b.c' = { mask = 'null', sensitivity = 'x' }", "a.b.c.sensitivity: expected pii, financial, health or secret, found `x`".to_owned()),
-            ("'a.b.c' = { mask = 'partial', kind = 'mail' }", "a.b.c.kind: expected one of email, phone, card, iban, name, generic, found `mail`".to_owned()),
-            ("'a.b.c' = { mask = 'partial', last = 99 }", "a.b.c.last: expected a whole number from 0 to 32".to_owned()),
-            ("'a.b.c' = { mask = 'partial', domain = 'x' }", "a.b.c.domain: expected only with mask = \"token\", found mask = \"partial\"".to_owned()),
-            ("'a.b.c' = { kind = 'email' }", "a.b.c.kind: expected only with mask = \"partial\", found mask = \"null\"".to_owned()),
-            ("'a.b.c' = { mask = 'token', domain = '' }", "a.b.c.domain: expected a name of 1 to 63 bytes".to_owned()),
-            ("'a.b.c' = { mask = 'aggregate', min_group = 1 }", "a.b.c.min_group: expected a whole number from 2 to".to_owned()),
+            (
+                "'a.b.c' = { mask = 'null', sensitivity = 'x' }",
+                "a.b.c.sensitivity: expected pii, financial, health or secret, found `x`".to_owned(),
+            ),
+            (
+                "'a.b.c' = { mask = 'partial', kind = 'mail' }",
+                "a.b.c.kind: expected one of email, phone, card, iban, name, generic, found `mail`"
+                    .to_owned(),
+            ),
+            (
+                "'a.b.c' = { mask = 'partial', last = 99 }",
+                "a.b.c.last: expected a whole number from 0 to 32".to_owned(),
+            ),
+            (
+                "'a.b.c' = { mask = 'partial', domain = 'x' }",
+                "a.b.c.domain: expected only with mask = \"token\", found mask = \"partial\"".to_owned(),
+            ),
+            (
+                "'a.b.c' = { kind = 'email' }",
+                "a.b.c.kind: expected only with mask = \"partial\", found mask = \"null\"".to_owned(),
+            ),
+            (
+                "'a.b.c' = { mask = 'token', domain = '' }",
+                "a.b.c.domain: expected a name of 1 to 63 bytes".to_owned(),
+            ),
+            (
+                "'a.b.c' = { mask = 'aggregate', min_group = 1 }",
+                "a.b.c.min_group: expected a whole number from 2 to".to_owned(),
+            ),
             ("'a.b.c' = { mask = 'json' }", "a.b.c.keep: missing: expected a list of keys".to_owned()),
-            ("'a.b.c' = { mask = 'json', keep = [] }", "a.b.c.keep: empty: expected a list of keys".to_owned()),
-            ("'a.b.c' = { mask = 'json', keep = ['a..b'] }", "a.b.c.keep: expected a list of keys such as [\"prefs\", \"address.city\"], found `a..b`".to_owned()),
+            (
+                "'a.b.c' = { mask = 'json', keep = [] }",
+                "a.b.c.keep: empty: expected a list of keys".to_owned(),
+            ),
+            (
+                "'a.b.c' = { mask = 'json', keep = ['a..b'] }",
+                "a.b.c.keep: expected a list of keys such as [\"prefs\", \"address.city\"], found `a..b`"
+                    .to_owned(),
+            ),
             ("'a.b.c' = { masc = 'null' }", "a.b.c.masc: unknown key: did you mean mask?".to_owned()),
         ] {
             let problems = read(lines).expect_err(lines);

@@ -208,10 +208,7 @@ impl Target {
         Ok(Catalog {
             relations: found.relations,
             schemas: schemas.iter().map(|row| row.get(0)).collect(),
-            owners: schemas
-                .iter()
-                .map(|row| SchemaOwner { schema: row.get(0), owner: row.get(1) })
-                .collect(),
+            owners: schemas.iter().map(|row| SchemaOwner { schema: row.get(0), owner: row.get(1) }).collect(),
             routines: routines.iter().filter_map(routine).collect(),
             taken_at: os::now(),
         })
@@ -331,8 +328,7 @@ impl Found {
                 let place = self.places.get(&source).and_then(|place| self.numbers.get(*place));
                 numbers = place.cloned().unwrap_or_default();
             }
-            let columns: Vec<_> =
-                numbers.iter().filter_map(|number| self.column(source, *number)).collect();
+            let columns: Vec<_> = numbers.iter().filter_map(|number| self.column(source, *number)).collect();
             if let Some(relation) = self.relation_mut(view) {
                 relation.reads.extend(columns);
             }

@@ -49,9 +49,9 @@ impl<'c> Lineage<'c> {
             .filter(|(name, _)| has(name))
             .map(|(name, classified)| (name.clone(), classified.clone()))
             .collect();
-        handed.into_iter().fold(false, |changed, (name, classified)| {
-            self.classify(to, &name, classified) | changed
-        })
+        handed
+            .into_iter()
+            .fold(false, |changed, (name, classified)| self.classify(to, &name, classified) | changed)
     }
 
     /// Classifies generated columns as what they are computed from.

@@ -39,11 +39,9 @@ fn on(key: &str, mask: Mask) -> Rule {
     let parts: Vec<&str> = key.split('.').collect();
     let selector = match parts.as_slice() {
         [tag] => Selector::Tag(tag.trim_start_matches('@').into()),
-        [schema, table, column] if key.contains('*') => Selector::Pattern {
-            schema: (*schema).into(),
-            table: (*table).into(),
-            column: (*column).into(),
-        },
+        [schema, table, column] if key.contains('*') => {
+            Selector::Pattern { schema: (*schema).into(), table: (*table).into(), column: (*column).into() }
+        }
         [schema, table, column] => {
             Selector::Column { table: TableName::new(*schema, *table), column: (*column).into() }
         }
@@ -100,7 +98,10 @@ fn catalog() -> Catalog {
                 reads: vec![source("users.id")],
                 ..relation("counted", View, vec![from("id", "bigint", &["users.id"])])
             },
-            Relation { definers: vec!["public.peek".into()], ..relation("lent", View, vec![column("x", "text")]) },
+            Relation {
+                definers: vec!["public.peek".into()],
+                ..relation("lent", View, vec![column("x", "text")])
+            },
             relation("users", Table, users),
             relation("shop.Users", Table, vec![column("Email", "text")]),
             relation("events", PartitionedTable, vec![column("ip", "inet"), column("at", "date")]),
@@ -133,8 +134,16 @@ fn r6_the_most_specific_rule_wins() {
         // Fewer stars, then more letters, then the stricter.
         (&[on("*.*.email", Mask::Null), on("public.*.email", email())], "users.email", Some(email())),
         (&[on("public.*.e*", Mask::Null), on("public.*.email*", email())], "users.email", Some(email())),
-        (&[on("public.user*.email", token()), on("public.*sers.email", email())], "users.email", Some(token())),
-        (&[on("public.*sers.email", email()), on("public.user*.email", Mask::Null)], "users.email", Some(Mask::Null)),
+        (
+            &[on("public.user*.email", token()), on("public.*sers.email", email())],
+            "users.email",
+            Some(token()),
+        ),
+        (
+            &[on("public.*sers.email", email()), on("public.user*.email", Mask::Null)],
+            "users.email",
+            Some(Mask::Null),
+        ),
         // Capitals do not matter to a pattern; to a name they do.
         (&[on("*.users.email", token())], "shop.Users.Email", Some(token())),
         (&[on("shop.users.email", token())], "shop.Users.Email", None),
@@ -218,7 +227,10 @@ fn r6_a_view_with_a_rule_of_its_own_is_open_and_shows_nothing_raw() {
     assert!(found.closed(&name("above")).is_some());
     let rules = [on("public.users.email", email()), on("*.a*.contact", token())];
     let found = Classification::of(&rules, &catalog());
-    assert_eq!(found.closed_tables().map(|(table, _)| table.to_string()).collect::<Vec<_>>(), ["public.lent"]);
+    assert_eq!(
+        found.closed_tables().map(|(table, _)| table.to_string()).collect::<Vec<_>>(),
+        ["public.lent"]
+    );
     assert_eq!(mask(&found, "above.contact"), Some(token()));
     // Above a view that stays closed.
     let rules = [on("public.users.email", email()), on("public.above.none", token())];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::model::TableName;
 
 /// Schemas and relations with views, of names that are easy and that are not.
 const MASKED: &[(&str, &str)] = &[
