@@ -110,8 +110,10 @@ pub struct TableView {
     pub name: String,
     pub columns: Vec<ColumnView>,
     /// Why nobody is let into it, where that is so.
+    #[serde(default)]
     pub closed: Option<String>,
     /// The conditions on its rows of the caller's grants.
+    #[serde(default)]
     pub rows: Vec<String>,
 }
 
@@ -121,9 +123,11 @@ pub struct ColumnView {
     pub type_name: String,
     pub sensitivity: Option<String>,
     /// How it is shown while it is masked.
+    #[serde(default)]
     pub mask: Option<String>,
     /// What the caller sees: `raw`, a mask, or `nothing`; under the grants
     /// they hold, where one covers it, else under one that asks for nothing more.
+    #[serde(default)]
     pub you_see: String,
 }
 
@@ -144,6 +148,7 @@ pub struct RequestView {
     /// Classified columns that the scope shows raw, by sensitivity.
     pub sensitive: Vec<String>,
     /// Classified columns that stay masked, each with its mask.
+    #[serde(default)]
     pub masked: Vec<String>,
     /// The roles that the caller could fill, the one that an approval would be
     /// counted as first; empty when the caller cannot approve.

@@ -378,7 +378,7 @@ async fn r6_5_what_stays_masked_is_granted_at_once_and_what_is_raw_is_approved()
     let card = describe(&[]);
     assert_eq!((&card["mask"], &card["you_see"]), (&"null".into(), &"raw".into()), "{card}");
     let table = alice.run(&["targets", "describe", "prod-orders", "payments"]).ok();
-    says(&table, &["you see", "card_number text null, pii raw"]);
+    says(&table, &["YOU SEE", "card_number text null, pii raw"]);
 
     for (args, words) in [
         (&["-t", "payments", "--unmask", "card_nmber"][..], "did you mean card_number?"),

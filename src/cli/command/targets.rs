@@ -29,6 +29,7 @@ enum Action {
 /// would give it that asks for nothing more.
 #[derive(Clone, Debug, clap::Args)]
 struct DescribeArgs {
+    /// The database
     target: String,
     /// Only this table: name or schema.name
     table: Option<String>,

@@ -12,7 +12,7 @@ use crate::core::model::{
     RelationKind, Sensitivity, TableName,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,44 +69,59 @@ pub struct Proposal {
     pub example: Option<String>,
 }
 
-/// Sampled values as text, without NULLs, by relation and column.
-pub type Samples = BTreeMap<TableName, BTreeMap<String, Vec<String>>>;
+/// Sampled values of one relation as text, without NULLs, by column.
+pub type Samples = BTreeMap<String, Vec<String>>;
 
 /// Fewer values than this prove nothing.
 const ENOUGH: usize = 3;
 
-/// The columns that should probably be classified and are not, surest first.
-///
-/// Views, partitions and generated columns are left out: they follow what they
-/// come from by themselves.
-pub fn propose(catalog: &Catalog, known: &Classification, samples: &Samples) -> Vec<Proposal> {
-    let mut found = Vec::new();
-    for relation in sampled(catalog) {
-        let of_relation = samples.get(&relation.name);
-        let inherited: Vec<&Relation> =
-            relation.ancestors.iter().filter_map(|above| catalog.relation(above)).collect();
-        for column in &relation.columns {
-            let follows = !column.derived_from.is_empty()
-                || inherited.iter().any(|above| above.columns.iter().any(|own| own.name == column.name));
-            if follows || known.column(&relation.name, &column.name).is_some() {
-                continue;
-            }
-            let values = of_relation.and_then(|columns| columns.get(&column.name));
-            found.extend(judge(relation, column, values.map(Vec::as_slice).unwrap_or_default()));
-        }
-    }
-    found.sort_by(|a, b| {
-        b.confidence.cmp(&a.confidence).then_with(|| (&a.table, &a.column).cmp(&(&b.table, &b.column)))
-    });
-    found
+/// The columns that a proposal could be made for: those of relations that hold
+/// values of their own, as far as nothing is said of them yet. What follows
+/// other columns by itself (views, partitions, generated columns) is left out.
+pub fn candidates<'c>(
+    catalog: &'c Catalog,
+    known: &Classification,
+) -> impl Iterator<Item = (&'c Relation, Vec<&'c Column>)> {
+    let by_name: HashMap<&TableName, &Relation> =
+        catalog.relations.iter().map(|relation| (&relation.name, relation)).collect();
+    let of = move |relation: &'c Relation| {
+        let above: Vec<&Relation> =
+            relation.ancestors.iter().filter_map(|name| by_name.get(name).copied()).collect();
+        let inherited = |column: &Column| {
+            above.iter().any(|relation| relation.columns.iter().any(|own| own.name == column.name))
+        };
+        let open = |column: &&Column| {
+            column.derived_from.is_empty()
+                && known.column(&relation.name, &column.name).is_none()
+                && !inherited(column)
+        };
+        (relation, relation.columns.iter().filter(open).collect::<Vec<_>>())
+    };
+    let view = |kind| matches!(kind, RelationKind::View | RelationKind::MaterializedView);
+    let holding = catalog.relations.iter().filter(move |relation| !view(relation.kind));
+    holding.map(of).filter(|(_, columns)| !columns.is_empty())
 }
 
-/// The relations that hold values of their own.
-pub fn sampled(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
-    catalog
-        .relations
-        .iter()
-        .filter(|relation| !matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView))
+/// Whether a sample of a column of this type would say something.
+pub fn is_telling(type_name: &str) -> bool {
+    // A type of the database's own would run somebody's code to become text.
+    let built_in = !type_name.contains('.');
+    let other = matches!(type_name, "inet" | "cidr" | "json" | "jsonb");
+    built_in && (other || names::is_text(type_name) || names::is_number(type_name))
+}
+
+/// The columns of one relation, of its [`candidates`], that should probably be
+/// classified.
+pub fn propose(relation: &Relation, columns: &[&Column], samples: &Samples) -> Vec<Proposal> {
+    let values = |column: &Column| samples.get(&column.name).map(Vec::as_slice).unwrap_or_default();
+    columns.iter().filter_map(|column| judge(relation, column, values(column))).collect()
+}
+
+/// Surest first, then by name.
+pub fn sort(proposals: &mut [Proposal]) {
+    proposals.sort_by(|a, b| {
+        b.confidence.cmp(&a.confidence).then_with(|| (&a.table, &a.column).cmp(&(&b.table, &b.column)))
+    });
 }
 
 fn judge(relation: &Relation, column: &Column, values: &[String]) -> Option<Proposal> {

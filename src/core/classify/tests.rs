@@ -4,10 +4,9 @@ use super::*;
 use crate::core::model::Rule;
 
 fn one(table: &str, column: &str, type_name: &str, values: &[&str]) -> Option<Proposal> {
-    let name = TableName::new("public", table);
     let catalog = Catalog {
         relations: vec![Relation {
-            name: name.clone(),
+            name: TableName::new("public", table),
             columns: vec![Column { name: column.into(), type_name: type_name.into(), ..Column::default() }],
             primary_key: vec!["id".into()],
             ..Relation::default()
@@ -15,8 +14,11 @@ fn one(table: &str, column: &str, type_name: &str, values: &[&str]) -> Option<Pr
         ..Catalog::default()
     };
     let values = values.iter().map(|value| (*value).to_owned()).collect();
-    let samples = Samples::from([(name, BTreeMap::from([(column.to_owned(), values)]))]);
-    propose(&catalog, &Classification::default(), &samples).pop()
+    let samples = Samples::from([(column.to_owned(), values)]);
+    let known = Classification::default();
+    let mut found =
+        candidates(&catalog, &known).flat_map(|(relation, columns)| propose(relation, &columns, &samples));
+    found.next()
 }
 
 fn shown(proposal: Option<Proposal>) -> String {
@@ -152,8 +154,8 @@ fn what_is_classified_or_follows_is_not_proposed_again() {
         classified: Classified { sensitivity: Sensitivity::Pii, mask: Mask::Null },
     }];
     let known = Classification::of(&rules, &catalog);
-    let found: Vec<String> = propose(&catalog, &known, &Samples::new())
-        .iter()
+    let found: Vec<String> = candidates(&catalog, &known)
+        .flat_map(|(relation, columns)| propose(relation, &columns, &Samples::new()))
         .map(|proposal| format!("{}.{}", proposal.table, proposal.column))
         .collect();
     assert_eq!(found, ["public.users.phone", "public.users_vip.passport"]);

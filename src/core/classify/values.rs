@@ -17,11 +17,10 @@ pub(super) fn meaning(value: &str) -> Option<Meaning> {
         (is_iban, Meaning::Iban),
         (is_card, Meaning::Card),
         (is_national_id, Meaning::NationalId),
-        (is_ip, Meaning::Address),
+        (is_ip, Meaning::Ip),
         (is_phone, Meaning::Phone),
     ];
-    let found = tests.into_iter().find(|(test, _)| test(value)).map(|(_, meaning)| meaning)?;
-    Some(if found == Meaning::Address { Meaning::Ip } else { found })
+    tests.into_iter().find(|(test, _)| test(value)).map(|(_, meaning)| meaning)
 }
 
 /// `local@domain.tld` (RFC 5321 as it is used).
@@ -162,9 +161,8 @@ fn is_secret(value: &str) -> bool {
         "xoxb-",
         "xoxp-",
     ];
-    value.len() >= 20
-        && !value.contains(' ') | value.starts_with("-----")
-        && STARTS.iter().any(|start| value.starts_with(start))
+    let one_word = !value.contains(' ') || value.starts_with("-----");
+    value.len() >= 20 && one_word && STARTS.iter().any(|start| value.starts_with(start))
 }
 
 /// The keys of JSON documents whose values look personal, each once.

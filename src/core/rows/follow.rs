@@ -11,6 +11,9 @@ const MOST_STEPS: usize = 8;
 /// One foreign key, and the table that has it.
 type Step<'c> = (&'c TableName, &'c ForeignKey);
 
+/// The foreign keys of each table.
+type Keys<'c> = BTreeMap<&'c TableName, &'c [ForeignKey]>;
+
 /// For each of `tables` that has no condition of its own and whose foreign keys
 /// lead to a table that has one, the condition that follows. The shortest way
 /// counts: what is nearest says most about a row. Rows whose key is NULL
@@ -28,9 +31,11 @@ pub fn follow<'c>(
     catalog: &'c Catalog,
     masked: &dyn Fn(&TableName, &str) -> bool,
 ) -> Result<BTreeMap<TableName, Condition>, RowsError> {
+    let keys: Keys<'c> =
+        catalog.relations.iter().map(|one| (&one.name, one.foreign_keys.as_slice())).collect();
     let mut followed = BTreeMap::new();
     for table in tables.filter(|table| !conditions.contains_key(table)) {
-        let ways = shortest(table, conditions, catalog);
+        let ways = shortest(table, conditions, &keys);
         match ways.as_slice() {
             [] => {}
             [way] => {
@@ -53,7 +58,7 @@ pub fn follow<'c>(
 fn shortest<'c>(
     table: &'c TableName,
     conditions: &BTreeMap<TableName, Condition>,
-    catalog: &'c Catalog,
+    keys: &Keys<'c>,
 ) -> Vec<Vec<Step<'c>>> {
     let mut seen = BTreeSet::from([table]);
     // By the table that they have come to; two are enough to know of several.
@@ -61,8 +66,8 @@ fn shortest<'c>(
     for _ in 0..MOST_STEPS {
         let mut further: BTreeMap<&TableName, Vec<Vec<Step<'c>>>> = BTreeMap::new();
         for (at, so_far) in ways {
-            let keys = catalog.relation(at).map(|relation| relation.foreign_keys.as_slice());
-            for key in keys.unwrap_or_default().iter().filter(|key| !seen.contains(&key.table)) {
+            let from_here = keys.get(at).copied().unwrap_or_default();
+            for key in from_here.iter().filter(|key| !seen.contains(&key.table)) {
                 let there = further.entry(&key.table).or_default();
                 for way in &so_far {
                     if there.len() < 2 {

@@ -18,15 +18,18 @@ mod catalog;
 mod close;
 mod control;
 mod error;
+mod escapes;
 mod findings;
 mod open;
 mod roles;
+mod sample;
 mod setup;
 
 pub use close::{Closed, Step, StepTime};
 pub use error::ProvisionError;
 pub use open::{OpenSession, STATEMENT_TIMEOUT, SessionSettings};
 pub use roles::{ManagedProfile, ManagedRole};
+pub use sample::Sampler;
 pub use setup::{SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 
 use crate::core::model::{Catalog, Classification, Scope};
