@@ -89,10 +89,9 @@ pub(super) fn refusal(permit: &Permit, reason: Reason) -> Refusal {
                  [\"{function}\"] under [targets.{target}]"
             ),
         ),
-        Reason::Never(what, instead) => (
-            format!("{what} is not allowed in a dbaccess session (grant {grant})"),
-            instead.into_owned(),
-        ),
+        Reason::Never(what, instead) => {
+            (format!("{what} is not allowed in a dbaccess session (grant {grant})"), instead.into_owned())
+        }
     };
     Refusal { sqlstate: "42501", message, hint }
 }

@@ -29,9 +29,9 @@ pub use event::{Actor, Event, StatementResult};
 pub use grant::{Grant, Revoked};
 pub use id::{ConnectionId, GrantId, RequestId, SessionId};
 pub use kind::ErrorKind;
-pub(crate) use mask::words;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
+pub(crate) use mask::words;
 pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use person::{Identity, Person, PersonRef};
 pub use request::{

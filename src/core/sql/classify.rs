@@ -187,9 +187,7 @@ impl<'t> Walker<'t> {
             NodeEnum::LoadStmt(_) => Class::Load,
             NodeEnum::CheckPointStmt(_) => Class::Checkpoint,
 
-            other => {
-                self.schema_change(other).unwrap_or(Class::Unknown("a statement that it does not know"))
-            }
+            other => self.schema_change(other).unwrap_or(Class::Unknown("a statement that it does not know")),
         }
     }
 

@@ -6,9 +6,11 @@
 use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
-use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError};
+use crate::core::profile::Views;
+use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError, search_path};
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -94,13 +96,23 @@ impl Live {
     }
 
     /// What must change in a text before the database gets it, so that a
-    /// person's own names lead to the views of the session. Under a grant for
-    /// migrations they lead to the tables: it has the rights of their owner.
+    /// person's own names lead to the views of the session.
     pub fn rewrite(&self, text: &str, facts: &Arc<Facts>) -> Result<Option<Arc<Rewrite>>, SqlError> {
-        if self.permit.scope.changes_schema() {
-            return Ok(None);
+        match self.views() {
+            Some(views) => self.rewrites.of(text, facts, views),
+            None => Ok(None),
         }
-        self.rewrites.of(text, facts, &self.permit.views)
+    }
+
+    /// A search path of the client's, with the views' schemas.
+    pub fn search_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        self.views().map_or(Cow::Borrowed(path), |views| search_path(path, views))
+    }
+
+    /// The views that names lead to. A migration has the rights of the tables'
+    /// owner, and its names lead to them.
+    fn views(&self) -> Option<&Views> {
+        Some(&*self.permit.views).filter(|views| views.become_role.is_none())
     }
 
     /// Ends the session; the first end stays. Returns at once: connections see
