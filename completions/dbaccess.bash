@@ -190,8 +190,17 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__ledger,verify)
                 cmd="dbaccess__subcmd__help__subcmd__ledger__subcmd__verify"
                 ;;
+            dbaccess__subcmd__help__subcmd__target,check)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__check"
+                ;;
+            dbaccess__subcmd__help__subcmd__target,classify)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__classify"
+                ;;
             dbaccess__subcmd__help__subcmd__target,setup)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__setup"
+                ;;
+            dbaccess__subcmd__help__subcmd__targets,describe)
+                cmd="dbaccess__subcmd__help__subcmd__targets__subcmd__describe"
                 ;;
             dbaccess__subcmd__ledger,help)
                 cmd="dbaccess__subcmd__ledger__subcmd__help"
@@ -205,17 +214,41 @@ _dbaccess() {
             dbaccess__subcmd__ledger__subcmd__help,verify)
                 cmd="dbaccess__subcmd__ledger__subcmd__help__subcmd__verify"
                 ;;
+            dbaccess__subcmd__target,check)
+                cmd="dbaccess__subcmd__target__subcmd__check"
+                ;;
+            dbaccess__subcmd__target,classify)
+                cmd="dbaccess__subcmd__target__subcmd__classify"
+                ;;
             dbaccess__subcmd__target,help)
                 cmd="dbaccess__subcmd__target__subcmd__help"
                 ;;
             dbaccess__subcmd__target,setup)
                 cmd="dbaccess__subcmd__target__subcmd__setup"
                 ;;
+            dbaccess__subcmd__target__subcmd__help,check)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__check"
+                ;;
+            dbaccess__subcmd__target__subcmd__help,classify)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__classify"
+                ;;
             dbaccess__subcmd__target__subcmd__help,help)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__help"
                 ;;
             dbaccess__subcmd__target__subcmd__help,setup)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__setup"
+                ;;
+            dbaccess__subcmd__targets,describe)
+                cmd="dbaccess__subcmd__targets__subcmd__describe"
+                ;;
+            dbaccess__subcmd__targets,help)
+                cmd="dbaccess__subcmd__targets__subcmd__help"
+                ;;
+            dbaccess__subcmd__targets__subcmd__help,describe)
+                cmd="dbaccess__subcmd__targets__subcmd__help__subcmd__describe"
+                ;;
+            dbaccess__subcmd__targets__subcmd__help,help)
+                cmd="dbaccess__subcmd__targets__subcmd__help__subcmd__help"
                 ;;
             *)
                 ;;
@@ -1052,8 +1085,36 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__target)
-            opts="setup"
+            opts="setup classify check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__classify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1080,8 +1141,22 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__targets)
-            opts=""
+            opts="describe"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__targets__subcmd__describe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1250,7 +1325,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__request)
-            opts="-t -r -w -o -h --table --schema --database --write --for --reason --wait --output --server --ca --help"
+            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1265,6 +1340,14 @@ _dbaccess() {
                     return 0
                     ;;
                 --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --row)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unmask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1458,7 +1541,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target)
-            opts="-h --server --ca --help setup help"
+            opts="-h --server --ca --help setup classify check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1479,9 +1562,113 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__target__subcmd__help)
-            opts="setup help"
+        dbaccess__subcmd__target__subcmd__check)
+            opts="-o -h --config --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__classify)
+            opts="-y -o -h --config --admin --sample --unsure --yes --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help)
+            opts="setup classify check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__classify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1552,7 +1739,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__targets)
-            opts="-o -h --output --server --ca --help"
+            opts="-o -h --output --server --ca --help describe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1574,6 +1761,78 @@ _dbaccess() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__describe)
+            opts="-o -h --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__help)
+            opts="describe help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__help__subcmd__describe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1621,10 +1880,11 @@ else
 fi
 
 _dbaccess_asking() {
-    local cur="${COMP_WORDS[COMP_CWORD]}" what=
-    if [[ $COMP_CWORD -eq 2 && $cur != -* ]]; then
-        case "${COMP_WORDS[1]}" in
-            targets|request|connect|exec|doctor) what=targets ;;
+    local cur="${COMP_WORDS[COMP_CWORD]}" what= at=1
+    [[ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" == "targets describe" ]] && at=2
+    if [[ $COMP_CWORD -eq $((at + 1)) && $cur != -* ]]; then
+        case "${COMP_WORDS[at]}" in
+            targets|describe|request|connect|exec|doctor) what=targets ;;
             show|approve|deny|cancel) what=requests ;;
             revoke) what=revocable ;;
         esac

@@ -21,6 +21,7 @@ fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
         parameters: Cow::Owned(vec![Some("7".to_owned()), None]),
         parameters_sha256: None,
         class: "select".into(),
+        facts: None,
     };
     serde_json::to_string(&record).unwrap()
 }

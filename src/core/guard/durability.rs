@@ -16,10 +16,10 @@
 //! *written* always does. Under a write permit only what is plainly a read is
 //! a read: EXECUTE, FETCH and a call of a function that is not known to be
 //! without effect count as writes, and so does `(x).f`, which may be a call. A
-//! view or an operator with a volatile function behind it is not seen, nor is
-//! such a function called as `t.f`; the record is then *written*, not *synced*.
+//! view or an operator with a volatile function behind it is not seen; the
+//! record is then *written*, not *synced*.
 
-use super::functions;
+use super::{Vocabulary, functions};
 use crate::core::sql::{Class, Statement, TxEffect};
 
 /// What a record must have reached.
@@ -72,7 +72,7 @@ impl TxStatus {
     }
 }
 
-pub(super) fn of(may_write: bool, statement: &Statement, tx: TxStatus) -> Durability {
+pub(super) fn of(may_write: bool, statement: &Statement, known: &Vocabulary, tx: TxStatus) -> Durability {
     if !may_write {
         return Durability::Written;
     }
@@ -86,16 +86,20 @@ pub(super) fn of(may_write: bool, statement: &Statement, tx: TxStatus) -> Durabi
         | TxEffect::RollbackTo => return Durability::Written,
         TxEffect::None => {}
     }
-    if tx == TxStatus::Idle && may_have_effect(statement) { Durability::Synced } else { Durability::Written }
+    if tx == TxStatus::Idle && may_have_effect(statement, known) {
+        Durability::Synced
+    } else {
+        Durability::Written
+    }
 }
 
-fn may_have_effect(statement: &Statement) -> bool {
+fn may_have_effect(statement: &Statement, known: &Vocabulary) -> bool {
     !statement.writes.is_empty()
         || statement.modifying_cte
         || statement.classes().any(|class| !is_plain_read(class))
-        || statement.functions.iter().any(|name| !functions::is_plain(name))
+        || statement.functions.iter().any(|name| !name.may_be_builtin() || !functions::is_plain(&name.name))
         || statement.expression_attributes
-        || statement.attributes.iter().any(|name| functions::is_listed(name))
+        || statement.attributes.iter().any(|attribute| known.may_have_effect(attribute))
 }
 
 /// Classes of which nothing durable comes, the functions in them aside.

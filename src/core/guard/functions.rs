@@ -1,61 +1,75 @@
-//! Functions: those that PostgreSQL lets any role call and a session must not,
-//! and those that are known to be without effect.
+//! PostgreSQL's own functions: which of them a session may call.
 //!
-//! A deny-list: it names what PostgreSQL and its usual extensions bring. What
-//! a target's own functions do is for its privileges to bound. A function is
-//! refused by name in every schema, since an extension may be installed in any.
+//! An allow-list (G2): a function passes when its name is one that PostgreSQL
+//! brings (`builtins.txt`, made from the servers themselves) and no rule here
+//! speaks against it. Those that may have an effect (volatile) are named one by
+//! one. What the rules refuse is refused in every schema, since an extension
+//! may be installed in any. A target's own functions are [`super::vocabulary`]'s.
 
-use super::Reason;
-use crate::core::sql::Name;
+use super::reason::{Needs, Reason};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
-pub(super) fn check(function: &Name, may_write: bool) -> Option<Reason> {
-    against(&function.name, may_write, || format!("the function {function}"))
-}
-
-/// `x.f` is a column or, where there is none, the call `f(x)` (manual, section
-/// 38.4.3). Only the database knows which, so a column that is called like a
-/// function refused here is refused too, unless it is written without its table.
-pub(super) fn check_attribute(name: &str, may_write: bool) -> Option<Reason> {
-    against(name, may_write, || {
-        format!(
-            "`.{name}`, which reads as a call of the function {name} (a column of that name: write it \
-             without its table, or rename it by an alias: FROM t AS t(a, b)),"
-        )
-    })
-}
-
-fn against(name: &str, may_write: bool, told: impl Fn() -> String) -> Option<Reason> {
-    match rule(name)? {
-        Rule::Never(instead) => Some(Reason::Never(told(), instead)),
-        Rule::Write => (!may_write).then(|| Reason::NeedsWrite(told())),
-    }
-}
-
-/// Whether a function of this name writes, or is refused under every permit.
-pub(super) fn is_listed(name: &str) -> bool {
-    rule(name).is_some()
-}
-
-enum Rule {
-    Write,
+/// What calling a function of some name comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Passes(Needs),
     /// And what to do instead.
     Never(&'static str),
 }
 
-fn rule(name: &str) -> Option<Rule> {
+impl Call {
+    pub(super) fn reason(self, rights: super::Rights<'_>, told: impl Fn() -> String) -> Option<Reason> {
+        match self {
+            Self::Passes(needs) => needs.unmet(rights, told),
+            Self::Never(instead) => Some(Reason::Never(told(), Cow::Borrowed(instead))),
+        }
+    }
+}
+
+/// A function that PostgreSQL brings; `None` where it has none of that name.
+pub(super) fn builtin(name: &str) -> Option<Call> {
+    BUILTINS.get(name).copied()
+}
+
+/// What is said of a name whatever schema it stands in.
+pub(super) fn listed(name: &str) -> Option<Call> {
     if ALLOWED.contains(&name) {
         return None;
     }
     if let Some((_, _, instead)) = NEVER.iter().find(|(kind, pattern, _)| kind.fits(pattern, name)) {
-        return Some(Rule::Never(instead));
+        return Some(Call::Never(instead));
     }
-    WRITE.iter().any(|(kind, pattern)| kind.fits(pattern, name)).then_some(Rule::Write)
+    NEEDING.iter().find(|(kind, pattern, _)| kind.fits(pattern, name)).map(|(.., needs)| Call::Passes(*needs))
 }
 
-/// Whether a function is known to leave nothing behind.
-pub(super) fn is_plain(function: &Name) -> bool {
-    function.may_be_builtin() && PLAIN.binary_search(&function.name.as_str()).is_ok()
+/// Whether PostgreSQL has an operator of this name; none of its own has an effect.
+pub(super) fn is_builtin_operator(name: &str) -> bool {
+    static OPERATORS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| include_str!("operators.txt").lines().collect());
+    OPERATORS.contains(name)
 }
+
+/// Whether a function of PostgreSQL's is known to leave nothing behind.
+pub(super) fn is_plain(name: &str) -> bool {
+    PLAIN.binary_search(&name).is_ok()
+}
+
+static BUILTINS: LazyLock<HashMap<&str, Call>> = LazyLock::new(|| {
+    let line = |line: &'static str| {
+        let (name, volatile) = match line.strip_suffix(" volatile") {
+            Some(name) => (name, true),
+            None => (line, false),
+        };
+        let unlisted = || match volatile && !VOLATILE.contains(&name) && !ALLOWED.contains(&name) {
+            true => Call::Never(SERVER),
+            false => Call::Passes(Needs::default()),
+        };
+        (name, listed(name).unwrap_or_else(unlisted))
+    };
+    include_str!("builtins.txt").lines().map(line).collect()
+});
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -78,6 +92,7 @@ const ALLOWED: &[&str] = &["pg_advisory_unlock", "pg_advisory_unlock_all", "pg_a
 
 const HIDDEN: &str = "run that SQL as a statement of its own, so that it is seen and recorded";
 const FILES: &str = "sessions do not touch the server's files";
+const SOURCES: &str = "the source of a function is for those who keep it: read it in its repository";
 const SERVER: &str = "ask the owners of the target to do it";
 const ELSEWHERE: &str = "ask for access to that database instead";
 
@@ -97,6 +112,9 @@ const NEVER: &[(Kind, &str, &str)] = &[
     // Another database, another connection.
     (Begins, "dblink", ELSEWHERE),
     (Begins, "postgres_fdw_", ELSEWHERE),
+    // What functions are made of: keys stand in some.
+    (Is, "pg_get_functiondef", SOURCES),
+    (Is, "pg_get_function_sqlbody", SOURCES),
     // Files of the server.
     (Begins, "pg_read_", FILES),
     (Begins, "pg_ls_", FILES),
@@ -146,25 +164,90 @@ const NEVER: &[(Kind, &str, &str)] = &[
     (Begins, "pg_get_wal_", SERVER),
 ];
 
-/// Refused unless the permit writes: effects that PostgreSQL lets through even
-/// in a read-only transaction, or locks that others wait for.
-const WRITE: &[(Kind, &str)] = &[
-    (Is, "nextval"),
-    (Is, "setval"),
-    (Is, "pg_notify"),
-    (Begins, "pg_advisory_"),
-    (Begins, "pg_try_advisory_"),
+const WRITE: Needs = Needs { write: true, ..Needs::NONE };
+const EXPORT: Needs = Needs { export: true, ..Needs::NONE };
+const WRITE_EXPORT: Needs = Needs { write: true, export: true, ..Needs::NONE };
+const ALL_ROWS: Needs = Needs { all_rows: true, ..Needs::NONE };
+
+/// What needs more than a permit to read: effects that PostgreSQL lets through
+/// even in a read-only transaction, locks that others wait for, files in the
+/// guise of large objects, and counters that tell of rows that are not seen.
+const NEEDING: &[(Kind, &str, Needs)] = &[
+    (Is, "nextval", WRITE),
+    (Is, "setval", WRITE),
+    (Is, "pg_notify", WRITE),
+    (Begins, "pg_advisory_", WRITE),
+    (Begins, "pg_try_advisory_", WRITE),
     // They use up a transaction id, a standby cannot give one.
-    (Is, "txid_current"),
-    (Is, "pg_current_xact_id"),
-    (Is, "lo_creat"),
-    (Is, "lo_create"),
-    (Is, "lo_from_bytea"),
-    (Is, "lo_put"),
-    (Is, "lowrite"),
-    (Is, "lo_unlink"),
-    (Begins, "lo_truncate"),
-    (Is, "lo_manage"),
+    (Is, "txid_current", WRITE),
+    (Is, "pg_current_xact_id", WRITE),
+    (Begins, "lo_creat", WRITE_EXPORT),
+    (Is, "lo_from_bytea", WRITE_EXPORT),
+    (Is, "lo_put", WRITE_EXPORT),
+    (Is, "lowrite", WRITE_EXPORT),
+    (Is, "lo_unlink", WRITE_EXPORT),
+    (Begins, "lo_truncate", WRITE_EXPORT),
+    (Is, "lo_manage", WRITE_EXPORT),
+    (Is, "lo_get", EXPORT),
+    (Is, "loread", EXPORT),
+    (Is, "lo_open", EXPORT),
+    (Is, "lo_close", EXPORT),
+    (Begins, "lo_lseek", EXPORT),
+    (Begins, "lo_tell", EXPORT),
+    (Begins, "pg_stat_get_", ALL_ROWS),
+];
+
+/// Functions that PostgreSQL calls volatile and that pass all the same: they
+/// have no effect but on the session itself. A sleep ends with statement_timeout.
+const VOLATILE: &[&str] = &[
+    "array_sample",
+    "array_shuffle",
+    "clock_timestamp",
+    "current_query",
+    "currval",
+    "gen_random_uuid",
+    "lastval",
+    "pg_blocking_pids",
+    "pg_collation_actual_version",
+    "pg_current_wal_flush_lsn",
+    "pg_current_wal_insert_lsn",
+    "pg_current_wal_lsn",
+    "pg_database_collation_actual_version",
+    "pg_database_size",
+    "pg_get_wait_events",
+    "pg_indexes_size",
+    "pg_is_in_backup",
+    "pg_is_in_recovery",
+    "pg_is_wal_replay_paused",
+    "pg_jit_available",
+    "pg_last_committed_xact",
+    "pg_last_wal_receive_lsn",
+    "pg_last_wal_replay_lsn",
+    "pg_last_xact_replay_timestamp",
+    "pg_lock_status",
+    "pg_notification_queue_usage",
+    "pg_partition_ancestors",
+    "pg_partition_tree",
+    "pg_relation_size",
+    "pg_sequence_last_value",
+    "pg_sleep",
+    "pg_sleep_for",
+    "pg_sleep_until",
+    "pg_table_size",
+    "pg_tablespace_size",
+    "pg_total_relation_size",
+    "pg_xact_commit_timestamp",
+    "pg_xact_status",
+    "random",
+    "random_normal",
+    // Judged by the setting that it changes.
+    "set_config",
+    "setseed",
+    "timeofday",
+    "timezone",
+    "txid_status",
+    "uuidv4",
+    "uuidv7",
 ];
 
 /// The functions that people use most, none with an effect that lasts. Not on
@@ -173,7 +256,6 @@ const PLAIN: &[&str] = &[
     "abs",
     "age",
     "any_value",
-    "array",
     "array_agg",
     "array_append",
     "array_cat",
@@ -203,7 +285,6 @@ const PLAIN: &[&str] = &[
     "character_length",
     "chr",
     "clock_timestamp",
-    "coalesce",
     "col_description",
     "concat",
     "concat_ws",
@@ -237,7 +318,6 @@ const PLAIN: &[&str] = &[
     "generate_subscripts",
     "get_byte",
     "getdatabaseencoding",
-    "greatest",
     "has_column_privilege",
     "has_database_privilege",
     "has_function_privilege",
@@ -284,7 +364,6 @@ const PLAIN: &[&str] = &[
     "last_value",
     "lastval",
     "lead",
-    "least",
     "left",
     "length",
     "like_escape",
@@ -305,7 +384,6 @@ const PLAIN: &[&str] = &[
     "now",
     "nth_value",
     "ntile",
-    "nullif",
     "num_nonnulls",
     "num_nulls",
     "obj_description",
@@ -419,7 +497,6 @@ const PLAIN: &[&str] = &[
     "to_tsvector",
     "transaction_timestamp",
     "translate",
-    "trim",
     "trunc",
     "ts_headline",
     "ts_rank",
@@ -442,7 +519,20 @@ mod tests {
     fn plain_functions_are_sorted_and_refused_by_no_rule() {
         assert!(PLAIN.is_sorted());
         for name in PLAIN {
-            assert_eq!(check(&Name::new(None, name), false), None, "{name}");
+            assert_eq!(builtin(name), Some(Call::Passes(Needs::NONE)), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_named_here_is_what_postgresql_has() {
+        for name in VOLATILE.iter().chain(ALLOWED) {
+            assert!(include_str!("builtins.txt").lines().any(|l| l == format!("{name} volatile")), "{name}");
+            assert_eq!(listed(name), None, "{name}");
+        }
+        assert_eq!(builtin("bernoulli"), Some(Call::Passes(Needs::NONE)));
+        assert_eq!(builtin("pg_stat_get_xact_tuples_fetched"), Some(Call::Passes(ALL_ROWS)));
+        assert_eq!(builtin("currtid2"), Some(Call::Never(SERVER)));
+        assert_eq!(builtin("dblink"), None);
+        assert!(is_builtin_operator("||") && !is_builtin_operator("##"));
     }
 }

@@ -1,7 +1,8 @@
 //! The FunctionCall message: only the large-object functions, which libpq
 //! calls that way. By OID, since the message names nothing else.
 
-use super::{Allowed, Durability, Permit, Reason, Refusal, TxStatus, refusal};
+use super::reason::{Needs, Reason, refusal};
+use super::{Allowed, Durability, Permit, Refusal, Rights, TxStatus};
 use crate::core::sql::TxEffect;
 
 /// The calls that libpq makes (`pg_proc.dat`; OIDs below 10,000 never change),
@@ -30,10 +31,12 @@ pub fn check_function_call(
 ) -> Result<(&'static str, Allowed), Refusal> {
     let Some((_, name, writes)) = CALLS.iter().find(|(known, ..)| *known == oid) else {
         let what = format!("calling function {oid} by the function-call message");
-        return Err(refusal(permit, Reason::Never(what, "call it in a SELECT")));
+        return Err(refusal(permit, Reason::never(what, "call it in a SELECT")));
     };
-    if *writes && !permit.scope.writes() {
-        return Err(refusal(permit, Reason::NeedsWrite(format!("the function {name}"))));
+    // A large object leaves as a file would.
+    let needs = Needs { write: *writes, export: true, ..Needs::NONE };
+    if let Some(reason) = needs.unmet(Rights::of(&permit.scope), || format!("the function {name}")) {
+        return Err(refusal(permit, reason));
     }
     let durability = if *writes && tx == TxStatus::Idle { Durability::Synced } else { Durability::Written };
     Ok((name, Allowed { durability, effect: TxEffect::None }))

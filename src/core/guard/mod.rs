@@ -7,9 +7,13 @@
 //! hidden SQL, files, locks, notifications) and says clearly what the database
 //! would say obscurely. Closed by default (G2): what is not listed is refused.
 
+mod catalogs;
+mod classes;
 mod durability;
+mod extensions;
 mod functions;
 mod large_objects;
+mod reason;
 mod settings;
 mod startup;
 mod vocabulary;
@@ -21,8 +25,9 @@ pub use vocabulary::Vocabulary;
 
 use super::model::{Budget, ErrorKind, GrantId, Objects, Path, PersonRef, Scope, SessionId};
 use super::profile::Views;
-use super::sql::{Class, CopyEnd, Name, Statement, TxEffect};
+use super::sql::{Statement, TxEffect};
 use jiff::Timestamp;
+use reason::{Reason, refusal};
 use std::sync::Arc;
 
 /// What the gateway needs to know of a session: everything, so that it never
@@ -73,180 +78,57 @@ impl Refusal {
     }
 }
 
-/// Why not, before it is put in words for one permit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Reason {
-    /// The grant is for reading and this writes: what does.
-    NeedsWrite(String),
-    /// Under no grant: what, and what to do instead.
-    Never(String, &'static str),
+/// What a permit allows beyond reading whole tables.
+#[derive(Clone, Copy, Debug)]
+struct Rights<'a> {
+    /// Changing rows: of the scope's tables, or for a migration of its schemas'.
+    write: bool,
+    export: bool,
+    /// Some of its tables show some of their rows only.
+    some_rows: bool,
+    /// Where a migration may change the schema.
+    migrate: Option<&'a Objects>,
+    /// Changing rows nowhere but there.
+    only_there: bool,
+}
+
+impl<'a> Rights<'a> {
+    fn of(scope: &'a Scope) -> Self {
+        Self {
+            write: scope.writes() || scope.changes_schema(),
+            export: scope.exports(),
+            some_rows: !scope.rows.is_empty(),
+            migrate: scope.changes_schema().then_some(&scope.objects),
+            only_there: !scope.writes(),
+        }
+    }
 }
 
 /// Whether a statement may pass. `tx` is the transaction status at its place:
 /// see [`TxStatus`] for what to say when that is not certain.
 pub fn check(permit: &Permit, statement: &Statement, tx: TxStatus) -> Verdict {
-    match reason_against(statement, permit.scope.writes()) {
+    let rights = Rights::of(&permit.scope);
+    match reason_against(statement, rights, &permit.vocabulary) {
         Some(reason) => Verdict::Refuse(refusal(permit, reason)),
         None => Verdict::Allow(Allowed {
-            durability: durability::of(permit.scope.writes(), statement, tx),
+            durability: durability::of(rights.write, statement, &permit.vocabulary, tx),
             effect: statement.effect,
         }),
     }
 }
 
-fn reason_against(statement: &Statement, may_write: bool) -> Option<Reason> {
-    let needs_write = |what: String| (!may_write).then_some(Reason::NeedsWrite(what));
-    if let Some(reason) = statement.classes().find_map(|class| match rule(class) {
-        Rule::Any => None,
-        Rule::Write => needs_write(class.verb().to_owned()),
-        Rule::Never(instead) => Some(Reason::Never(told(class), instead)),
-    }) {
-        return Some(reason);
-    }
-    if let Some(system) = statement.writes.iter().find(|name| is_system(name)) {
-        return Some(Reason::Never(
-            format!("changing {system}"),
-            "it belongs to the system; read it instead",
-        ));
-    }
-    if !statement.writes.is_empty() || statement.modifying_cte {
-        let what = match statement.writes.first() {
-            Some(name) => format!("changing {name}"),
-            None => "a change in a WITH query".to_owned(),
-        };
-        if let Some(reason) = needs_write(what) {
-            return Some(reason);
-        }
-    }
-    if statement.locks_rows
-        && let Some(reason) = needs_write("locking rows (FOR UPDATE, FOR SHARE)".to_owned())
-    {
-        return Some(reason);
-    }
-    let settings = || statement.settings.iter().find_map(|setting| settings::check(setting, may_write));
-    let functions = || statement.functions.iter().find_map(|name| functions::check(name, may_write));
-    let attributes =
-        || statement.attributes.iter().find_map(|name| functions::check_attribute(name, may_write));
-    settings().or_else(functions).or_else(attributes)
+fn reason_against(statement: &Statement, rights: Rights<'_>, known: &Vocabulary) -> Option<Reason> {
+    classes::check(statement, rights)
+        .or_else(|| statement.writes.iter().find_map(|name| known.check_written(name)))
+        .or_else(|| statement.settings.iter().find_map(|setting| settings::check(setting, rights.write)))
+        .or_else(|| catalogs::check(statement, rights))
+        .or_else(|| statement.functions.iter().find_map(|name| known.check_function(name, rights)))
+        .or_else(|| statement.operators.iter().find_map(|name| known.check_operator(name, rights)))
+        .or_else(|| known.check_casts(statement, rights))
+        .or_else(|| statement.attributes.iter().find_map(|name| known.check_attribute(name, rights)))
 }
 
-enum Rule {
-    Any,
-    Write,
-    /// And what to do instead.
-    Never(&'static str),
-}
-
-/// The statement classes. `Any` means that class alone is no reason against:
-/// what it carries (settings, functions, relations) is judged apart.
-fn rule(class: Class) -> Rule {
-    const SCHEMA: &str = "the schema changes by a migration, under a grant for migrations";
-    const ADMIN: &str = "ask the owners of the target to do it";
-    match class {
-        Class::Select | Class::Values | Class::Show | Class::Explain { .. } => Rule::Any,
-        Class::Prepare | Class::Execute | Class::Deallocate => Rule::Any,
-        Class::DeclareCursor | Class::Fetch | Class::Move | Class::Close => Rule::Any,
-        Class::Begin | Class::Commit | Class::Rollback => Rule::Any,
-        Class::Savepoint | Class::Release | Class::RollbackTo => Rule::Any,
-        Class::Set | Class::Reset | Class::SetConstraints | Class::Discard => Rule::Any,
-        Class::Listen | Class::Unlisten => Rule::Any,
-        Class::CopyOut(CopyEnd::Client) => Rule::Any,
-
-        Class::Insert | Class::Update | Class::Delete | Class::Merge | Class::Truncate => Rule::Write,
-        Class::CopyIn(CopyEnd::Client) | Class::Notify => Rule::Write,
-        // Up to ROW EXCLUSIVE, which an UPDATE takes too. A stronger lock stops
-        // the application, and LOCK of a view locks the tables beneath it.
-        Class::Lock { mode: 1..=3 } => Rule::Write,
-        Class::Lock { .. } => Rule::Never("lock IN ROW EXCLUSIVE MODE or weaker, or rows with FOR UPDATE"),
-        Class::SelectInto { temporary: true }
-        | Class::CreateTable { temporary: true }
-        | Class::CreateTableAs { temporary: true }
-        | Class::DropTemporary => Rule::Write,
-
-        Class::CopyIn(_) | Class::CopyOut(_) => {
-            Rule::Never("COPY to or from the client instead (\\copy in psql)")
-        }
-        Class::SelectInto { .. } | Class::CreateTable { .. } | Class::CreateTableAs { .. } => {
-            Rule::Never("the schema changes by a migration; under a write grant a TEMP table is allowed")
-        }
-        Class::Ddl(_) => Rule::Never(SCHEMA),
-        Class::PrepareTransaction | Class::CommitPrepared | Class::RollbackPrepared => {
-            Rule::Never("use an ordinary transaction: a prepared one would outlive the session")
-        }
-        Class::Call | Class::Do => {
-            Rule::Never("run its SQL as statements, so that each is seen and recorded")
-        }
-        Class::Maintenance => Rule::Never(ADMIN),
-        Class::Privileges | Class::Roles => Rule::Never("access is granted by dbaccess request, not by SQL"),
-        Class::AlterSystem | Class::Load | Class::Checkpoint => Rule::Never(ADMIN),
-        Class::Unknown(_) => Rule::Never("write it in another way, or tell us that you need it"),
-    }
-}
-
-fn told(class: Class) -> String {
-    match class {
-        Class::Unknown(what) => format!("a statement that dbaccess cannot judge ({what})"),
-        Class::CopyIn(CopyEnd::Program) | Class::CopyOut(CopyEnd::Program) => {
-            "COPY with a program".to_owned()
-        }
-        Class::CopyIn(_) | Class::CopyOut(_) => "COPY with a file on the server".to_owned(),
-        _ => class.verb().to_owned(),
-    }
-}
-
-/// Relations that nobody's data is in. Without a schema, `pg_…` is
-/// `pg_catalog`'s, which PostgreSQL searches first.
-fn is_system(name: &Name) -> bool {
-    match name.schema.as_deref() {
-        None => name.name.starts_with("pg_"),
-        Some("pg_temp") => false,
-        Some(schema) => {
-            schema.starts_with("pg_") || schema == "information_schema" || schema.starts_with("dbaccess")
-        }
-    }
-}
-
-/// Names the grant and what to do.
-fn refusal(permit: &Permit, reason: Reason) -> Refusal {
-    match reason {
-        Reason::NeedsWrite(what) => Refusal {
-            sqlstate: "42501",
-            message: format!("{what} needs write access, and grant {} is to {}", permit.grant, permit.scope),
-            hint: format!("ask for it: {}", request_for_write(permit)),
-        },
-        Reason::Never(what, instead) => Refusal {
-            sqlstate: "42501",
-            message: format!("{what} is not allowed in a dbaccess session (grant {})", permit.grant),
-            hint: instead.to_owned(),
-        },
-    }
-}
-
-/// The command that asks for the same objects with write access.
-fn request_for_write(permit: &Permit) -> String {
-    let mut command = format!("dbaccess request {}", quoted(&permit.target));
-    match &permit.scope.objects {
-        Objects::Database => command += " --database",
-        Objects::Only { schemas, tables } => {
-            for schema in schemas {
-                command += &format!(" --schema {}", quoted(schema));
-            }
-            for table in tables {
-                command += &format!(" --table {}", quoted(&table.to_string()));
-            }
-        }
-    }
-    command + " --write"
-}
-
-/// A word as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! Settings: which a session may change, and to what. Everything else keeps
 //! what the role and the gateway set.
 
-use super::Reason;
+use super::reason::Reason;
 use crate::core::sql::{Change, Setting};
 
 /// `None` when the change may pass.
@@ -14,7 +14,7 @@ pub(super) fn check(setting: &Setting, may_write: bool) -> Option<Reason> {
         // What the session began with is what the gateway and the role chose.
         Change::Back => None,
         Change::To(value) => check_value(name, value, may_write),
-        Change::Unknown => Some(Reason::Never(
+        Change::Unknown => Some(Reason::never(
             format!("changing the setting {} to something that is not a constant", shown(name)),
             "write the setting and its value as constants, with SET",
         )),
@@ -25,11 +25,15 @@ pub(super) fn check(setting: &Setting, may_write: bool) -> Option<Reason> {
 pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Reason> {
     let Some((_, rule)) = SETTINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
         let what = format!("changing the setting {}", shown(name));
-        return Some(Reason::Never(what, "it stays as the role has it"));
+        // Row security and functions may trust a setting of the application's own.
+        let custom =
+            "a setting of the application's own may decide which rows are shown; ask for rows by --row";
+        let instead = if name.contains('.') { custom } else { "it stays as the role has it" };
+        return Some(Reason::never(what, instead));
     };
     let outside = |allowed: &'static str| {
         let what = format!("setting {} to {}", shown(name), shown(value));
-        Some(Reason::Never(what, allowed))
+        Some(Reason::never(what, allowed))
     };
     match rule {
         Rule::Any => None,
@@ -112,6 +116,12 @@ const SETTINGS: &[(&str, Rule)] = &[
     ("idle_session_timeout", Rule::Milliseconds(HOUR)),
     ("work_mem", Rule::Kilobytes(256 << 10)),
     ("max_parallel_workers_per_gather", Rule::AtMost(4)),
+    // Of extensions, about how they search.
+    ("pg_trgm.similarity_threshold", Rule::Any),
+    ("pg_trgm.word_similarity_threshold", Rule::Any),
+    ("pg_trgm.strict_word_similarity_threshold", Rule::Any),
+    ("hnsw.ef_search", Rule::AtMost(1000)),
+    ("ivfflat.probes", Rule::AtMost(1000)),
     // The planner.
     ("jit", Rule::Any),
     ("plan_cache_mode", Rule::Any),

@@ -1,6 +1,7 @@
 //! The startup packet: which parameters go upstream.
 
-use super::{Reason, Refusal, settings};
+use super::reason::Reason;
+use super::{Refusal, settings};
 
 /// What a client said of itself, checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,13 @@ pub fn check_startup(parameters: &[(String, String)]) -> Result<Startup, Refusal
             }
             // Protocol options, not settings: answered by NegotiateProtocolVersion.
             name if name.starts_with("_pq_.") => {}
+            "application_name" | "fallback_application_name" if is_dump(value) => {
+                return Err(refused(
+                    &format!("{value}, which copies whole databases,"),
+                    "take what you need, on record: dbaccess exec TARGET 'SELECT …' --export FILE (under a grant \
+                     with export); a backup is for the owners of the target",
+                ));
+            }
             name => push(&mut startup, name, value)?,
         }
     }
@@ -58,6 +66,12 @@ pub fn check_startup(parameters: &[(String, String)]) -> Result<Startup, Refusal
     Ok(startup)
 }
 
+/// Programs that need COPY of every table, locks on all of them and the source
+/// of functions: told at once, not at their tenth statement.
+fn is_dump(application: &str) -> bool {
+    ["pg_dump", "pg_dumpall"].contains(&application.trim())
+}
+
 fn push(startup: &mut Startup, name: &str, value: &str) -> Result<(), Refusal> {
     match settings::check_value(name, value, false) {
         None => {
@@ -65,7 +79,8 @@ fn push(startup: &mut Startup, name: &str, value: &str) -> Result<(), Refusal> {
             Ok(())
         }
         Some(Reason::NeedsWrite(what)) => Err(refused(&what, "set it inside the session instead")),
-        Some(Reason::Never(what, instead)) => Err(refused(&what, instead)),
+        Some(Reason::Never(what, instead)) => Err(refused(&what, &instead)),
+        Some(_) => Err(refused(&format!("the setting {name}"), "set it inside the session instead")),
     }
 }
 

@@ -3,24 +3,28 @@ use crate::core::model::TableName;
 use crate::core::sql::{SqlError, analyse};
 use std::collections::BTreeSet;
 
-fn permit(write: bool) -> Permit {
-    use crate::core::model::Permission::{Read, Write};
-    let tables = BTreeSet::from([TableName::new("public", "orders"), TableName::new("a", "it's")]);
+pub(super) fn permit_for(scope: Scope) -> Permit {
     Permit {
         session: SessionId::from_stored("ses-1"),
         grant: GrantId::from_stored("grt-7k"),
         person: PersonRef { subject: "alice".into(), email: "alice@example.org".into() },
         target: "prod-orders".into(),
-        scope: Scope::new(
-            Objects::Only { schemas: BTreeSet::new(), tables },
-            if write { BTreeSet::from([Read, Write]) } else { BTreeSet::from([Read]) },
-        ),
-        path: if write { Path::Write } else { Path::ReadOnly },
+        path: if scope.writes() { Path::Write } else { Path::ReadOnly },
+        scope,
         until: Timestamp::UNIX_EPOCH,
         views: Arc::default(),
         vocabulary: Arc::default(),
         budget: Budget::UNLIMITED,
     }
+}
+
+fn permit(write: bool) -> Permit {
+    use crate::core::model::Permission::{Export, Read, Write};
+    let tables = BTreeSet::from([TableName::new("public", "orders"), TableName::new("a", "it's")]);
+    permit_for(Scope::new(
+        Objects::Only { schemas: BTreeSet::new(), tables },
+        if write { BTreeSet::from([Read, Write, Export]) } else { BTreeSet::from([Read, Export]) },
+    ))
 }
 
 /// The first refusal of a text's statements, as the gateway would find it.

@@ -2,7 +2,8 @@
 
 use super::Question;
 use crate::core::model::{
-    Environment, Level, Objects, Permission, Person, PersonRef, Role, Scope, Sensitivity, Target, Tier,
+    Environment, Level, Objects, Permission, Person, PersonRef, Role, Scope, Sensitivity, TableName, Target,
+    Tier,
 };
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
@@ -25,7 +26,12 @@ pub(super) struct Facts {
     pub level: Level,
     /// The objects in words.
     pub objects: String,
+    /// Of the classified columns that are raw.
     pub sensitivities: BTreeSet<Sensitivity>,
+    /// Whether a classified column is asked for raw, by name.
+    pub unmask: bool,
+    /// How many classified columns stay masked.
+    pub masked: usize,
     pub window: Duration,
     pub business_hours: bool,
 }
@@ -45,6 +51,8 @@ impl Facts {
             level: scope.level(),
             objects: objects(scope),
             sensitivities: question.sensitivities.clone(),
+            unmask: !scope.unmask.is_empty(),
+            masked: question.masked,
             window: question.window,
             business_hours: question.business_hours,
         }
@@ -61,9 +69,12 @@ const NAMES_SHOWN: usize = 4;
 
 fn objects(scope: &Scope) -> String {
     let Objects::Only { schemas, tables } = &scope.objects else { return "the whole database".to_owned() };
-    let names =
-        schemas.iter().map(|name| format!("schema {name}")).chain(tables.iter().map(ToString::to_string));
-    let names: Vec<String> = names.collect();
+    let table = |name: &TableName| {
+        let some = if scope.rows.contains_key(name) { "some rows of " } else { "" };
+        format!("{some}{name}")
+    };
+    let names: Vec<String> =
+        schemas.iter().map(|name| format!("schema {name}")).chain(tables.iter().map(table)).collect();
     match names.len().saturating_sub(NAMES_SHOWN) {
         0 => names.join(", "),
         more => {
@@ -125,6 +136,7 @@ impl Vocabulary {
             pair("permissions", set(&self.permission, facts.permissions.iter().map(|p| p.as_str()))),
             pair("level", entity(&self.level, facts.level.as_str())),
             pair("sensitivities", set(&self.sensitivity, facts.sensitivities.iter().map(|s| s.as_str()))),
+            pair("unmask", RestrictedExpression::new_bool(facts.unmask)),
             pair("business_hours", RestrictedExpression::new_bool(facts.business_hours)),
             pair("minutes", RestrictedExpression::new_long(minutes)),
         ])

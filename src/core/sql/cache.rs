@@ -156,6 +156,7 @@ fn cost(text: &str, facts: &Facts) -> usize {
         .iter()
         .map(|s| {
             size_of_val(s)
+                + s.record.len()
                 + 96 * (s.reads.len()
                     + s.writes.len()
                     + s.functions.len()
@@ -163,7 +164,8 @@ fn cost(text: &str, facts: &Facts) -> usize {
                     + s.operators.len()
                     + s.settings.len()
                     + s.columns.len()
-                    + s.attributes.len())
+                    + s.attributes.len()
+                    + s.spots.len())
         })
         .sum();
     2 * text.len() + names + OVERHEAD

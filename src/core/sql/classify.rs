@@ -1,9 +1,13 @@
 //! What a statement is: one arm for each kind of statement.
 
-use super::facts::{Change, Class, CopyEnd, Name, Setting, Statement, TxEffect};
-use super::walk::{Walker, constant, is_temporary, qualified, relation_name};
-use pg_query::protobuf::{self as pg, DiscardMode, ObjectType, TransactionStmtKind as Tx, VariableSetKind};
+use super::facts::{Change, Class, CopyEnd, Named, Setting, Statement, TxEffect};
+use super::record;
+use super::walk::{Walker, constant, constant_location};
+use pg_query::protobuf::{self as pg, DiscardMode, TransactionStmtKind as Tx, VariableSetKind};
 use pg_query::{Node, NodeEnum};
+
+/// The bit of WITH HOLD (`parsenodes.h`).
+const CURSOR_OPT_HOLD: i32 = 0x20;
 
 /// The facts of one statement of a text.
 pub(super) fn statement(text: &str, raw: &pg::RawStmt) -> Statement {
@@ -12,9 +16,11 @@ pub(super) fn statement(text: &str, raw: &pg::RawStmt) -> Statement {
         Some(node) => walker.statement(node),
         None => Class::Unknown("an empty statement"),
     };
+    walker.finish();
     let unknown = walker.unknown;
     let mut statement = walker.out;
     statement.class = unknown.map_or(class, Class::Unknown);
+    statement.record = record::of(&statement);
     statement
 }
 
@@ -99,6 +105,7 @@ impl<'t> Walker<'t> {
             }
             NodeEnum::DeclareCursorStmt(s) => {
                 self.subject(&s.portalname);
+                self.out.hold = s.options & CURSOR_OPT_HOLD != 0;
                 self.body(&s.query);
                 Class::DeclareCursor
             }
@@ -128,13 +135,15 @@ impl<'t> Walker<'t> {
                     self.nodes(&s.relations);
                 } else {
                     self.written(&s.relations);
+                    for node in &s.relations {
+                        if let Some(NodeEnum::RangeVar(relation)) = &node.node {
+                            self.named(relation);
+                        }
+                    }
                 }
                 Class::Lock { mode: s.mode }
             }
 
-            NodeEnum::CreateStmt(s) => self.create_table(s),
-            NodeEnum::CreateTableAsStmt(s) => self.create_table_as(s),
-            NodeEnum::DropStmt(s) => self.drop(s),
             NodeEnum::CallStmt(s) => {
                 if let Some(call) = &s.funccall {
                     self.call(call);
@@ -156,10 +165,6 @@ impl<'t> Walker<'t> {
                 Class::Maintenance
             }
             NodeEnum::ReindexStmt(s) => {
-                self.changed(&s.relation);
-                Class::Maintenance
-            }
-            NodeEnum::RefreshMatViewStmt(s) => {
                 self.changed(&s.relation);
                 Class::Maintenance
             }
@@ -186,45 +191,12 @@ impl<'t> Walker<'t> {
             NodeEnum::LoadStmt(_) => Class::Load,
             NodeEnum::CheckPointStmt(_) => Class::Checkpoint,
 
-            NodeEnum::AlterTableStmt(s) => {
-                self.changed(&s.relation);
-                Class::Ddl("ALTER TABLE")
-            }
-            NodeEnum::IndexStmt(s) => {
-                self.changed(&s.relation);
-                Class::Ddl("CREATE INDEX")
-            }
-            NodeEnum::ViewStmt(s) => {
-                self.changed(&s.view);
-                self.maybe(&s.query);
-                Class::Ddl("CREATE VIEW")
-            }
-            NodeEnum::RenameStmt(s) => {
-                self.changed(&s.relation);
-                Class::Ddl("ALTER … RENAME")
-            }
-            NodeEnum::CreateTrigStmt(s) => {
-                self.changed(&s.relation);
-                Class::Ddl("CREATE TRIGGER")
-            }
-            NodeEnum::RuleStmt(s) => {
-                self.changed(&s.relation);
-                Class::Ddl("CREATE RULE")
-            }
-            NodeEnum::CreatePolicyStmt(s) => {
-                self.changed(&s.table);
-                Class::Ddl("CREATE POLICY")
-            }
-            NodeEnum::AlterPolicyStmt(s) => {
-                self.changed(&s.table);
-                Class::Ddl("ALTER POLICY")
-            }
-            other => ddl(other).map_or(Class::Unknown("a statement that it does not know"), Class::Ddl),
+            other => self.schema_change(other).unwrap_or(Class::Unknown("a statement that it does not know")),
         }
     }
 
     /// The statement inside another: its class is kept with the facts.
-    fn body(&mut self, query: &'t Option<Box<Node>>) {
+    pub fn body(&mut self, query: &'t Option<Box<Node>>) {
         let Some(query) = query else { return self.unknown("a statement without a body") };
         let at = self.out.bodies.len();
         let class = self.statement(query);
@@ -237,7 +209,7 @@ impl<'t> Walker<'t> {
         }
     }
 
-    fn changed(&mut self, relation: &'t Option<pg::RangeVar>) {
+    pub fn changed(&mut self, relation: &'t Option<pg::RangeVar>) {
         if let Some(relation) = relation {
             self.write(relation);
         }
@@ -266,10 +238,16 @@ impl<'t> Walker<'t> {
         }
         if s.is_from {
             self.changed(&s.relation);
+            if let Some(relation) = &s.relation {
+                self.named(relation);
+            }
             return Class::CopyIn(end);
         }
         if let Some(relation) = &s.relation {
             self.read(relation);
+            if s.attlist.is_empty() {
+                self.out.columns.insert("*".to_owned());
+            }
         }
         self.out.export = true;
         Class::CopyOut(end)
@@ -301,6 +279,11 @@ impl<'t> Walker<'t> {
         let name = s.name.to_lowercase();
         match VariableSetKind::try_from(s.kind) {
             Ok(VariableSetKind::VarSetValue) => {
+                for item in s.args.iter().filter(|_| name == "search_path") {
+                    if let (Some(at), Some(schema)) = (constant_location(item), constant(item)) {
+                        self.spot(at, Named::PathItem(schema));
+                    }
+                }
                 let values: Option<Vec<String>> = s.args.iter().map(constant).collect();
                 self.setting(&name, values.map_or(Change::Unknown, |v| Change::To(v.join(", "))));
                 Class::Set
@@ -344,58 +327,6 @@ impl<'t> Walker<'t> {
     fn setting(&mut self, name: &str, change: Change) {
         self.out.settings.push(Setting { name: name.to_owned(), change });
     }
-
-    fn create_table(&mut self, s: &'t pg::CreateStmt) -> Class {
-        let Some(relation) = &s.relation else { return Class::Unknown("a table without a name") };
-        self.write(relation);
-        for parent in &s.inh_relations {
-            if let Some(NodeEnum::RangeVar(parent)) = &parent.node {
-                self.out.reads.insert(relation_name(parent));
-                self.out.writes.insert(relation_name(parent));
-            }
-        }
-        self.nodes(&s.table_elts);
-        self.nodes(&s.constraints);
-        self.nodes(&s.nnconstraints);
-        self.nodes(&s.options);
-        self.type_name(&s.of_typename);
-        if s.partspec.is_some() || s.partbound.is_some() {
-            return Class::Ddl("CREATE TABLE (partitioned)");
-        }
-        Class::CreateTable { temporary: is_temporary(relation) }
-    }
-
-    fn create_table_as(&mut self, s: &'t pg::CreateTableAsStmt) -> Class {
-        let Some(relation) = s.into.as_ref().and_then(|into| into.rel.as_ref()) else {
-            return Class::Unknown("a table without a name");
-        };
-        self.write(relation);
-        self.body(&s.query);
-        if s.objtype == ObjectType::ObjectTable as i32 {
-            Class::CreateTableAs { temporary: is_temporary(relation) }
-        } else {
-            Class::Ddl("CREATE MATERIALIZED VIEW")
-        }
-    }
-
-    fn drop(&mut self, s: &'t pg::DropStmt) -> Class {
-        let names: Vec<Option<Name>> = s
-            .objects
-            .iter()
-            .map(|object| match &object.node {
-                Some(NodeEnum::List(parts)) => qualified(&parts.items),
-                _ => None,
-            })
-            .collect();
-        if s.remove_type != ObjectType::ObjectTable as i32 {
-            return Class::Ddl("DROP");
-        }
-        let temporary = names
-            .iter()
-            .all(|name| name.as_ref().is_some_and(|name| name.schema.as_deref() == Some("pg_temp")));
-        self.out.writes.extend(names.into_iter().flatten());
-        if temporary { Class::DropTemporary } else { Class::Ddl("DROP TABLE") }
-    }
 }
 
 /// EXPLAIN's ANALYZE, which runs the statement, unless it is written as off.
@@ -403,61 +334,4 @@ fn is_analyze(option: &Node) -> bool {
     let Some(NodeEnum::DefElem(option)) = &option.node else { return true };
     let off = |value: String| ["off", "false", "0"].contains(&value.to_lowercase().as_str());
     option.defname == "analyze" && !option.arg.as_deref().and_then(constant).is_some_and(off)
-}
-
-/// What changes the schema or the server's objects and is told apart no further.
-fn ddl(node: &NodeEnum) -> Option<&'static str> {
-    Some(match node {
-        NodeEnum::CreateSchemaStmt(_) => "CREATE SCHEMA",
-        NodeEnum::ReplicaIdentityStmt(_) => "ALTER TABLE",
-        NodeEnum::AlterCollationStmt(_) => "ALTER COLLATION",
-        NodeEnum::AlterDomainStmt(_) => "ALTER DOMAIN",
-        NodeEnum::CreateExtensionStmt(_) => "CREATE EXTENSION",
-        NodeEnum::AlterExtensionStmt(_) | NodeEnum::AlterExtensionContentsStmt(_) => "ALTER EXTENSION",
-        NodeEnum::CreateFdwStmt(_) => "CREATE FOREIGN DATA WRAPPER",
-        NodeEnum::AlterFdwStmt(_) => "ALTER FOREIGN DATA WRAPPER",
-        NodeEnum::CreateForeignServerStmt(_) => "CREATE SERVER",
-        NodeEnum::AlterForeignServerStmt(_) => "ALTER SERVER",
-        NodeEnum::CreateForeignTableStmt(_) => "CREATE FOREIGN TABLE",
-        NodeEnum::CreateUserMappingStmt(_) => "CREATE USER MAPPING",
-        NodeEnum::AlterUserMappingStmt(_) => "ALTER USER MAPPING",
-        NodeEnum::DropUserMappingStmt(_) => "DROP USER MAPPING",
-        NodeEnum::ImportForeignSchemaStmt(_) => "IMPORT FOREIGN SCHEMA",
-        NodeEnum::CreateAmStmt(_) => "CREATE ACCESS METHOD",
-        NodeEnum::CreateEventTrigStmt(_) => "CREATE EVENT TRIGGER",
-        NodeEnum::AlterEventTrigStmt(_) => "ALTER EVENT TRIGGER",
-        NodeEnum::CreatePlangStmt(_) => "CREATE LANGUAGE",
-        NodeEnum::CreateSeqStmt(_) => "CREATE SEQUENCE",
-        NodeEnum::AlterSeqStmt(_) => "ALTER SEQUENCE",
-        NodeEnum::DefineStmt(_) => "CREATE AGGREGATE, OPERATOR, TYPE, TEXT SEARCH or COLLATION",
-        NodeEnum::CreateDomainStmt(_) => "CREATE DOMAIN",
-        NodeEnum::CreateOpClassStmt(_) => "CREATE OPERATOR CLASS",
-        NodeEnum::CreateOpFamilyStmt(_) => "CREATE OPERATOR FAMILY",
-        NodeEnum::AlterOpFamilyStmt(_) => "ALTER OPERATOR FAMILY",
-        NodeEnum::CommentStmt(_) => "COMMENT",
-        NodeEnum::SecLabelStmt(_) => "SECURITY LABEL",
-        NodeEnum::CreateStatsStmt(_) => "CREATE STATISTICS",
-        NodeEnum::AlterStatsStmt(_) => "ALTER STATISTICS",
-        NodeEnum::CreateFunctionStmt(_) => "CREATE FUNCTION",
-        NodeEnum::AlterFunctionStmt(_) => "ALTER FUNCTION",
-        NodeEnum::AlterObjectDependsStmt(_) => "ALTER … DEPENDS ON EXTENSION",
-        NodeEnum::AlterObjectSchemaStmt(_) => "ALTER … SET SCHEMA",
-        NodeEnum::AlterOwnerStmt(_) => "ALTER … OWNER TO",
-        NodeEnum::AlterOperatorStmt(_) => "ALTER OPERATOR",
-        NodeEnum::AlterTypeStmt(_) | NodeEnum::AlterEnumStmt(_) => "ALTER TYPE",
-        NodeEnum::CompositeTypeStmt(_) | NodeEnum::CreateEnumStmt(_) | NodeEnum::CreateRangeStmt(_) => {
-            "CREATE TYPE"
-        }
-        NodeEnum::CreateConversionStmt(_) => "CREATE CONVERSION",
-        NodeEnum::CreateCastStmt(_) => "CREATE CAST",
-        NodeEnum::CreateTransformStmt(_) => "CREATE TRANSFORM",
-        NodeEnum::AlterTsdictionaryStmt(_) => "ALTER TEXT SEARCH DICTIONARY",
-        NodeEnum::AlterTsconfigurationStmt(_) => "ALTER TEXT SEARCH CONFIGURATION",
-        NodeEnum::CreatePublicationStmt(_) => "CREATE PUBLICATION",
-        NodeEnum::AlterPublicationStmt(_) => "ALTER PUBLICATION",
-        NodeEnum::CreateSubscriptionStmt(_) => "CREATE SUBSCRIPTION",
-        NodeEnum::AlterSubscriptionStmt(_) => "ALTER SUBSCRIPTION",
-        NodeEnum::DropSubscriptionStmt(_) => "DROP SUBSCRIPTION",
-        _ => return None,
-    })
 }

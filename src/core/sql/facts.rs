@@ -1,5 +1,6 @@
 //! What is known of a text once PostgreSQL's grammar has read it.
 
+use crate::core::model::{StatementFacts, TableName};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
@@ -24,22 +25,26 @@ pub struct Statement {
     /// Relations that are read. A name that a common table expression hides is
     /// left out only where PostgreSQL's scoping hides it.
     pub reads: BTreeSet<Name>,
-    /// Relations that are written, created, dropped, locked or truncated.
+    /// Relations that are written, created, altered, dropped, locked or truncated;
+    /// of a change of the schema its types too, and what a foreign key points at.
     pub writes: BTreeSet<Name>,
     pub functions: BTreeSet<Name>,
     /// Types that are named: of casts, column definitions, parameters.
     pub types: BTreeSet<Name>,
-    /// Operators that are named with a schema: `OPERATOR(s.+)`.
+    /// Operators, those too that the grammar has no sign for: CASE x WHEN is `=`.
     pub operators: BTreeSet<Name>,
     /// Settings that are changed, by SET, RESET, BEGIN or `set_config`.
     pub settings: Vec<Setting>,
-    /// Columns by bare name, as far as they are named; `*` stands for all.
+    /// Columns by bare name, as far as they are named; `*` stands for all, and
+    /// for those of a table whose columns get other names: `FROM t AS t(a, b)`.
     pub columns: BTreeSet<String>,
     /// Names after a dot, which PostgreSQL reads as a call where there is no
     /// such column: `f` of `t.f`, `s.t.f` and `(x).f`.
-    pub attributes: BTreeSet<String>,
+    pub attributes: BTreeSet<Attribute>,
     /// One of them is of an expression, `(x).f`, rather than of a table.
     pub expression_attributes: bool,
+    /// A table's name or alias stands where a column could: its whole row.
+    pub whole_rows: bool,
     /// A common table expression holds INSERT, UPDATE, DELETE or MERGE.
     pub modifying_cte: bool,
     /// FOR UPDATE, FOR SHARE and kin.
@@ -49,7 +54,43 @@ pub struct Statement {
     pub subject: Option<String>,
     /// Rows leave as COPY data rather than as a result.
     pub export: bool,
+    /// A cursor WITH HOLD: its rows are set aside when the transaction ends.
+    pub hold: bool,
     pub effect: TxEffect,
+    /// Where a schema is named, for [`super::Rewrite`].
+    pub spots: Vec<Spot>,
+    /// These facts as the ledger keeps them.
+    pub record: StatementFacts,
+}
+
+/// A place in a statement that names a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// In bytes from the beginning of the statement's range.
+    pub at: usize,
+    pub what: Named,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// `schema.relation`, or a column named with both.
+    Relation {
+        relation: TableName,
+        /// The database's name stands in front.
+        database: bool,
+    },
+    /// One item of `SET search_path`, or the only one of `SET SCHEMA`.
+    PathItem(String),
+    /// The whole search path as the constant of `set_config`.
+    PathText(String),
+}
+
+/// A name after a dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attribute {
+    pub name: String,
+    /// The table before the dot, where that is certain.
+    pub relation: Option<Name>,
 }
 
 /// A name as written, with its schema where it has one.
@@ -151,11 +192,14 @@ pub enum Class {
     },
     /// DROP TABLE of nothing but `pg_temp` names.
     DropTemporary,
+    /// A change of tables, indexes, sequences, views and types, and of nothing
+    /// else: what a migration is made of.
+    Migration(&'static str),
     /// Any other CREATE, ALTER, DROP, COMMENT, SECURITY LABEL, IMPORT, REASSIGN…
     Ddl(&'static str),
     Call,
     Do,
-    /// VACUUM, ANALYZE, CLUSTER, REINDEX, REFRESH MATERIALIZED VIEW.
+    /// VACUUM, ANALYZE, CLUSTER, REINDEX.
     Maintenance,
     /// GRANT, REVOKE, ALTER DEFAULT PRIVILEGES.
     Privileges,
@@ -210,11 +254,15 @@ impl Statement {
             columns: BTreeSet::new(),
             attributes: BTreeSet::new(),
             expression_attributes: false,
+            whole_rows: false,
             modifying_cte: false,
             locks_rows: false,
             subject: None,
             export: false,
+            hold: false,
             effect: TxEffect::None,
+            spots: Vec::new(),
+            record: StatementFacts::default(),
         }
     }
 
@@ -272,10 +320,10 @@ impl Class {
             Self::CreateTable { .. } => "CREATE TABLE",
             Self::CreateTableAs { .. } => "CREATE TABLE AS",
             Self::DropTemporary => "DROP TABLE",
-            Self::Ddl(verb) => verb,
+            Self::Migration(verb) | Self::Ddl(verb) => verb,
             Self::Call => "CALL",
             Self::Do => "DO",
-            Self::Maintenance => "maintenance (VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH)",
+            Self::Maintenance => "maintenance (VACUUM, ANALYZE, REINDEX, CLUSTER)",
             Self::Privileges => "GRANT, REVOKE and default privileges",
             Self::Roles => "managing roles, databases and tablespaces",
             Self::AlterSystem => "ALTER SYSTEM",

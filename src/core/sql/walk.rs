@@ -1,8 +1,11 @@
 //! The walk over the tree of a query: every node by name, common table
 //! expressions by PostgreSQL's scoping, and [`Walker::unknown`] for the rest.
 
-use super::facts::{Change, Name, Setting, Statement};
+use super::facts::{Attribute, Change, Name, Named, Setting, Spot, Statement};
+use crate::core::model::TableName;
+use pg_query::protobuf::AExprKind;
 use pg_query::{Node, NodeEnum, protobuf as pg};
+use std::collections::HashMap;
 
 pub(super) struct Walker<'t> {
     pub out: Statement,
@@ -12,15 +15,41 @@ pub(super) struct Walker<'t> {
     pub into: Option<bool>,
     /// The first thing that is not known by name.
     pub unknown: Option<&'static str>,
+    /// What the names before a dot stand for, wherever in the statement: a table,
+    /// or `None` for anything else and for a name that stands for two things.
+    ranges: HashMap<&'t str, Option<Name>>,
+    /// Columns that are named alone: one of them may be a whole row.
+    bare: Vec<&'t str>,
+    /// `t.f` and `s.t.f`.
+    dotted: Vec<(Option<&'t str>, &'t str, &'t str)>,
 }
 
 impl<'t> Walker<'t> {
     pub fn new(out: Statement) -> Self {
-        Self { out, visible: Vec::new(), into: None, unknown: None }
+        Self {
+            out,
+            visible: Vec::new(),
+            into: None,
+            unknown: None,
+            ranges: HashMap::new(),
+            bare: Vec::new(),
+            dotted: Vec::new(),
+        }
     }
 
     pub fn unknown(&mut self, what: &'static str) {
         self.unknown.get_or_insert(what);
+    }
+
+    /// What only the whole statement tells: which table an attribute is of, and
+    /// whether a name alone is a whole row.
+    pub fn finish(&mut self) {
+        self.out.whole_rows = self.bare.iter().any(|name| self.ranges.contains_key(name));
+        for (schema, table, name) in std::mem::take(&mut self.dotted) {
+            let known = self.ranges.get(table).cloned().flatten();
+            let relation = known.filter(|known| schema.is_none() || known.schema.as_deref() == schema);
+            self.out.attributes.insert(Attribute { name: name.to_owned(), relation });
+        }
     }
 
     pub fn nodes(&mut self, nodes: &'t [Node]) {
@@ -47,12 +76,17 @@ impl<'t> Walker<'t> {
             NodeEnum::MergeStmt(s) => self.merge(s),
 
             NodeEnum::RangeVar(r) => self.read(r),
-            NodeEnum::RangeSubselect(r) => self.maybe(&r.subquery),
+            NodeEnum::RangeSubselect(r) => {
+                self.alias(&r.alias, false);
+                self.maybe(&r.subquery);
+            }
             NodeEnum::RangeFunction(r) => {
+                self.alias(&r.alias, false);
                 self.nodes(&r.functions);
                 self.nodes(&r.coldeflist);
             }
             NodeEnum::RangeTableFunc(r) => {
+                self.alias(&r.alias, false);
                 self.maybe(&r.docexpr);
                 self.maybe(&r.rowexpr);
                 self.nodes(&r.namespaces);
@@ -70,23 +104,36 @@ impl<'t> Walker<'t> {
                 self.maybe(&r.repeatable);
             }
             NodeEnum::JoinExpr(j) => {
+                self.alias(&j.alias, true);
+                self.alias(&j.join_using_alias, true);
                 self.maybe(&j.larg);
                 self.maybe(&j.rarg);
+                if j.is_natural || !j.using_clause.is_empty() {
+                    self.implied("=");
+                }
                 self.column_names(&j.using_clause);
                 self.maybe(&j.quals);
             }
 
-            NodeEnum::ColumnRef(c) => self.column(&c.fields),
+            NodeEnum::ColumnRef(c) => {
+                self.column(&c.fields);
+                self.column_spot(c);
+            }
             NodeEnum::FuncCall(f) => self.call(f),
             NodeEnum::AExpr(e) => {
-                self.operator(&e.name);
+                self.expression_operator(e);
                 self.maybe(&e.lexpr);
                 self.maybe(&e.rexpr);
             }
             NodeEnum::BoolExpr(e) => self.nodes(&e.args),
             NodeEnum::SubLink(s) => {
                 self.maybe(&s.testexpr);
-                self.operator(&s.oper_name);
+                match s.oper_name.as_slice() {
+                    // IN (SELECT …)
+                    [] if s.testexpr.is_some() => self.implied("="),
+                    [] => {}
+                    name => self.operator(name),
+                }
                 self.maybe(&s.subselect);
             }
             NodeEnum::TypeCast(c) => {
@@ -96,6 +143,9 @@ impl<'t> Walker<'t> {
             NodeEnum::TypeName(t) => self.types(t),
             NodeEnum::CollateClause(c) => self.maybe(&c.arg),
             NodeEnum::CaseExpr(c) => {
+                if c.arg.is_some() {
+                    self.implied("=");
+                }
                 self.maybe(&c.arg);
                 self.nodes(&c.args);
                 self.maybe(&c.defresult);
@@ -129,7 +179,9 @@ impl<'t> Walker<'t> {
             NodeEnum::MultiAssignRef(m) => self.maybe(&m.source),
             NodeEnum::SortBy(s) => {
                 self.maybe(&s.node);
-                self.operator(&s.use_op);
+                if !s.use_op.is_empty() {
+                    self.operator(&s.use_op);
+                }
             }
             NodeEnum::WindowDef(w) => self.window(w),
             NodeEnum::IndexElem(e) => {
@@ -145,6 +197,7 @@ impl<'t> Walker<'t> {
             NodeEnum::Constraint(c) => self.constraint(c),
             NodeEnum::TableLikeClause(l) => {
                 if let Some(relation) = &l.relation {
+                    self.named(relation);
                     self.out.reads.insert(relation_name(relation));
                 }
             }
@@ -174,6 +227,7 @@ impl<'t> Walker<'t> {
             }
             NodeEnum::JsonBehavior(b) => self.maybe(&b.expr),
             NodeEnum::JsonTable(t) => {
+                self.alias(&t.alias, false);
                 self.json_value(&t.context_item);
                 if let Some(path) = &t.pathspec {
                     self.maybe(&path.string);
@@ -367,9 +421,47 @@ impl<'t> Walker<'t> {
 
     /// A relation in FROM: a table, unless a common table expression hides it.
     pub fn read(&mut self, relation: &'t pg::RangeVar) {
+        self.named(relation);
         let bare = relation.schemaname.is_empty() && relation.catalogname.is_empty();
-        if !(bare && self.visible.contains(&relation.relname.as_str())) {
+        let hidden = bare && self.visible.contains(&relation.relname.as_str());
+        if !hidden {
             self.out.reads.insert(relation_name(relation));
+        }
+        self.range_of(relation, !hidden);
+    }
+
+    /// A table in FROM, or one that is changed, under the name it goes by.
+    fn range_of(&mut self, relation: &'t pg::RangeVar, certain: bool) {
+        let mut known = certain.then(|| relation_name(relation));
+        let mut name = relation.relname.as_str();
+        if let Some(alias) = &relation.alias {
+            name = &alias.aliasname;
+            if !alias.colnames.is_empty() {
+                self.column_name("*");
+                known = None;
+            }
+        }
+        self.range(name, known);
+    }
+
+    /// Something else in FROM that has a name. `covers`: renamed columns may be
+    /// a table's.
+    fn alias(&mut self, alias: &'t Option<pg::Alias>, covers: bool) {
+        let Some(alias) = alias else { return };
+        self.range(&alias.aliasname, None);
+        if covers && !alias.colnames.is_empty() {
+            self.column_name("*");
+        }
+    }
+
+    fn range(&mut self, name: &'t str, relation: Option<Name>) {
+        match self.ranges.entry(name) {
+            std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(relation)),
+            std::collections::hash_map::Entry::Occupied(mut entry) => {
+                if *entry.get() != relation {
+                    entry.insert(None);
+                }
+            }
         }
     }
 
@@ -380,10 +472,39 @@ impl<'t> Walker<'t> {
 
     fn target(&mut self, relation: &'t Option<pg::RangeVar>, reads_too: bool) {
         let Some(relation) = relation else { return self.unknown("a change without a table") };
+        self.named(relation);
         self.write(relation);
+        self.range_of(relation, true);
         if reads_too {
             self.out.reads.insert(relation_name(relation));
         }
+    }
+
+    /// A relation that a view may stand for.
+    pub fn named(&mut self, relation: &pg::RangeVar) {
+        if !relation.schemaname.is_empty() {
+            let database = !relation.catalogname.is_empty();
+            let relation_name = TableName::new(&relation.schemaname, &relation.relname);
+            self.spot(relation.location, Named::Relation { relation: relation_name, database });
+        }
+    }
+
+    /// `schema.table.column`, or with the database in front; two names are
+    /// never a schema's (`parse_expr.c`).
+    fn column_spot(&mut self, column: &pg::ColumnRef) {
+        let Some((_, names)) = column.fields.split_last() else { return };
+        let (schema, name, database) = match strings(names).as_slice() {
+            [schema, name] => (*schema, *name, false),
+            [_, schema, name] => (*schema, *name, true),
+            _ => return,
+        };
+        self.spot(column.location, Named::Relation { relation: TableName::new(schema, name), database });
+    }
+
+    /// The parser counts bytes in the whole text; -1 is no place.
+    pub fn spot(&mut self, location: i32, what: Named) {
+        let at = usize::try_from(location).ok().and_then(|at| at.checked_sub(self.out.range.start));
+        self.out.spots.extend(at.map(|at| Spot { at, what }));
     }
 
     fn returning(&mut self, clause: &'t Option<pg::ReturningClause>) {
@@ -407,8 +528,13 @@ impl<'t> Walker<'t> {
             Some(NodeEnum::String(name)) => {
                 self.column_name(&name.sval);
                 // A name alone is never a call; `x.f` is `f(x)` where x has no column f.
-                if fields.len() > 1 {
-                    self.out.attributes.insert(name.sval.clone());
+                match strings(fields).as_slice() {
+                    [bare] => self.bare.push(bare),
+                    [table, name] => self.dotted.push((None, table, name)),
+                    [schema, table, name] | [_, schema, table, name] => {
+                        self.dotted.push((Some(schema), table, name));
+                    }
+                    _ => self.unknown("a column without a name"),
                 }
             }
             Some(NodeEnum::AStar(_)) => self.column_name("*"),
@@ -440,7 +566,8 @@ impl<'t> Walker<'t> {
     fn attributes(&mut self, steps: &'t [Node]) {
         let names = strings(steps);
         self.out.expression_attributes |= !names.is_empty();
-        self.out.attributes.extend(names.into_iter().map(str::to_owned));
+        let of_unknown = |name: &str| Attribute { name: name.to_owned(), relation: None };
+        self.out.attributes.extend(names.into_iter().map(of_unknown));
     }
 
     pub fn call(&mut self, call: &'t pg::FuncCall) {
@@ -459,6 +586,11 @@ impl<'t> Walker<'t> {
     fn set_config(&mut self, args: &'t [Node]) {
         let constant = |index: usize| args.get(index).and_then(uncut_constant);
         let name = constant(0).unwrap_or_default().to_lowercase();
+        if let (true, Some(value), Some(at)) =
+            (name == "search_path", constant(1), args.get(1).and_then(constant_location))
+        {
+            self.spot(at, Named::PathText(value));
+        }
         let change = constant(1).map_or(Change::Unknown, Change::To);
         self.out.settings.push(Setting { name, change });
     }
@@ -471,8 +603,26 @@ impl<'t> Walker<'t> {
     }
 
     fn operator(&mut self, name: &'t [Node]) {
-        if let Some(name) = qualified(name).filter(|name| name.schema.is_some()) {
-            self.out.operators.insert(name);
+        match qualified(name) {
+            Some(name) => drop(self.out.operators.insert(name)),
+            None => self.unknown("an operator without a name"),
+        }
+    }
+
+    /// An operator that a construct stands for, found by the search path.
+    fn implied(&mut self, name: &str) {
+        self.out.operators.insert(Name::new(None, name));
+    }
+
+    fn expression_operator(&mut self, e: &'t pg::AExpr) {
+        match AExprKind::try_from(e.kind) {
+            Ok(
+                AExprKind::AexprBetween
+                | AExprKind::AexprNotBetween
+                | AExprKind::AexprBetweenSym
+                | AExprKind::AexprNotBetweenSym,
+            ) => ["<", "<=", ">", ">="].into_iter().for_each(|name| self.implied(name)),
+            _ => self.operator(&e.name),
         }
     }
 
@@ -510,11 +660,29 @@ impl<'t> Walker<'t> {
 
     fn constraint(&mut self, c: &'t pg::Constraint) {
         self.maybe(&c.raw_expr);
-        self.nodes(&c.exclusions);
+        // EXCLUDE (column WITH operator, …)
+        for pair in &c.exclusions {
+            match &pair.node {
+                Some(NodeEnum::List(pair)) => self.exclusion(&pair.items),
+                _ => self.unknown("a part of EXCLUDE that it does not know"),
+            }
+        }
         self.nodes(&c.options);
         self.maybe(&c.where_clause);
+        // A foreign key puts triggers on the table that it points at.
         if let Some(table) = &c.pktable {
-            self.out.reads.insert(relation_name(table));
+            self.write(table);
+        }
+    }
+
+    fn exclusion(&mut self, pair: &'t [Node]) {
+        let [element, operator] = pair else {
+            return self.unknown("a part of EXCLUDE that it does not know");
+        };
+        self.node(element);
+        match &operator.node {
+            Some(NodeEnum::List(name)) => self.operator(&name.items),
+            _ => self.unknown("an operator without a name"),
         }
     }
 
@@ -597,6 +765,15 @@ fn uncut_constant(node: &Node) -> Option<String> {
             }
         }
         _ => constant(node),
+    }
+}
+
+/// Where a constant is written, in front of or inside of its casts.
+pub(super) fn constant_location(node: &Node) -> Option<i32> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(value) => Some(value.location),
+        NodeEnum::TypeCast(cast) => constant_location(cast.arg.as_ref()?),
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
 use super::values::{Held, Values, shown};
 use crate::core::guard::{self, Durability, TxStatus, Verdict};
-use crate::core::model::{StatementRecord, StatementResult};
+use crate::core::model::{StatementFacts, StatementRecord, StatementResult};
 use crate::core::sql::{Class, Facts, SqlError, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::frontend::{self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag};
@@ -43,8 +43,21 @@ pub enum Step {
     Drop,
     /// Send this in its place.
     Replace(BytesMut),
+    /// Send this in its place, once its record is safe on disk.
+    ReplaceAfter(BytesMut, Position),
     /// Send it; it is the client's last.
     Goodbye,
+}
+
+impl Step {
+    /// The same with other bytes than those that came.
+    fn sending(self, instead: Option<BytesMut>) -> Self {
+        match (self, instead) {
+            (Self::Relay, Some(out)) => Self::Replace(out),
+            (Self::RelayAfter(position), Some(out)) => Self::ReplaceAfter(out, position),
+            (step, _) => step,
+        }
+    }
 }
 
 /// Why the connection cannot go on.
@@ -66,6 +79,7 @@ impl From<WireError> for Fault {
 struct Judged<'a> {
     text: &'a str,
     class: &'static str,
+    facts: StatementFacts,
     durability: Durability,
     then: Then,
 }
@@ -166,6 +180,10 @@ impl Connection {
                     .hint("send them in several");
             return self.refuse_query(text, refusal, &[]).await;
         }
+        let rewrite = match self.live.rewrite(text, &facts) {
+            Ok(rewrite) => rewrite,
+            Err(error) => return self.refuse_query(text, unreadable(&error), &facts.statements).await,
+        };
         let mut status = self.book().tx_status();
         let mut judged = Vec::with_capacity(facts.statements.len());
         for statement in &facts.statements {
@@ -182,9 +200,10 @@ impl Connection {
         let mut last = None;
         for (one, statement) in judged.into_iter().zip(&facts.statements) {
             let text = self.with_what_it_runs(one.text, statement);
-            let intent = self.intend(&text, &Values::default(), one.class).await?;
+            let intent = self.intend(&text, &Values::default(), one.class, Some(&one.facts)).await?;
             last = Some(intent);
-            tokens.push(Running { then: one.then, ..running(Some(intent), true) });
+            let rewrite = rewrite.clone();
+            tokens.push(Running { then: one.then, rewrite, ..running(Some(intent), true) });
         }
         let skipped = {
             let mut book = self.book();
@@ -193,7 +212,12 @@ impl Connection {
             book.tracker.query(tokens)?
         };
         self.skip(skipped).await?;
-        Ok(durability.zip(last).map_or(Step::Relay, |(durability, last)| after(durability, last)))
+        let step = durability.zip(last).map_or(Step::Relay, |(durability, last)| after(durability, last));
+        Ok(step.sending(rewrite.map(|rewrite| {
+            let mut out = BytesMut::new();
+            frontend::query(&mut out, rewrite.apply(text));
+            out
+        })))
     }
 
     /// In place of the whole text goes one that fails: nothing of it runs.
@@ -205,7 +229,8 @@ impl Connection {
     ) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &Values::default(), class_of(others.first())).await?;
+        let facts = if let [only] = others { Some(&only.record) } else { None };
+        let intent = self.intend(text, &Values::default(), class_of(others.first()), facts).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), true) };
         let skipped = {
             let mut book = self.book();
@@ -219,7 +244,8 @@ impl Connection {
     }
 
     async fn parse(&self, body: &[u8]) -> Result<Step, Fault> {
-        let Parse { name, text: raw, .. } = Parse::decode(body)?;
+        let message = Parse::decode(body)?;
+        let Parse { name, text: raw, .. } = message;
         let text = match utf8(raw) {
             Ok(text) => text,
             Err(refusal) => return self.refuse_parse(name, &String::from_utf8_lossy(raw), refusal).await,
@@ -233,17 +259,27 @@ impl Connection {
                 return self.refuse_parse(name, text, refusal).await;
             }
         }
+        let rewrite = match self.live.rewrite(text, &facts) {
+            Ok(rewrite) => rewrite,
+            Err(error) => return self.refuse_parse(name, text, unreadable(&error)).await,
+        };
+        let instead = rewrite.as_ref().map(|rewrite| {
+            let mut out = BytesMut::new();
+            frontend::parse(&mut out, name, rewrite.apply(text), message.parameter_oids());
+            out
+        });
         let held = Held::take(&self.texts, text.len(), MOST_TEXTS);
         let (Some(held), true) = (held, self.book().names.len() < MOST_NAMES) else {
             return self.refuse_parse(name, text, too_many_names()).await;
         };
-        let prepared = Arc::new(Prepared { text: text.to_owned(), facts, by_sql: false, _held: held });
+        let prepared =
+            Arc::new(Prepared { text: text.to_owned(), facts, rewrite, by_sql: false, _held: held });
         let mut book = self.book();
         if !book.tracker.is_skipping() {
             book.names.parse(name, prepared);
         }
         book.tracker.send(Sent::Parse)?;
-        Ok(Step::Relay)
+        Ok(Step::Relay.sending(instead))
     }
 
     pub(super) async fn refuse_parse(
@@ -262,7 +298,7 @@ impl Connection {
     async fn refuse_extended(&self, text: &str, refusal: Refusal, poison: BytesMut) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &Values::default(), class_of(None)).await?;
+        let intent = self.intend(text, &Values::default(), class_of(None), None).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
         let skipped = self.book().refuse(token)?;
         self.skip(skipped).await?;
@@ -328,7 +364,7 @@ impl Connection {
             }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
-            let intent = self.intend(&text, &Values::default(), "execute portal").await?;
+            let intent = self.intend(&text, &Values::default(), "execute portal", None).await?;
             return self.sent_execute(running(Some(intent), false), after(Durability::Synced, intent)).await;
         };
         let Some(statement) = portal.prepared.facts.statements.first() else {
@@ -336,9 +372,9 @@ impl Connection {
         };
         let judged = self.judge(statement, &portal.prepared.text, status).map_err(Fault::Refused)?.0;
         let text = self.with_what_it_runs(judged.text, statement);
-        let intent = self
-            .intend_with(&text, &portal.parameters, portal.parameters_sha256.as_deref(), judged.class)
-            .await?;
+        let sha256 = portal.parameters_sha256.as_deref();
+        let facts = Some(&judged.facts);
+        let intent = self.intend_with(&text, &portal.parameters, sha256, judged.class, facts).await?;
         let prepared = Some(Arc::clone(&portal.prepared));
         // What SQL has prepared already is not prepared once more.
         let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
@@ -356,7 +392,7 @@ impl Connection {
         let status = self.book().tx_status();
         match guard::check_function_call(&self.live.permit, oid, status) {
             Ok((name, allowed)) => {
-                let intent = self.intend(name, &values, "function call").await?;
+                let intent = self.intend(name, &values, "function call", None).await?;
                 let skipped = {
                     let mut book = self.book();
                     book.batch();
@@ -397,18 +433,30 @@ impl Connection {
                 let then = Then::of(statement, || {
                     // A PREPARE that the database accepts is one statement again.
                     let facts = Arc::new(only(statement));
-                    Arc::new(Prepared { text: text.to_owned(), facts, by_sql: true, _held: Held::default() })
+                    let (text, held) = (text.to_owned(), Held::default());
+                    Arc::new(Prepared { text, facts, rewrite: None, by_sql: true, _held: held })
                 });
-                let judged =
-                    Judged { text, class: statement.class.verb(), durability: allowed.durability, then };
+                let judged = Judged {
+                    text,
+                    class: statement.class.verb(),
+                    facts: statement.record.clone(),
+                    durability: allowed.durability,
+                    then,
+                };
                 Ok((judged, status.after(allowed.effect)))
             }
         }
     }
 
     /// Puts an intent on record; it is queued when this returns, not yet written.
-    async fn intend(&self, text: &str, values: &Values, class: &str) -> Result<Position, Refusal> {
-        self.intend_with(text, &values.shown, values.sha256.as_deref(), class).await
+    async fn intend(
+        &self,
+        text: &str,
+        values: &Values,
+        class: &str,
+        facts: Option<&StatementFacts>,
+    ) -> Result<Position, Refusal> {
+        self.intend_with(text, &values.shown, values.sha256.as_deref(), class, facts).await
     }
 
     async fn intend_with(
@@ -417,6 +465,7 @@ impl Connection {
         parameters: &[Option<String>],
         parameters_sha256: Option<&str>,
         class: &str,
+        facts: Option<&StatementFacts>,
     ) -> Result<Position, Refusal> {
         let permit = &self.live.permit;
         let record = StatementRecord::Intent {
@@ -429,6 +478,7 @@ impl Connection {
             parameters: Cow::Borrowed(parameters),
             parameters_sha256: parameters_sha256.map(Cow::Borrowed),
             class: Cow::Borrowed(class),
+            facts: facts.map(Cow::Borrowed),
         };
         let position = self.append(&record).await?;
         self.intended.store(position.0, std::sync::atomic::Ordering::Relaxed);
@@ -470,6 +520,7 @@ fn running(intent: Option<Position>, simple: bool) -> Running {
         bytes: 0,
         simple,
         prepared: None,
+        rewrite: None,
         then: Then::Nothing,
         refusal: None,
     }

@@ -6,8 +6,11 @@
 use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
+use crate::core::profile::Views;
+use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError, search_path};
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,6 +28,8 @@ pub struct Live {
     pub keys: Keys,
     pub way: Arc<Way>,
     pub counters: Counters,
+    /// What was changed in the names of texts that may come again.
+    rewrites: Rewrites,
     life: watch::Sender<Life>,
     connections: watch::Sender<u32>,
     max_connections: u32,
@@ -83,10 +88,31 @@ impl Live {
             keys,
             way,
             counters: Counters::default(),
+            rewrites: Rewrites::default(),
             life: watch::Sender::new(Life::Open),
             connections: watch::Sender::new(0),
             max_connections,
         }
+    }
+
+    /// What must change in a text before the database gets it, so that a
+    /// person's own names lead to the views of the session.
+    pub fn rewrite(&self, text: &str, facts: &Arc<Facts>) -> Result<Option<Arc<Rewrite>>, SqlError> {
+        match self.views() {
+            Some(views) => self.rewrites.of(text, facts, views),
+            None => Ok(None),
+        }
+    }
+
+    /// A search path of the client's, with the views' schemas.
+    pub fn search_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        self.views().map_or(Cow::Borrowed(path), |views| search_path(path, views))
+    }
+
+    /// The views that names lead to. A migration has the rights of the tables'
+    /// owner, and its names lead to them.
+    fn views(&self) -> Option<&Views> {
+        Some(&*self.permit.views).filter(|views| views.become_role.is_none())
     }
 
     /// Ends the session; the first end stays. Returns at once: connections see

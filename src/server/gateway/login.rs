@@ -298,6 +298,11 @@ fn parameters(live: &Live, settings: Vec<(String, String)>) -> Vec<(String, Stri
         _ => who,
     };
     let mut parameters: Vec<_> = settings.into_iter().filter(|setting| !is_name(setting)).collect();
+    for (name, value) in &mut parameters {
+        if name.eq_ignore_ascii_case("search_path") {
+            *value = live.search_path(value).into_owned();
+        }
+    }
     parameters.push(("application_name".to_owned(), name));
     parameters
 }

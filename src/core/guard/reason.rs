@@ -1,0 +1,124 @@
+//! Why something does not pass, and how a person is told: what, under which
+//! grant, and what to do instead.
+
+use super::{Permit, Refusal, Rights};
+use crate::core::model::Objects;
+use crate::core::sql::Name;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// Why not, before it is put in words for one permit. The first part says what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The grant is for reading and this writes.
+    NeedsWrite(String),
+    /// Rows would leave by another way than as a statement's result.
+    NeedsExport(String),
+    /// It changes the schema.
+    NeedsMigration(String),
+    /// A migration's grant is for other schemas.
+    Outside(String),
+    /// The grant is for some rows of a table, and this tells of the others.
+    TellsOfRows(String),
+    /// A function of the target's own that configuration could let pass.
+    Unlisted { what: String, function: Name },
+    /// Under no grant; and what to do instead.
+    Never(String, Cow<'static, str>),
+}
+
+impl Reason {
+    pub(super) fn never(what: String, instead: &'static str) -> Self {
+        Self::Never(what, Cow::Borrowed(instead))
+    }
+}
+
+/// What calling something asks of a permit, beyond reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    pub write: bool,
+    pub export: bool,
+    /// A permit that sees all rows of its tables.
+    pub all_rows: bool,
+}
+
+impl Needs {
+    pub(super) const NONE: Self = Self { write: false, export: false, all_rows: false };
+
+    /// The first need that a permit does not meet.
+    pub(super) fn unmet(self, rights: Rights<'_>, told: impl Fn() -> String) -> Option<Reason> {
+        if self.export && !rights.export {
+            Some(Reason::NeedsExport(told()))
+        } else if self.write && !rights.write {
+            Some(Reason::NeedsWrite(told()))
+        } else if self.all_rows && rights.some_rows {
+            Some(Reason::TellsOfRows(told()))
+        } else {
+            None
+        }
+    }
+}
+
+/// Names the grant and what to do.
+pub(super) fn refusal(permit: &Permit, reason: Reason) -> Refusal {
+    let Permit { grant, scope, target, .. } = permit;
+    let (message, hint) = match reason {
+        Reason::NeedsWrite(what) => (
+            format!("{what} needs write access, and grant {grant} is to {scope}"),
+            format!("ask for it: {}", request(permit, false, "--write")),
+        ),
+        Reason::NeedsExport(what) => (
+            format!("{what} takes rows out, and grant {grant} is to {scope}, without export"),
+            format!("ask for it: {}", request(permit, false, "--export")),
+        ),
+        Reason::NeedsMigration(what) => (
+            format!("{what} changes the schema, and grant {grant} is to {scope}"),
+            format!("ask for it: {}", request(permit, true, "--ddl")),
+        ),
+        Reason::Outside(what) => (
+            format!("{what} is outside grant {grant}, which is to {scope}"),
+            format!("ask for that schema: dbaccess request {} --schema SCHEMA --ddl", quoted(target)),
+        ),
+        Reason::TellsOfRows(what) => (
+            format!("{what} can tell of rows outside grant {grant}, which is for some rows only"),
+            "read the rows themselves, or ask for the whole table".to_owned(),
+        ),
+        Reason::Unlisted { what, function } => (
+            format!("{what} is not allowed in a dbaccess session (grant {grant})"),
+            format!(
+                "if it only reads what its caller may read, the people who run dbaccess can allow it: functions = \
+                 [\"{function}\"] under [targets.{target}]"
+            ),
+        ),
+        Reason::Never(what, instead) => {
+            (format!("{what} is not allowed in a dbaccess session (grant {grant})"), instead.into_owned())
+        }
+    };
+    Refusal { sqlstate: "42501", message, hint }
+}
+
+/// The command that asks for the same objects, or for their schemas, with more.
+fn request(permit: &Permit, schemas_only: bool, more: &str) -> String {
+    let mut command = format!("dbaccess request {}", quoted(&permit.target));
+    match &permit.scope.objects {
+        Objects::Database => command += " --database",
+        Objects::Only { schemas, tables } => {
+            let of_tables = tables.iter().filter(|_| schemas_only).map(|table| &table.schema);
+            for schema in schemas.iter().chain(of_tables).collect::<BTreeSet<_>>() {
+                command += &format!(" --schema {}", quoted(schema));
+            }
+            for table in tables.iter().filter(|_| !schemas_only) {
+                command += &format!(" --table {}", quoted(&table.to_string()));
+            }
+        }
+    }
+    format!("{command} {more}")
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
