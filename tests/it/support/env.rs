@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_dbaccess");
-const GATEWAY_PASSWORD: &str = "gateway-login-for-tests";
+pub const GATEWAY_PASSWORD: &str = "gateway-login-for-tests";
 
 /// What a test wants to be different.
 pub struct Setting {
