@@ -2,6 +2,7 @@
 //! session, event. A value that exists is valid; what is raw is parsed once, here.
 
 mod budget;
+mod bulk;
 mod catalog;
 mod classification;
 mod condition;
@@ -19,7 +20,8 @@ mod session;
 mod statement;
 mod target;
 
-pub use budget::Budget;
+pub use budget::{Budget, Budgets};
+pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
 pub use classification::{Classification, Classified, Rule, Selector};
 pub use condition::{Comparison, Condition};
