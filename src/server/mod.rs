@@ -9,6 +9,7 @@ pub mod identity;
 pub mod journal;
 pub mod listen;
 pub mod metrics;
+pub mod outbound;
 pub mod outbox;
 pub mod provision;
 pub mod setup;

@@ -9,6 +9,8 @@ mod bad_input;
 #[cfg(test)]
 mod bad_input_server;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;

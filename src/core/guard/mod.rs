@@ -212,7 +212,7 @@ fn refusal(permit: &Permit, reason: Reason) -> Refusal {
         Reason::NeedsWrite(what) => Refusal {
             sqlstate: "42501",
             message: format!("{what} needs write access, and grant {} is to {}", permit.grant, permit.scope),
-            hint: format!("ask for it: {}", request_for_write(permit)),
+            hint: format!("ask for it: {}", request_with(permit, "--write")),
         },
         Reason::Never(what, instead) => Refusal {
             sqlstate: "42501",
@@ -222,8 +222,8 @@ fn refusal(permit: &Permit, reason: Reason) -> Refusal {
     }
 }
 
-/// The command that asks for the same objects with write access.
-fn request_for_write(permit: &Permit) -> String {
+/// The command that asks for the same objects with one more flag.
+pub fn request_with(permit: &Permit, flag: &str) -> String {
     let mut command = format!("dbaccess request {}", quoted(&permit.target));
     match &permit.scope.objects {
         Objects::Database => command += " --database",
@@ -236,7 +236,7 @@ fn request_for_write(permit: &Permit) -> String {
             }
         }
     }
-    command + " --write"
+    command + " " + flag
 }
 
 /// A word as a POSIX shell reads it back.

@@ -38,5 +38,5 @@ pub use request::{
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName, nearest};
 pub use secret::Secret;
 pub use session::{EndReason, Session, SessionState, Totals};
-pub use statement::StatementRecord;
+pub use statement::{Export, StatementRecord};
 pub use target::{Environment, Sensitivity, Target};

@@ -3,6 +3,7 @@
 //! A [`Live`] value is the proof that a session was granted and provisioned;
 //! the gateway opens nothing without one.
 
+use super::budget::Taken;
 use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
@@ -10,7 +11,7 @@ use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ pub struct Live {
     pub keys: Keys,
     pub way: Arc<Way>,
     pub counters: Counters,
+    /// What was read against the budget, by all connections.
+    taken: Mutex<Taken>,
     life: watch::Sender<Life>,
     connections: watch::Sender<u32>,
     max_connections: u32,
@@ -55,6 +58,8 @@ pub struct Counters {
     pub statements: AtomicU64,
     pub rows: AtomicU64,
     pub bytes: AtomicU64,
+    /// Questions about sealed columns.
+    pub aggregates: AtomicU64,
 }
 
 impl Counters {
@@ -83,10 +88,16 @@ impl Live {
             keys,
             way,
             counters: Counters::default(),
+            taken: Mutex::default(),
             life: watch::Sender::new(Life::Open),
             connections: watch::Sender::new(0),
             max_connections,
         }
+    }
+
+    /// What the session has read. Keep it for no longer than it takes to count.
+    pub fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session; the first end stays. Returns at once: connections see
