@@ -64,7 +64,7 @@ async fn r7_1_a_result_is_cut_at_the_row_and_the_connection_goes_on() {
     let row = &settled_audit(&alice).await[1];
     let message = row["result"]["cut"]["message"].as_str().unwrap();
     assert!(message.contains("after 100 rows") && message.contains("may return 100 rows"), "{message}");
-    assert_eq!(row["bytes"], 100 * 11 + 90 + 92 + 1, "what the client has got: {row}");
+    assert_eq!(row["bytes"], 9 * 12 + 90 * 13 + 14, "what the client has got: {row}");
 }
 
 /// The cancel reaches the server while other statements would follow at once.
@@ -195,4 +195,44 @@ async fn r7_1_a_session_that_has_read_enough_reads_no_more() {
     let psql = alice.run(&["connect", "reads", "--", "psql", "-Xc", POURS]);
     assert!(psql.err.contains("the result is cut after 100 rows"), "{}", psql.err);
     assert!(psql.err.contains("--export"), "{}", psql.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r7_a_transaction_that_idles_is_ended_whatever_the_session_sets() {
+    let extra = "[limits]\nidle_in_transaction = \"1s\"\nstatement_timeout = \"2s\"\n".to_owned();
+    let databases = vec![("reads", SQL)];
+    let env = TestEnv::with(Setting { databases, extra, ..Setting::default() }).await;
+    let (_alice, held) = session(&env).await;
+    // The database's own limit, as the session's role has it.
+    let mut raw = held.raw().await;
+    raw.query("BEGIN");
+    assert_eq!(raw.replies(2).await, "C(BEGIN) Z(T) E(25P03) .");
+    let mut raw = held.raw().await;
+    raw.query("SELECT pg_sleep(9)");
+    assert_eq!(raw.replies(1).await, "T E(57014) Z(I)");
+    // Lifted, the gateway's is what is left: for a block, and for a batch without its Sync.
+    let (mut block, mut batch, mut idle) = (held.raw().await, held.raw().await, held.raw().await);
+    let mut busy = held.raw().await;
+    for raw in [&mut block, &mut batch, &mut idle, &mut busy] {
+        raw.query("SET idle_in_transaction_session_timeout = '10min'")
+            .query("SET statement_timeout = '1min'");
+        assert_eq!(raw.replies(2).await, "C(SET) Z(I) C(SET) Z(I)");
+    }
+    block.query("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE").send().await;
+    batch.run("INSERT INTO t VALUES (0)").flush().send().await;
+    // A statement that runs is not idle.
+    busy.query("BEGIN; SELECT pg_sleep(5)").query("COMMIT").send().await;
+    assert_eq!(block.replies(2).await, "C(BEGIN) C(LOCK TABLE) Z(T) E(25P03) .");
+    assert_eq!(batch.until(b'E').await, "1 2 C(INSERT 0 1) E(25P03)");
+    assert!(batch.next().await.is_none());
+    assert_eq!(busy.replies(2).await, "C(BEGIN) T D*1 C(SELECT 1) Z(T) C(COMMIT) Z(I)");
+    idle.query("SELECT 1");
+    says(&mut idle, 1, "T D*1 C(SELECT 1) Z(I)").await;
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation = 't'::regclass";
+    let admin = env.pg.admin("reads").await;
+    env.until("the locks are gone", async || {
+        admin.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0
+    })
+    .await;
 }

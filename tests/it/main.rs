@@ -1,6 +1,8 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod approvals;
@@ -26,6 +28,8 @@ mod demo;
 mod doctor;
 #[cfg(test)]
 mod expiry;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 mod gateway_attacks;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::live::Live;
 use super::names::Meaning;
 use super::refusal::Refusal;
 use crate::core::guard;
-use crate::core::profile::VIEW_SCHEMA_PREFIX;
+use crate::core::model::TableName;
+use crate::core::profile::{VIEW_SCHEMA_PREFIX, Views};
 use crate::core::sql::{Class, CopyEnd, Facts, Name, Statement};
 use crate::wire::postgres::frame::Bounds;
 use std::sync::Arc;
@@ -147,6 +148,7 @@ impl Connection {
     }
 
     fn asks_for_aggregates(&self, statement: &Statement) -> bool {
+        let views = &self.live.permit.views;
         match statement.class {
             // It only gives a name to what EXECUTE asks.
             Class::Prepare => false,
@@ -154,30 +156,29 @@ impl Connection {
                 let name = statement.subject.as_deref().unwrap_or_default();
                 match self.book().names.statement(name.as_bytes()) {
                     Meaning::Known(prepared) => {
-                        prepared.facts.statements.iter().any(|prepared| self.aggregates_sealed(prepared))
+                        prepared.facts.statements.iter().any(|prepared| aggregates_sealed(views, prepared))
                     }
                     Meaning::Nothing => false,
                     Meaning::InDoubt => true,
                 }
             }
-            _ => self.aggregates_sealed(statement),
+            _ => aggregates_sealed(views, statement),
         }
     }
+}
 
-    fn aggregates_sealed(&self, statement: &Statement) -> bool {
-        let aggregate = |name: &Name| matches!(name.name.as_str(), "avg" | "sum" | "count");
-        let sealed = &self.live.permit.views.sealed;
-        let is_sealed = |name: &Name| {
-            sealed.keys().any(|table| {
-                table.name == name.name
-                    && name
-                        .schema
-                        .as_deref()
-                        .is_none_or(|schema| schema == table.schema || schema.starts_with(VIEW_SCHEMA_PREFIX))
-            })
+/// Whether a statement asks for aggregates of a relation that has sealed
+/// columns. By names as they are written: rather once too often.
+fn aggregates_sealed(views: &Views, statement: &Statement) -> bool {
+    let aggregate = |name: &Name| matches!(name.name.as_str(), "avg" | "sum" | "count");
+    let is_sealed = |name: &Name| {
+        let here = |schema: &str, table: &TableName| {
+            schema == table.schema || schema.starts_with(VIEW_SCHEMA_PREFIX)
         };
-        statement.functions.iter().any(aggregate) && statement.reads.iter().any(is_sealed)
-    }
+        let fits = |table: &&TableName| name.schema.as_deref().is_none_or(|schema| here(schema, table));
+        views.sealed.keys().filter(|table| table.name == name.name).any(|table| fits(&table))
+    };
+    statement.functions.iter().any(aggregate) && statement.reads.iter().any(is_sealed)
 }
 
 /// Statements of which rows come for certain. What may or may not return some
@@ -192,4 +193,35 @@ fn returns_rows(class: Class) -> bool {
             | Class::Fetch
             | Class::CopyOut(CopyEnd::Client)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::sql::analyse;
+
+    #[test]
+    fn r7_aggregates_of_sealed_columns_are_known_by_name() {
+        let mut views = Views::default();
+        views.sealed.insert(TableName::new("hr", "pay"), vec!["amount".to_owned()]);
+        for (sql, asks) in [
+            ("SELECT avg(amount) FROM hr.pay", true),
+            ("SELECT pg_catalog.sum(amount) FROM pay", true),
+            ("SELECT id, (SELECT count(*) FROM hr.pay) FROM other", true),
+            ("WITH p AS (SELECT * FROM hr.pay) SELECT avg(amount) FROM p", true),
+            ("DECLARE c CURSOR FOR SELECT avg(amount) FROM hr.pay", true),
+            ("SELECT avg(amount) FROM dbaccess_v_00_0.pay", true),
+            ("SELECT avg(amount) FROM public.pay", false),
+            ("SELECT amount FROM hr.pay", false),
+            ("SELECT avg(x) FROM t", false),
+        ] {
+            let facts = analyse(sql).unwrap();
+            assert_eq!(facts.statements.iter().any(|one| aggregates_sealed(&views, one)), asks, "{sql}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_told_in_words() {
+        assert_eq!([1023, 64 << 10, 16 << 20].map(size), ["1023 bytes", "64 KiB", "16 MiB"]);
+    }
 }

@@ -15,7 +15,7 @@ use super::live::Connections;
 use super::long::Long;
 use super::refusal::Refusal;
 use super::{Gateway, upstream};
-use crate::core::model::{ConnectionId, StatementRecord, format_duration};
+use crate::core::model::{ConnectionId, StatementRecord, StatementResult, format_duration};
 use crate::server::journal::{JournalError, NotAppended, Position};
 use crate::wire::postgres::frame::{Limits, Scanner, What};
 use crate::wire::postgres::frontend;
@@ -453,6 +453,7 @@ impl Connection {
     pub(super) async fn outcome(&self, ended: &Ended) -> Result<(), Refusal> {
         let Ended { running, result, rows } = ended;
         if let Some(intent) = running.intent {
+            let ran = !matches!(result, StatementResult::Skipped);
             let record = StatementRecord::Outcome {
                 intent: intent.0,
                 session: Cow::Borrowed(&self.live.permit.session),
@@ -460,7 +461,7 @@ impl Connection {
                 rows: *rows,
                 bytes: running.bytes,
                 duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-                export: running.fingerprint.as_ref().map(|fingerprint| fingerprint.finish(*rows)),
+                export: running.fingerprint.as_ref().filter(|_| ran).map(|print| print.finish(*rows)),
             };
             self.append(&record).await?;
         }
