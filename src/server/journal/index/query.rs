@@ -46,7 +46,7 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
     }
     wanted.page(query.since, query.before, query.limit);
     let columns = "seq, at, subject, email, target, session, grant_id, connection, text, parameters, \
-                   result, rows, bytes, duration_us";
+                   result, rows, bytes, duration_us, facts";
     wanted.select(connection, columns, "statements", |row| {
         Ok(AuditRow {
             seq: natural(row, 0)?,
@@ -62,6 +62,7 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
             rows: natural(row, 11)?,
             bytes: natural(row, 12)?,
             duration_us: row.get::<_, Option<i64>>(13)?.map(i64::unsigned_abs),
+            facts: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
         })
     })
 }
