@@ -277,6 +277,10 @@ pub struct AuditRow {
     pub connection: String,
     pub text: String,
     pub parameters: Vec<Option<String>>,
+    /// What the grammar found in it: `verbs`, `reads`, `writes`, `columns`,
+    /// `functions`, `export`. `None` where the text could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<serde_json::Value>,
     /// `None` while it runs.
     pub result: Option<StatementResult>,
     pub rows: u64,

@@ -85,6 +85,9 @@ pub struct IdentityProvider {
 pub struct ConfiguredTarget {
     pub target: Target,
     pub upstream: Upstream,
+    /// Functions of the target's own that sessions may call, as `schema.name`
+    /// or `schema.*`, though dbaccess does not find them harmless by itself.
+    pub functions: Vec<String>,
 }
 
 /// Bounds (G9).

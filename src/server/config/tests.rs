@@ -159,6 +159,12 @@ fn bad_configurations_are_told_with_line_key_and_expectation() {
             "statement_bytes = 0",
             "limits.statement_bytes: expected a whole number",
         ),
+        (
+            "# functions = [\"public.format_money\"]",
+            "functions = [\"format_money(numeric)\"]",
+            "targets.prod-orders.functions: expected \"schema.name\", or \"schema.*\" for all of a schema, without \
+             arguments; found `format_money(numeric)`",
+        ),
         ("[metrics]", "[metric]", "metric: unknown key: did you mean metrics?"),
         ("[server]", "[server", "unclosed table, expected `]`"),
     ];

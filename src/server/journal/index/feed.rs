@@ -1,7 +1,7 @@
 //! From lines to rows.
 
 use crate::core::ledger::{Hash, Line, body_kind, segment_name};
-use crate::core::model::StatementRecord;
+use crate::core::model::{StatementFacts, StatementRecord};
 use crate::server::journal::tail::Cursor;
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, Transaction, params};
 use std::io;
@@ -21,7 +21,7 @@ pub(super) const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,
         subject TEXT NOT NULL, email TEXT NOT NULL COLLATE NOCASE, target TEXT NOT NULL,
         session TEXT NOT NULL, grant_id TEXT NOT NULL, connection TEXT NOT NULL,
-        class TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
+        class TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL, facts TEXT,
         result TEXT, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, duration_us INTEGER,
         export TEXT
     ) STRICT;
@@ -86,8 +86,8 @@ impl<'t> Rows<'t> {
         Ok(Self {
             intent: transaction.prepare(
                 "INSERT INTO statements
-                 (seq, at, subject, email, target, session, grant_id, connection, class, text, parameters)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 (seq, at, subject, email, target, session, grant_id, connection, class, text, parameters, facts)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             outcome: transaction.prepare(
                 "UPDATE statements SET result = ?2, rows = ?3, bytes = ?4, duration_us = ?5, export = ?6
@@ -111,6 +111,7 @@ impl<'t> Rows<'t> {
                 text,
                 parameters,
                 class,
+                facts,
                 ..
             }) => self.intent.execute(params![
                 seq,
@@ -124,6 +125,7 @@ impl<'t> Rows<'t> {
                 class,
                 text,
                 serde_json::to_string(&parameters).unwrap_or_default(),
+                facts.as_deref().map(StatementFacts::as_json),
             ]),
             Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
                 let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());

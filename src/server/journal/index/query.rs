@@ -48,7 +48,7 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
     }
     wanted.page(query.since, query.before, query.limit);
     let columns = "seq, at, subject, email, target, session, grant_id, connection, text, parameters, \
-                   result, rows, bytes, duration_us, export";
+                   result, rows, bytes, duration_us, export, facts";
     wanted.select(connection, columns, "statements", |row| {
         Ok(AuditRow {
             seq: natural(row, 0)?,
@@ -65,6 +65,7 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
             bytes: natural(row, 12)?,
             duration_us: row.get::<_, Option<i64>>(13)?.map(i64::unsigned_abs),
             export: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
+            facts: row.get::<_, Option<String>>(15)?.map(|text| json(15, &text)).transpose()?,
         })
     })
 }
