@@ -37,6 +37,8 @@ mod expiry;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod gateway_attacks;
 #[cfg(test)]
 mod gateway_cancel;
@@ -75,6 +77,8 @@ mod provision;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod redteam;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod session_races;
@@ -86,3 +90,4 @@ mod sign_in;
 mod sign_in_providers;
 #[cfg(test)]
 mod support;
+#[path = "../fuzz/mod.rs"]
