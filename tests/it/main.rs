@@ -37,6 +37,7 @@ mod expiry;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+#[path = "../fuzz/mod.rs"]
 mod fuzz;
 #[cfg(test)]
 mod gateway_attacks;
@@ -90,4 +91,3 @@ mod sign_in;
 mod sign_in_providers;
 #[cfg(test)]
 mod support;
-#[path = "../fuzz/mod.rs"]
