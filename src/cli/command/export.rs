@@ -44,7 +44,7 @@ impl ExportArgs {
         path: &Path,
     ) -> Result<(), CliError> {
         let cannot =
-            |error: std::io::Error| CliError::local(&format!("{} cannot be written", path.display()), error);
+            |error: std::io::Error| CliError::local(format!("{} cannot be written", path.display()), error);
         if !self.force && path.symlink_metadata().is_ok() {
             return Err(CliError::usage(format!("{} is there already", path.display()))
                 .hint("choose another name, or replace it with --force"));
