@@ -143,8 +143,12 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l grant -d 'The
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l export -d 'Write the rows of one query to a new file that only you can read' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l format -d 'How the file is written: csv with a header, or PostgreSQL\'s own text' -r -f -a "csv\t''
+text\t''"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l force -d 'Replace the file if there is one'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod approvals;
@@ -8,6 +10,8 @@ mod approvals;
 mod bad_input;
 #[cfg(test)]
 mod bad_input_server;
+#[cfg(test)]
+mod budgets;
 #[cfg(test)]
 mod builtins;
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod demo;
 mod doctor;
 #[cfg(test)]
 mod expiry;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 #[path = "../fuzz/mod.rs"]
 mod fuzz;

@@ -193,6 +193,10 @@ fn g2_more_of_the_same_kinds() {
         }
         let (scope, text) = line.split_once(' ').unwrap_or_else(|| panic!("{line}"));
         let (sign, scope) = scope.split_at(1);
+        if let Err(error) = analyse(text) {
+            wrong.push(format!("{line}\n    {error}"));
+            continue;
+        }
         let refusal = refused(&permit_of(scope, &vocabulary), text.trim());
         if refusal.is_none() != (sign == "+") {
             wrong.push(format!("{line}\n    {}", refusal.map_or("passed".to_owned(), |r| r.message)));

@@ -97,7 +97,7 @@ fn may_have_effect(statement: &Statement, known: &Vocabulary) -> bool {
     !statement.writes.is_empty()
         || statement.modifying_cte
         || statement.classes().any(|class| !is_plain_read(class))
-        || statement.functions.iter().any(|name| !name.may_be_builtin() || !functions::is_plain(&name.name))
+        || statement.functions.iter().any(|name| !functions::is_plain(&name.name) || known.may_mean_own(name))
         || statement.expression_attributes
         || statement.attributes.iter().any(|attribute| known.may_have_effect(attribute))
 }

@@ -84,6 +84,7 @@ const SETTINGS: &[(&str, Rule)] = &[
     ("search_path", Rule::Any),
     ("client_encoding", Rule::Utf8),
     ("standard_conforming_strings", Rule::On),
+    ("row_security", Rule::On),
     ("escape_string_warning", Rule::Any),
     ("client_min_messages", Rule::Any),
     // What values look like.

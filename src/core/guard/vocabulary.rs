@@ -183,6 +183,11 @@ impl Vocabulary {
         functions::listed(&attribute.name).is_some() || self.functions.contains_key(&attribute.name)
     }
 
+    /// Whether a call may be of one of the target's own functions.
+    pub(super) fn may_mean_own(&self, name: &Name) -> bool {
+        !name.may_be_builtin() || name.schema.is_none() && self.functions.contains_key(&name.name)
+    }
+
     pub(super) fn check_function(&self, name: &Name, rights: Rights<'_>) -> Option<Reason> {
         // What the driver of Java asks for keys with.
         if name.schema.as_deref() == Some("information_schema") && name.name.starts_with("_pg_") {

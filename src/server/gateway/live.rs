@@ -3,6 +3,7 @@
 //! A [`Live`] value is the proof that a session was granted and provisioned;
 //! the gateway opens nothing without one.
 
+use super::budget::Taken;
 use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -30,6 +31,8 @@ pub struct Live {
     pub counters: Counters,
     /// What was changed in the names of texts that may come again.
     rewrites: Rewrites,
+    /// What was read against the budget, by all connections.
+    taken: Mutex<Taken>,
     life: watch::Sender<Life>,
     connections: watch::Sender<u32>,
     max_connections: u32,
@@ -60,6 +63,8 @@ pub struct Counters {
     pub statements: AtomicU64,
     pub rows: AtomicU64,
     pub bytes: AtomicU64,
+    /// Questions about sealed columns.
+    pub aggregates: AtomicU64,
 }
 
 impl Counters {
@@ -89,6 +94,7 @@ impl Live {
             way,
             counters: Counters::default(),
             rewrites: Rewrites::default(),
+            taken: Mutex::default(),
             life: watch::Sender::new(Life::Open),
             connections: watch::Sender::new(0),
             max_connections,
@@ -113,6 +119,11 @@ impl Live {
     /// owner, and its names lead to them.
     fn views(&self) -> Option<&Views> {
         Some(&*self.permit.views).filter(|views| views.become_role.is_none())
+    }
+
+    /// What the session has read. Keep it for no longer than it takes to count.
+    pub fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session; the first end stays. Returns at once: connections see

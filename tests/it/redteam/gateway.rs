@@ -7,9 +7,12 @@ use dbaccess::server::provision::apply_setup;
 use dbaccess::server::setup;
 use std::collections::BTreeMap;
 
+/// What the cases for limits wait for.
+const LIMITS: &str = "[limits]\nstatement_timeout = \"10s\"\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn g2_g3_every_case_through_connect() {
-    let mut env = TestEnv::with(Setting::default()).await;
+    let mut env = TestEnv::with(Setting { extra: LIMITS.to_owned(), ..Setting::default() }).await;
     fill(&env.pg, "redteam").await;
     for configured in targets("redteam", env.pg.port(), GATEWAY_PASSWORD).into_values() {
         if configured.upstream.database == "redteam" {
