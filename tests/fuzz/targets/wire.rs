@@ -3,7 +3,7 @@
 use super::{Target, kind, no_seeds};
 use bytes::BytesMut;
 use dbaccess::core::guard::check_startup;
-use dbaccess::wire::postgres::frame::{Limits, Scanner, What};
+use dbaccess::wire::postgres::frame::{Bounds, Limits, Scanner, What};
 use dbaccess::wire::postgres::frontend::{Message, SaslInitial};
 use dbaccess::wire::postgres::scram::{
     Binding, Client, Keys, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, Server, Verifier,
@@ -30,6 +30,7 @@ enum Seen {
 fn scan(mut scanner: Scanner, stream: &[u8], sizes: &[u8], at_most: u64) -> (Vec<Seen>, usize) {
     let mut seen: Vec<Seen> = Vec::new();
     let (mut at, mut known) = (0, 0);
+    let bounds = Bounds { frames: at_most, bytes: u64::MAX };
     let mut sizes = sizes.iter().cycle();
     loop {
         known = match sizes.next() {
@@ -37,7 +38,7 @@ fn scan(mut scanner: Scanner, stream: &[u8], sizes: &[u8], at_most: u64) -> (Vec
             None => stream.len(),
         };
         loop {
-            match scanner.next_within(&stream[at..known], at_most) {
+            match scanner.next_within(&stream[at..known], bounds) {
                 Ok(Some(piece)) => {
                     assert!(!piece.bytes.is_empty(), "a piece covers something");
                     assert_eq!(piece.bytes, &stream[at..at + piece.bytes.len()], "pieces have no gap");

@@ -31,7 +31,7 @@ async fn masked(shop: &Shop) -> Profile {
         classified: Classified { sensitivity: Sensitivity::Pii, mask },
     };
     let rules = [rule("email", Mask::Null), rule("salary", Mask::Aggregate { min_group: 10 })];
-    let scope = tables(&["staff"]).resolve(&catalog).expect("it exists");
+    let scope = tables(&["staff"]).resolve(&catalog, &Classification::default()).expect("it exists");
     shop.target.profile(&scope, &catalog, &Classification::of(&rules, &catalog))
 }
 
