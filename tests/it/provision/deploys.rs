@@ -31,7 +31,7 @@ async fn masked(shop: &Shop) -> Profile {
         classified: Classified { sensitivity: Sensitivity::Pii, mask },
     };
     let rules = [rule("email", Mask::Null), rule("salary", Mask::Aggregate { min_group: 10 })];
-    let scope = tables(&["staff"]).resolve(&catalog).expect("it exists");
+    let scope = tables(&["staff"]).resolve(&catalog, &Classification::default()).expect("it exists");
     shop.target.profile(&scope, &catalog, &Classification::of(&rules, &catalog))
 }
 
@@ -40,18 +40,13 @@ async fn deploying(shop: &Shop) -> (Client, Client) {
     run(&shop.admin, "DROP ROLE IF EXISTS app_deployer").await;
     run(&shop.admin, STAFF).await;
     let session = shop.session_with(&masked(shop).await, true).await.expect("the session opens");
-    let deploy =
-        shop.server.connect(&shop.database, "app_deployer", "deploy").await.expect("the deployer logs in");
+    let deploy = shop.server.connect(&shop.database, "app_deployer", "deploy").await.expect("the deployer logs in");
     run(&deploy, "SET lock_timeout = '1s'").await;
     (shop.connect(&session).await, deploy)
 }
 
 async fn end(shop: &Shop) {
-    run(
-        &shop.admin,
-        "REASSIGN OWNED BY app_deployer TO postgres; DROP OWNED BY app_deployer; DROP ROLE app_deployer",
-    )
-    .await;
+    run(&shop.admin, "REASSIGN OWNED BY app_deployer TO postgres; DROP OWNED BY app_deployer; DROP ROLE app_deployer").await;
 }
 
 async fn a_deploy_changes_masked_tables_and_open_sessions_go_on(shop: &mut Shop) {
@@ -63,10 +58,7 @@ async fn a_deploy_changes_masked_tables_and_open_sessions_go_on(shop: &mut Shop)
         ("ALTER TABLE staff ALTER COLUMN id TYPE int", "SELECT sum(salary) FROM staff"),
         ("ALTER TABLE staff ALTER COLUMN salary TYPE bigint", "SELECT sum(salary) FROM staff"),
         ("alter table\n STAFF drop column nick", everything),
-        (
-            "BEGIN; ALTER TABLE staff ADD COLUMN extra int; ALTER TABLE staff DROP COLUMN note; COMMIT",
-            everything,
-        ),
+        ("BEGIN; ALTER TABLE staff ADD COLUMN extra int; ALTER TABLE staff DROP COLUMN note; COMMIT", everything),
         ("DO $$ BEGIN EXECUTE 'ALTER TABLE sta' || 'ff DROP COLUMN extra'; END $$", everything),
         ("/* staff */ ALTER TABLE public.\"staff\" RENAME COLUMN salary TO pay", "SELECT id FROM staff"),
         ("ALTER TABLE staff RENAME COLUMN pay TO salary", "SELECT count(salary) FROM staff"),
@@ -99,11 +91,7 @@ async fn a_renamed_and_replaced_table_is_followed(shop: &mut Shop) {
     assert_eq!(value(&client, "SELECT max(email) FROM staff").await, None);
     run(&deploy, "DROP TABLE staff_old").await;
     // Without the event triggers the view is the old table's until the next session asks.
-    run(
-        &shop.admin,
-        "ALTER EVENT TRIGGER dbaccess_before_ddl DISABLE; ALTER EVENT TRIGGER dbaccess_after_ddl DISABLE",
-    )
-    .await;
+    run(&shop.admin, "ALTER EVENT TRIGGER dbaccess_before_ddl DISABLE; ALTER EVENT TRIGGER dbaccess_after_ddl DISABLE").await;
     run(
         &deploy,
         "CREATE TABLE staff_3 (LIKE staff INCLUDING ALL); INSERT INTO staff_3 (id, nick) VALUES (1, 'third');
@@ -173,11 +161,7 @@ async fn only_who_may_change_a_table_makes_its_views_go(shop: &mut Shop) {
     let view = "SELECT c.oid::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname ~ '^dbaccess_v_' AND relname = 'staff'";
     let before = value(&shop.admin, view).await;
     assert!(before.is_some());
-    run(
-        &shop.admin,
-        "CREATE ROLE stranger LOGIN PASSWORD 'stranger'; CREATE SCHEMA stranger AUTHORIZATION stranger",
-    )
-    .await;
+    run(&shop.admin, "CREATE ROLE stranger LOGIN PASSWORD 'stranger'; CREATE SCHEMA stranger AUTHORIZATION stranger").await;
     let stranger = shop.server.connect(&shop.database, "stranger", "stranger").await.expect("a login");
     run(
         &stranger,
@@ -186,10 +170,7 @@ async fn only_who_may_change_a_table_makes_its_views_go(shop: &mut Shop) {
          CREATE TEMP TABLE staff (a int); DROP TABLE pg_temp.staff",
     )
     .await;
-    assert_eq!(
-        sqlstate(&stranger, "ALTER TABLE public.staff DROP COLUMN nick").await.as_deref(),
-        Some("42501")
-    );
+    assert_eq!(sqlstate(&stranger, "ALTER TABLE public.staff DROP COLUMN nick").await.as_deref(), Some("42501"));
     assert_eq!(value(&shop.admin, view).await, before);
     for sql in [
         "SET session_replication_role = replica",
