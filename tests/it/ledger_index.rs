@@ -1,6 +1,8 @@
 //! The index of the ledger: what was asked is found, and it heals.
 
-use dbaccess::core::model::{ConnectionId, GrantId, PersonRef, SessionId, StatementRecord, StatementResult};
+use dbaccess::core::model::{
+    ConnectionId, GrantId, PersonRef, SessionId, StatementFacts, StatementRecord, StatementResult,
+};
 use dbaccess::proto::AuditQuery;
 use dbaccess::server::journal::{EventQuery, Index, Journal, Options, Position};
 use std::borrow::Cow;
@@ -21,7 +23,7 @@ fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
         parameters: Cow::Owned(vec![Some("7".to_owned()), None]),
         parameters_sha256: None,
         class: "select".into(),
-        facts: None,
+        facts: Some(Cow::Owned(StatementFacts::of(&serde_json::json!({"verbs": ["SELECT"]})))),
     };
     serde_json::to_string(&record).unwrap()
 }
@@ -34,6 +36,7 @@ fn outcome(n: u8, intent: Position, rows: u64) -> String {
         rows,
         bytes: 10 * rows,
         duration_us: 250,
+        export: None,
     };
     serde_json::to_string(&record).unwrap()
 }
@@ -69,6 +72,7 @@ async fn r5_1_statements_are_found_with_their_outcomes() {
     assert_eq!((all[1].rows, all[1].bytes, all[1].duration_us), (3, 30, Some(250)));
     assert_eq!((&all[2].result, all[2].duration_us), (&None, None));
     assert_eq!(all[2].parameters, [Some("7".to_owned()), None]);
+    assert_eq!(all[2].facts, Some(serde_json::json!({"verbs": ["SELECT"]})));
     assert_eq!(all[2].person.email, "alice@example.com");
 
     // An outcome may come when the intent has long been indexed.

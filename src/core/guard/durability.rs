@@ -86,14 +86,18 @@ pub(super) fn of(may_write: bool, statement: &Statement, known: &Vocabulary, tx:
         | TxEffect::RollbackTo => return Durability::Written,
         TxEffect::None => {}
     }
-    if tx == TxStatus::Idle && may_have_effect(statement, known) { Durability::Synced } else { Durability::Written }
+    if tx == TxStatus::Idle && may_have_effect(statement, known) {
+        Durability::Synced
+    } else {
+        Durability::Written
+    }
 }
 
 fn may_have_effect(statement: &Statement, known: &Vocabulary) -> bool {
     !statement.writes.is_empty()
         || statement.modifying_cte
         || statement.classes().any(|class| !is_plain_read(class))
-        || statement.functions.iter().any(|name| !name.may_be_builtin() || !functions::is_plain(&name.name))
+        || statement.functions.iter().any(|name| !functions::is_plain(&name.name) || known.may_mean_own(name))
         || statement.expression_attributes
         || statement.attributes.iter().any(|attribute| known.may_have_effect(attribute))
 }

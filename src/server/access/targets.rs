@@ -27,6 +27,8 @@ pub(super) struct TargetState {
     pub target: Target,
     pub way: Arc<Way>,
     pub database: provision::Target,
+    /// Functions that configuration lets sessions call.
+    functions: Vec<String>,
     seen: RwLock<Seen>,
 }
 
@@ -50,6 +52,7 @@ impl TargetState {
                 target: configured.target.clone(),
                 way: Arc::new(Way::new(configured.upstream.clone()).map_err(ProvisionError::from)?),
                 database: provision::Target::new(configured.upstream.clone())?,
+                functions: configured.functions.clone(),
                 seen: RwLock::default(),
             };
             Ok((name.clone(), state))
@@ -91,7 +94,7 @@ impl TargetState {
             Ok(catalog) => {
                 let survey = Arc::new(Survey {
                     classification: Classification::of(&self.target.classified, &catalog),
-                    vocabulary: Arc::new(Vocabulary::of(&catalog, &[])),
+                    vocabulary: Arc::new(Vocabulary::of(&catalog, &self.functions)),
                     catalog,
                 });
                 *seen = Seen { survey: Some(Arc::clone(&survey)), problem: None };

@@ -46,10 +46,26 @@ fn target(
     }
     let owners = owners.iter().map(|owner| owner.value.to_owned()).collect();
     let classified = section.section("classified").map(classified::rules).unwrap_or_default();
+    let functions = functions(&section);
     let upstream = upstream(&section, outside);
     section.finish();
     let target = Target { name, environment: environment?, service, owners, classified };
-    Some(ConfiguredTarget { target, upstream: upstream? })
+    Some(ConfiguredTarget { target, upstream: upstream?, functions })
+}
+
+/// `functions = ["schema.name", "schema.*"]`, the names as the database has them.
+fn functions(section: &Section<'_>) -> Vec<String> {
+    let listed = section.texts("functions", "a list of functions").unwrap_or_default();
+    for function in &listed {
+        let parts: Vec<&str> = function.value.split('.').collect();
+        if parts.len() != 2 || parts.iter().any(|part| part.is_empty() || part.contains('(')) {
+            function.say(format!(
+                "expected \"schema.name\", or \"schema.*\" for all of a schema, without arguments; found `{}`",
+                function.value
+            ));
+        }
+    }
+    listed.iter().map(|function| function.value.to_owned()).collect()
 }
 
 fn upstream(section: &Section<'_>, outside: &Outside<'_>) -> Option<Upstream> {

@@ -1,16 +1,16 @@
 //! From lines to rows.
 
 use crate::core::ledger::{Hash, Line, body_kind, segment_name};
-use crate::core::model::StatementRecord;
+use crate::core::model::{StatementFacts, StatementRecord};
 use crate::server::journal::tail::Cursor;
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, Transaction, params};
 use std::io;
 use std::path::Path;
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
-/// Times are microseconds since 1970; `result` and `parameters` are JSON.
+/// Times are microseconds since 1970; `result`, `parameters` and `export` are JSON.
 pub(super) const SCHEMA: &str = "
     BEGIN;
     CREATE TABLE progress (
@@ -21,18 +21,22 @@ pub(super) const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,
         subject TEXT NOT NULL, email TEXT NOT NULL COLLATE NOCASE, target TEXT NOT NULL,
         session TEXT NOT NULL, grant_id TEXT NOT NULL, connection TEXT NOT NULL,
-        class TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
-        result TEXT, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, duration_us INTEGER
+        class TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL, facts TEXT,
+        result TEXT, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, duration_us INTEGER,
+        export TEXT
     ) STRICT;
     CREATE INDEX statements_session ON statements (session, seq);
     CREATE INDEX statements_subject ON statements (subject, seq);
     CREATE INDEX statements_email ON statements (email, seq);
     CREATE INDEX statements_target ON statements (target, seq);
+    -- What is usual, of reads that return some: a small part of all.
+    CREATE INDEX statements_person_reads ON statements (target, subject, at) WHERE rows >= 100;
+    CREATE INDEX statements_target_reads ON statements (target, at) WHERE rows >= 100;
     CREATE TABLE events (
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX events_kind ON events (kind, seq);
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
     COMMIT;";
 
 /// Segment bytes in one transaction.
@@ -82,11 +86,12 @@ impl<'t> Rows<'t> {
         Ok(Self {
             intent: transaction.prepare(
                 "INSERT INTO statements
-                 (seq, at, subject, email, target, session, grant_id, connection, class, text, parameters)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 (seq, at, subject, email, target, session, grant_id, connection, class, text, parameters, facts)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             outcome: transaction.prepare(
-                "UPDATE statements SET result = ?2, rows = ?3, bytes = ?4, duration_us = ?5 WHERE seq = ?1",
+                "UPDATE statements SET result = ?2, rows = ?3, bytes = ?4, duration_us = ?5, export = ?6
+                 WHERE seq = ?1",
             )?,
             event: transaction.prepare("INSERT INTO events (seq, at, kind, body) VALUES (?1, ?2, ?3, ?4)")?,
         })
@@ -106,6 +111,7 @@ impl<'t> Rows<'t> {
                 text,
                 parameters,
                 class,
+                facts,
                 ..
             }) => self.intent.execute(params![
                 seq,
@@ -119,14 +125,17 @@ impl<'t> Rows<'t> {
                 class,
                 text,
                 serde_json::to_string(&parameters).unwrap_or_default(),
+                facts.as_deref().map(StatementFacts::as_json),
             ]),
-            Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, .. }) => {
+            Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
+                let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());
                 self.outcome.execute(params![
                     integer(intent),
                     serde_json::to_string(&result).unwrap_or_default(),
                     integer(rows),
                     integer(bytes),
                     integer(duration_us),
+                    export,
                 ])
             }
             None => {
