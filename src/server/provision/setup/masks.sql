@@ -83,15 +83,20 @@ BEGIN
         CASE kind WHEN 'email' THEN 6 WHEN 'name' THEN 1 WHEN 'iban' THEN 2 WHEN 'generic' THEN 1 ELSE 0 END);
     last := coalesce((mask ->> 'last')::integer, CASE kind WHEN 'phone' THEN 2 WHEN 'card' THEN 4 WHEN 'iban' THEN 4 ELSE 0 END);
     IF kind = 'email' THEN
-        -- What follows the last @ is shown only where it is a host's name.
-        RETURN format('(left(%1$s, least(%2$s, (strpos(%1$s, ''@'') - 1) / 2)) || ''***'' || '
-            'coalesce(substring(%1$s, ''@[A-Za-z0-9.-]+[.][A-Za-z]+$''), '''')) COLLATE "default"', plain, first);
+        -- What has a space in it is no address, and what follows its last @ no host.
+        RETURN format('(CASE WHEN strpos(%1$s, ''@'') > 1 AND strpos(%1$s, '' '') = 0 '
+            'THEN left(%1$s, least(%2$s, (strpos(%1$s, ''@'') - 1) / 2)) || ''***@'' || split_part(%1$s, ''@'', -1) '
+            'WHEN %3$s IS NOT NULL THEN ''***'' END) COLLATE "default"', plain, first, source);
     ELSIF kind = 'name' THEN
-        RETURN format('regexp_replace(%s, %L, %L, ''g'') COLLATE "default"', plain,
-            CASE first WHEN 0 THEN '()\S+' ELSE format('(\S{1,%s}(?=\S))?\S+', first) END, '\1***');
+        -- The first and the last word. (A regular expression costs ten times as much.)
+        RETURN format('(CASE WHEN strpos(%1$s, '' '') > 0 AND length(%1$s) >= 4 * %2$s '
+            'THEN left(%1$s, %2$s) || ''*** '' || left(split_part(%1$s, '' '', -1), %2$s) || ''***'' '
+            'WHEN length(%1$s) >= 2 * %2$s THEN left(%1$s, %2$s) || ''***'' '
+            'WHEN %3$s IS NOT NULL THEN ''***'' END) COLLATE "default"', plain, first, source);
     END IF;
-    RETURN format('CASE WHEN length(%1$s) >= %2$s THEN left(%1$s, %3$s) || %5$L || right(%1$s, %4$s) WHEN %6$s IS NOT NULL THEN ''***'' END',
-        value, greatest(2 * (first + last), CASE WHEN kind IN ('phone', 'card', 'iban') THEN 8 ELSE 2 END), first, last,
+    RETURN format('CASE WHEN length(%1$s) >= %2$s THEN '
+        || CASE first WHEN 0 THEN '' ELSE 'left(%1$s, %3$s) || ' END || '%5$L' || CASE last WHEN 0 THEN '' ELSE ' || right(%1$s, %4$s)' END
+        || ' WHEN %6$s IS NOT NULL THEN ''***'' END', value, greatest(2 * (first + last), CASE WHEN kind IN ('phone', 'card', 'iban') THEN 8 ELSE 2 END), first, last,
         CASE kind WHEN 'card' THEN repeat('*', 12) WHEN 'iban' THEN repeat('*', 14) ELSE '***' END, source);
 END $$;
 

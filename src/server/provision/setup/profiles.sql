@@ -88,6 +88,7 @@ END $$;
 -- settings are what names and values in expressions are read under.
 CREATE FUNCTION dbaccess.ensure_profile(profile text, content text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
+SET jit = off
 SET standard_conforming_strings = on SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' AS $$
 DECLARE
     parsed jsonb := dbaccess.profile_content(profile, content);
