@@ -50,7 +50,8 @@ async fn r3_5_a_migration_makes_objects_of_the_owner_and_reaches_nothing_else(sh
     ] {
         assert_eq!(sqlstate(&client, sql).await.as_deref(), Some("42501"), "{sql}");
     }
-    let owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'store'::regnamespace";
+    let owners =
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'store'::regnamespace";
     assert_eq!(rows(&shop.admin, owners).await, [[Some(owner.clone())]]);
     run(&client, &format!("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {}", alice.role)).await;
     shop.target.close_session(&alice.role).await.expect("it ends");
@@ -64,7 +65,11 @@ async fn r3_5_only_owners_that_the_administrator_named_and_that_are_weak(shop: &
     let (owner, strong, reader) = (name("owner"), name("strong"), name("reader"));
     run(&shop.admin, &format!("CREATE ROLE {owner}; CREATE ROLE {strong} CREATEROLE; CREATE ROLE {reader}; GRANT pg_read_all_data TO {reader};
         CREATE SCHEMA store AUTHORIZATION {owner}")).await;
-    for (named, why) in [(&strong, "no session may work as"), (&reader, "pg_read_all_data"), (&name("nobody"), "does not exist")] {
+    for (named, why) in [
+        (&strong, "no session may work as"),
+        (&reader, "pg_read_all_data"),
+        (&name("nobody"), "does not exist"),
+    ] {
         let error = setup_with(shop, &[named]).await.expect_err("it is refused").to_string();
         assert!(error.contains(why), "{error}");
     }

@@ -20,6 +20,8 @@ on_every_version! {
 }
 
 const DENIED: Option<&str> = Some("42501");
+/// A masked column of a view is an expression.
+const NOT_WRITABLE: Option<&str> = Some("0A000");
 
 fn tenant(value: &str) -> Condition {
     Condition::Compare {
@@ -32,7 +34,8 @@ fn tenant(value: &str) -> Condition {
 
 fn of_tenant(shop_tables: &[&str], permissions: &[Permission]) -> Scope {
     let names = || shop_tables.iter().map(|name| TableName::new("public", *name));
-    let objects = dbaccess::core::model::Objects::Only { schemas: BTreeSet::new(), tables: names().collect() };
+    let objects =
+        dbaccess::core::model::Objects::Only { schemas: BTreeSet::new(), tables: names().collect() };
     let rows = names().map(|name| (name, tenant("7"))).collect();
     Scope { rows, ..Scope::new(objects, permissions.iter().copied().collect()) }
 }
@@ -44,8 +47,12 @@ const PEOPLE: &str = "
 
 async fn g3_a_masked_table_is_reached_by_its_view_alone(shop: &mut Shop) {
     run(&shop.admin, PEOPLE).await;
-    run(&shop.admin, "CREATE TABLE hr.people2 (id int PRIMARY KEY, email text)").await;
-    run(&shop.admin, &format!("ALTER DATABASE {} SET search_path = hr, \"$user\", public, nowhere", shop.database)).await;
+    run(&shop.admin, "DROP TABLE hr.people; CREATE TABLE hr.people2 (id int PRIMARY KEY, email text)").await;
+    run(
+        &shop.admin,
+        &format!("ALTER DATABASE {} SET search_path = hr, \"$user\", public, nowhere", shop.database),
+    )
+    .await;
     shop.target = Target::new(shop.target.upstream().clone()).unwrap();
     let masks = [("people.email", partial(PartialKind::Email)), ("hr.people2.email", Mask::Null)];
     let profile = shop.masked_profile(&tables(&["public.people", "hr.people2", "orders"]), &masks).await;
@@ -57,7 +64,10 @@ async fn g3_a_masked_table_is_reached_by_its_view_alone(shop: &mut Shop) {
         value(&client, "SHOW search_path").await,
         Some(format!("{hr}, hr, {public}, public, nowhere"))
     );
-    assert_eq!(value(&client, "SELECT email FROM people WHERE id = 1").await.as_deref(), Some("per***@example.com"));
+    assert_eq!(
+        value(&client, "SELECT email FROM people WHERE id = 1").await.as_deref(),
+        Some("per***@example.com")
+    );
     assert_eq!(sqlstate(&client, "SELECT * FROM people2").await, None);
     assert_eq!(sqlstate(&client, "SELECT * FROM orders").await, None);
     for sql in ["SELECT id FROM public.people", "SELECT count(*) FROM hr.people2", "SELECT * FROM payments"] {
@@ -69,13 +79,15 @@ async fn g3_a_masked_table_is_reached_by_its_view_alone(shop: &mut Shop) {
     // Introspection: the base table is listed, its masked column is not.
     let listed = "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'people'";
     assert_eq!(value(&client, listed).await.as_deref(), Some("id tenant note"));
-    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_name IN ('people', 'people2', 'orders')";
+    let tables =
+        "SELECT count(*) FROM information_schema.tables WHERE table_name IN ('people', 'people2', 'orders')";
     assert_eq!(value(&client, tables).await.as_deref(), Some("5"));
     let visible = "SELECT string_agg(format('%s %s', relkind, format_type(atttypid, atttypmod)), ', ') FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
                    WHERE relname = 'people' AND attname = 'email' AND pg_table_is_visible(c.oid)";
     assert_eq!(value(&client, visible).await.as_deref(), Some("v text"));
     // A foreign key would answer guesses.
-    run(&shop.admin, "GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC; CREATE UNIQUE INDEX ON people (email)").await;
+    run(&shop.admin, "GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC; CREATE UNIQUE INDEX ON people (email)")
+        .await;
     run(&client, "SET default_transaction_read_only = off").await;
     let guess = "CREATE TABLE public.guess (email text REFERENCES public.people (email))";
     assert_eq!(sqlstate(&client, guess).await.as_deref(), DENIED);
@@ -89,7 +101,7 @@ async fn r3_4_a_row_scope_hides_rows_whatever_is_tried(shop: &mut Shop) {
     let client = shop.connect(&alice).await;
     assert_eq!(value(&client, "SELECT count(*) FROM people").await.as_deref(), Some("40"));
     // Errors and cheap functions must not see hidden rows first.
-    run(&client, "CREATE FUNCTION pg_temp.tell(text) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'told %', $1; IF $1 ~ 'hidden(4[1-9]|[5-8])' THEN RAISE 'leak %', $1; END IF; RETURN true; END $$").await;
+    run(&client, "CREATE FUNCTION pg_temp.tell(text) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE NOTICE 'told %', $1; IF $1 ~ 'hidden(4[1-9]|[5-8][0-9])$' THEN RAISE 'leak %', $1; END IF; RETURN true; END $$").await;
     for sql in [
         "SELECT count(*) FROM people WHERE pg_temp.tell(note)",
         "SELECT count(*) FROM people WHERE 1 / (id - 50) < 5",
@@ -155,24 +167,44 @@ async fn r3_4_a_condition_may_lead_through_foreign_keys(shop: &mut Shop) {
         (null("secret", true), "80"),
         (null("secret", false), "0"),
     ] {
-        let scope = Scope { rows: [(bills.clone(), condition.clone())].into(), ..Scope::new(
-            dbaccess::core::model::Objects::Only { schemas: BTreeSet::new(), tables: [bills.clone()].into() },
-            BTreeSet::from([Permission::Read]),
-        ) };
+        let scope = Scope {
+            rows: [(bills.clone(), condition.clone())].into(),
+            ..Scope::new(
+                dbaccess::core::model::Objects::Only {
+                    schemas: BTreeSet::new(),
+                    tables: [bills.clone()].into(),
+                },
+                BTreeSet::from([Permission::Read]),
+            )
+        };
         // A condition may be on what is masked: its owner reads that column then.
         let alice = shop.scoped(&scope, &[("Odd \"Schéma\".Bills.secret", Mask::Null)], true).await;
         let client = shop.connect(&alice).await;
         let profile = shop.scoped_profile(&scope, &[("Odd \"Schéma\".Bills.secret", Mask::Null)]).await;
         let view = &profile.views().relations[&bills];
-        assert_eq!(value(&client, &format!("SELECT count(*) FROM {view}")).await.as_deref(), Some(expected), "{condition:?}");
+        assert_eq!(
+            value(&client, &format!("SELECT count(*) FROM {view}")).await.as_deref(),
+            Some(expected),
+            "{condition:?}"
+        );
         assert_eq!(value(&client, &format!("SELECT count(secret) FROM {view}")).await.as_deref(), Some("0"));
         assert_eq!(sqlstate(&client, "SELECT * FROM people").await.as_deref(), DENIED);
     }
-    for wrong in [compare("nowhere", Comparison::Equal, "1"), compare("id", Comparison::Equal, "7 OR 1=1"), Condition::And { all: Vec::new() }] {
-        let scope = Scope { rows: [(bills.clone(), wrong)].into(), ..Scope::new(
-            dbaccess::core::model::Objects::Only { schemas: BTreeSet::new(), tables: [bills.clone()].into() },
-            BTreeSet::from([Permission::Read]),
-        ) };
+    for wrong in [
+        compare("nowhere", Comparison::Equal, "1"),
+        compare("id", Comparison::Equal, "7 OR 1=1"),
+        Condition::And { all: Vec::new() },
+    ] {
+        let scope = Scope {
+            rows: [(bills.clone(), wrong)].into(),
+            ..Scope::new(
+                dbaccess::core::model::Objects::Only {
+                    schemas: BTreeSet::new(),
+                    tables: [bills.clone()].into(),
+                },
+                BTreeSet::from([Permission::Read]),
+            )
+        };
         let profile = shop.scoped_profile(&scope, &[]).await;
         assert!(shop.session_with(&profile, true).await.is_err(), "{scope:?}");
     }
@@ -212,12 +244,12 @@ async fn r3_5_only_what_is_shown_may_be_written(shop: &mut Shop) {
     let client = shop.connect(&alice).await;
     for (sql, expected) in [
         ("UPDATE people SET note = 'seen' WHERE id = 1 RETURNING id, email", None),
-        ("UPDATE people SET email = 'a@b' WHERE id = 1", DENIED),
+        ("UPDATE people SET email = 'a@b' WHERE id = 1", NOT_WRITABLE),
         ("UPDATE people SET note = email WHERE id = 2", None),
-        ("INSERT INTO people (id, tenant, email) VALUES (100, 1, 'x@y')", DENIED),
+        ("INSERT INTO people (id, tenant, email) VALUES (100, 1, 'x@y')", NOT_WRITABLE),
         ("INSERT INTO people (id, tenant) VALUES (100, 1)", None),
         ("INSERT INTO people (id, tenant) VALUES (100, 1) ON CONFLICT DO NOTHING", None),
-        ("INSERT INTO people (email) VALUES ('person1@example.com') ON CONFLICT DO NOTHING", DENIED),
+        ("INSERT INTO people (email) VALUES ('person1@example.com') ON CONFLICT DO NOTHING", NOT_WRITABLE),
         ("DELETE FROM people WHERE id = 3", None),
         ("TRUNCATE people", DENIED),
         ("INSERT INTO logs (what) VALUES ('x') RETURNING id, twice", None),
@@ -227,7 +259,10 @@ async fn r3_5_only_what_is_shown_may_be_written(shop: &mut Shop) {
         assert_eq!(sqlstate(&client, sql).await.as_deref(), expected, "{sql}");
     }
     let stored = "SELECT string_agg(email || ' ' || note, ', ' ORDER BY id) FROM people WHERE id IN (1, 2)";
-    assert_eq!(value(&shop.admin, stored).await.as_deref(), Some("person1@example.com seen, person2@example.com per***@example.com"));
+    assert_eq!(
+        value(&shop.admin, stored).await.as_deref(),
+        Some("person1@example.com seen, person2@example.com per***@example.com")
+    );
     let default = "SELECT note FROM people WHERE id = 100";
     assert_eq!(value(&shop.admin, default).await.as_deref(), Some("new"));
     let reader = shop.masked(&tables(&["people"]), &masks).await;
@@ -251,7 +286,11 @@ async fn a_view_follows_what_becomes_of_its_table(shop: &mut Shop) {
     };
     shown("id tenant email note").await;
     // A new column stays hidden; a null-masked one is nobody's to block.
-    run(&shop.admin, "ALTER TABLE people ADD COLUMN fresh text DEFAULT 'secret'; ALTER TABLE people DROP COLUMN tenant").await;
+    run(
+        &shop.admin,
+        "ALTER TABLE people ADD COLUMN fresh text DEFAULT 'secret'; ALTER TABLE people DROP COLUMN tenant",
+    )
+    .await;
     shown("id email note").await;
     run(&shop.admin, "ALTER TABLE people DROP COLUMN note CASCADE").await;
     shown("id email").await;
@@ -272,7 +311,9 @@ async fn a_view_follows_what_becomes_of_its_table(shop: &mut Shop) {
         value(&shop.admin, &held).await.as_deref(),
         Some("people id INSERT, people id SELECT, people id UPDATE, people email SELECT")
     );
-    let whole = format!("SELECT count(*) FROM pg_class c CROSS JOIN aclexplode(relacl) a WHERE a.grantee = '{owner}'::regrole AND privilege_type = 'SELECT'");
+    let whole = format!(
+        "SELECT count(*) FROM pg_class c CROSS JOIN aclexplode(relacl) a WHERE a.grantee = '{owner}'::regrole AND privilege_type = 'SELECT'"
+    );
     assert_eq!(value(&shop.admin, &whole).await.as_deref(), Some("0"));
     run(&shop.admin, "DROP TABLE people CASCADE").await;
     let error = shop.session_with(&profile, true).await.err().expect("the table is gone");
@@ -283,8 +324,27 @@ async fn hostile_identifiers_are_names_in_views_too(shop: &mut Shop) {
     use dbaccess::core::profile::{quote_ident, quote_literal};
     let max = "x".repeat(63);
     let names = [
-        "users\"; DROP TABLE orders; --", "o'brien", "Weird \"Täble\" ☃", "SELECT", "user", max.as_str(), "public.users", "\"", "a\nb",
-        "$$", "%s", "%I", "%1$s", "\\", "--", "/*", "b", "k", "1abc", ":version", "\u{202e}evil",
+        "users\"; DROP TABLE orders; --",
+        "o'brien",
+        "Weird \"Täble\" ☃",
+        "SELECT",
+        "user",
+        max.as_str(),
+        "public.users",
+        "\"",
+        "a\nb",
+        "$$",
+        "%s",
+        "%I",
+        "%1$s",
+        "\\",
+        "--",
+        "/*",
+        "b",
+        "k",
+        "1abc",
+        ":version",
+        "\u{202e}evil",
     ];
     for schema in ["public", "Odd \"Schéma\""] {
         for name in names {
@@ -302,7 +362,12 @@ async fn hostile_identifiers_are_names_in_views_too(shop: &mut Shop) {
             masks.push((named(name), partial(PartialKind::Email)));
             masks.push((named("t"), Mask::Token { domain: name.to_owned() }));
             masks.push((named("j"), Mask::Json { keep: vec![vec![name.to_owned(), name.to_owned()]] }));
-            let condition = Condition::Compare { column: name.to_owned(), operator: Comparison::Equal, value: format!("raw{name}"), type_name: "text".to_owned() };
+            let condition = Condition::Compare {
+                column: name.to_owned(),
+                operator: Comparison::Equal,
+                value: format!("raw{name}"),
+                type_name: "text".to_owned(),
+            };
             scope.rows.insert(table, condition);
         }
     }
@@ -310,7 +375,16 @@ async fn hostile_identifiers_are_names_in_views_too(shop: &mut Shop) {
     let person = shop.session_with(&profile, true).await.expect("it opens");
     let client = shop.connect(&person).await;
     for (table, view) in &profile.views().relations {
-        let shown = rows(&client, &format!("SELECT {}, t, j FROM {}.{}", quote_ident(&table.name), quote_ident(&view.schema), quote_ident(&view.name))).await;
+        let shown = rows(
+            &client,
+            &format!(
+                "SELECT {}, t, j FROM {}.{}",
+                quote_ident(&table.name),
+                quote_ident(&view.schema),
+                quote_ident(&view.name)
+            ),
+        )
+        .await;
         assert_eq!(shown.len(), 1, "{table}");
         assert!(shown[0][0].as_deref().is_some_and(|masked| masked.contains("***")), "{shown:?}");
         let base = format!("SELECT id FROM {}.{}", quote_ident(&table.schema), quote_ident(&table.name));
@@ -326,11 +400,19 @@ async fn the_functions_refuse_views_that_are_none(shop: &mut Shop) {
                       CREATE TYPE evils AS (e evil); CREATE TABLE traps (id int, d evil, c evils, a evil[])").await;
     let gateway = shop.server.connect(&shop.database, GATEWAY, GATEWAY_PASSWORD).await.unwrap();
     let database = &shop.database;
-    let content = |views: &str| format!(r#"{{"database":"{database}","grants":[],"schemas":["public","hr"],"views":[{views}]}}"#);
-    let view = |schema: &str, name: &str, columns: &str, more: &str| content(&format!(r#"{{"schema":"{schema}","name":"{name}","columns":[{columns}]{more}}}"#));
+    let content = |views: &str| {
+        format!(r#"{{"database":"{database}","grants":[],"schemas":["public","hr"],"views":[{views}]}}"#)
+    };
+    let view = |schema: &str, name: &str, columns: &str, more: &str| {
+        content(&format!(r#"{{"schema":"{schema}","name":"{name}","columns":[{columns}]{more}}}"#))
+    };
     let masked = |mask: &str| view("public", "people", &format!(r#"{{"name":"email","mask":{mask}}}"#), "");
     let filtered = |rows: &str| view("public", "traps", r#"{"name":"id"}"#, &format!(r#","rows":{rows}"#));
-    let compare = |column: &str, operator: &str, value: &str| format!(r#"{{"is":"compare","column":"{column}","operator":"{operator}","value":{value},"type_name":"text"}}"#);
+    let compare = |column: &str, operator: &str, value: &str| {
+        format!(
+            r#"{{"is":"compare","column":"{column}","operator":"{operator}","value":{value},"type_name":"text"}}"#
+        )
+    };
     let refused = [
         view("pg_catalog", "pg_authid", r#"{"name":"rolpassword"}"#, ""),
         view("dbaccess_secret", "token_key", r#"{"name":"key"}"#, ""),
@@ -388,7 +470,8 @@ async fn the_functions_refuse_views_that_are_none(shop: &mut Shop) {
 
 async fn g5_fifty_masked_sessions_open_at_once_and_leave_nothing(shop: &mut Shop) {
     run(&shop.admin, PEOPLE).await;
-    let masks = [("people.email", Mask::Token { domain: "person".to_owned() }), ("payments.card_number", Mask::Null)];
+    let masks =
+        [("people.email", Mask::Token { domain: "person".to_owned() }), ("payments.card_number", Mask::Null)];
     let mut profiles = vec![
         shop.masked_profile(&tables(&["people"]), &masks).await,
         shop.masked_profile(&writing(tables(&["people", "payments"])), &masks).await,
@@ -408,7 +491,12 @@ async fn g5_fifty_masked_sessions_open_at_once_and_leave_nothing(shop: &mut Shop
         assert_eq!(value(&client, "SELECT count(email) FROM people").await.as_deref(), Some("80"));
         // What a session built on a view goes with it.
         run(&shop.admin, "GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC").await;
-        run(&client, "SET default_transaction_read_only = off; CREATE VIEW public.mine AS SELECT * FROM people; CREATE TEMP VIEW t AS SELECT * FROM people").await;
+        run(&client, "SET default_transaction_read_only = off").await;
+        run(
+            &client,
+            "CREATE VIEW public.mine AS SELECT * FROM people; CREATE TEMP VIEW t AS SELECT * FROM people",
+        )
+        .await;
         drop(client);
         let again = Instant::now();
         let extra = shop.session_with(&profiles[1], true).await.expect("it opens");
@@ -418,7 +506,10 @@ async fn g5_fifty_masked_sessions_open_at_once_and_leave_nothing(shop: &mut Shop
             shop.target.close_session(&person.role).await.expect("it ends");
         }
     }
-    assert_eq!(value(&shop.admin, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^dbaccess_o_'").await.as_deref(), Some("4"));
+    assert_eq!(
+        value(&shop.admin, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^dbaccess_o_'").await.as_deref(),
+        Some("4")
+    );
     // An owner's views are given to nobody.
     let owner = profiles[2].name().replace("_p_", "_o_");
     let gateway = shop.server.connect(&shop.database, GATEWAY, GATEWAY_PASSWORD).await.unwrap();

@@ -134,8 +134,11 @@ pub fn asked(scope: &str) -> (Scope, Vec<Rule>) {
     };
     let prefs = || Mask::Json { keep: vec![vec!["prefs".to_owned()]] };
     let masked = || {
-        [users(prefs(), Mask::Null), vec![("payments", "card_number", card()), ("orders", "card_number", card())]]
-            .concat()
+        [
+            users(prefs(), Mask::Null),
+            vec![("payments", "card_number", card()), ("orders", "card_number", card())],
+        ]
+        .concat()
     };
     let plain: [(&str, &str); 2] = [("shop", "products"), ("shop", "stock")];
     let public = |tables: &[&'static str]| tables.iter().map(|table| ("public", *table)).collect::<Vec<_>>();
@@ -149,7 +152,18 @@ pub fn asked(scope: &str) -> (Scope, Vec<Rule>) {
                 (WEIRD, "e.mail", email()),
                 (LONG, "secret", Mask::Null),
             ];
-            let tables = ["users", "payments", "orders", "events", "events_2024", "events_2025", "people", "people_vip", WEIRD, LONG];
+            let tables = [
+                "users",
+                "payments",
+                "orders",
+                "events",
+                "events_2024",
+                "events_2025",
+                "people",
+                "people_vip",
+                WEIRD,
+                LONG,
+            ];
             ([public(&tables), plain.to_vec()].concat(), vec![Permission::Read], [masked(), more].concat())
         }
         "rw_masked" => (
@@ -207,7 +221,9 @@ async fn g3_the_red_teams_scopes_hold_in_the_database() {
     for scope in SCOPES {
         let attacker = range.session(scope).await;
         let client = range.connect(&attacker).await;
-        for sql in ["SELECT * FROM public.users", "SELECT * FROM public.audit_secrets", "TABLE public.tickets"] {
+        for sql in
+            ["SELECT * FROM public.users", "SELECT * FROM public.audit_secrets", "TABLE public.tickets"]
+        {
             assert_eq!(sqlstate(&client, sql).await.as_deref(), Some("42501"), "{scope}: {sql}");
         }
         match scope {

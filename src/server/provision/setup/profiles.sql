@@ -92,6 +92,7 @@ SET jit = off
 SET standard_conforming_strings = on SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' AS $$
 DECLARE
     parsed jsonb := dbaccess.profile_content(profile, content);
+    turn text;
     change record;
 BEGIN
     PERFORM dbaccess.check_content(parsed);
@@ -104,16 +105,20 @@ BEGIN
     IF parsed ? 'views' THEN
         PERFORM dbaccess.build_views(profile, parsed);
     END IF;
-    FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
-                         (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
-                  FROM dbaccess.profile_changes(profile, parsed) c LOOP
-        EXECUTE format('%s %s ON %s %s %s %I', change.verb,
-            CASE WHEN change.names IS NULL THEN change.what
-                 ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
-            change.kind,
-            CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
-                             ELSE format('%I.%I', change.schema, change.name) END,
-            CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
+    -- What is too much first, and what is missing then: to revoke a privilege on
+    -- a table takes it from the columns as well.
+    FOREACH turn IN ARRAY ARRAY['REVOKE', 'GRANT'] LOOP
+        FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
+                             (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
+                      FROM dbaccess.profile_changes(profile, parsed) c WHERE c.verb = turn LOOP
+            EXECUTE format('%s %s ON %s %s %s %I', change.verb,
+                CASE WHEN change.names IS NULL THEN change.what
+                     ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
+                change.kind,
+                CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
+                                 ELSE format('%I.%I', change.schema, change.name) END,
+                CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
+        END LOOP;
     END LOOP;
     -- GRANT without the right to grant is only a warning.
     SELECT * INTO change FROM dbaccess.profile_changes(profile, parsed) LIMIT 1;
