@@ -193,6 +193,9 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__target,setup)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__setup"
                 ;;
+            dbaccess__subcmd__help__subcmd__targets,describe)
+                cmd="dbaccess__subcmd__help__subcmd__targets__subcmd__describe"
+                ;;
             dbaccess__subcmd__ledger,help)
                 cmd="dbaccess__subcmd__ledger__subcmd__help"
                 ;;
@@ -216,6 +219,18 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__target__subcmd__help,setup)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__setup"
+                ;;
+            dbaccess__subcmd__targets,describe)
+                cmd="dbaccess__subcmd__targets__subcmd__describe"
+                ;;
+            dbaccess__subcmd__targets,help)
+                cmd="dbaccess__subcmd__targets__subcmd__help"
+                ;;
+            dbaccess__subcmd__targets__subcmd__help,describe)
+                cmd="dbaccess__subcmd__targets__subcmd__help__subcmd__describe"
+                ;;
+            dbaccess__subcmd__targets__subcmd__help,help)
+                cmd="dbaccess__subcmd__targets__subcmd__help__subcmd__help"
                 ;;
             *)
                 ;;
@@ -1080,8 +1095,22 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__targets)
-            opts=""
+            opts="describe"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__targets__subcmd__describe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1250,7 +1279,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__request)
-            opts="-t -r -w -o -h --table --schema --database --write --for --reason --wait --output --server --ca --help"
+            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1265,6 +1294,14 @@ _dbaccess() {
                     return 0
                     ;;
                 --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --row)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unmask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1552,7 +1589,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__targets)
-            opts="-o -h --output --server --ca --help"
+            opts="-o -h --output --server --ca --help describe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1574,6 +1611,78 @@ _dbaccess() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__describe)
+            opts="-o -h --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__help)
+            opts="describe help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__help__subcmd__describe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__targets__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1621,10 +1730,11 @@ else
 fi
 
 _dbaccess_asking() {
-    local cur="${COMP_WORDS[COMP_CWORD]}" what=
-    if [[ $COMP_CWORD -eq 2 && $cur != -* ]]; then
-        case "${COMP_WORDS[1]}" in
-            targets|request|connect|exec|doctor) what=targets ;;
+    local cur="${COMP_WORDS[COMP_CWORD]}" what= at=1
+    [[ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" == "targets describe" ]] && at=2
+    if [[ $COMP_CWORD -eq $((at + 1)) && $cur != -* ]]; then
+        case "${COMP_WORDS[at]}" in
+            targets|describe|request|connect|exec|doctor) what=targets ;;
             show|approve|deny|cancel) what=requests ;;
             revoke) what=revocable ;;
         esac

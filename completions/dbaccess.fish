@@ -64,14 +64,26 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from help" -f -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s t -l table -d 'A table: name or schema.name; give it again for more' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l schema -d 'A whole schema; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l row -d 'Only rows that match, such as \'customers: tenant_id = 42\'; give it again for more tables' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l unmask -d 'See a classified column as it is: column, table.column or schema.table.column; give it again for more' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l for -d 'For how long, such as 30m or 1h30m; the policy\'s usual window when left out' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s r -l reason -d 'Why; asked for on a terminal when left out or given without a value' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
@@ -79,8 +91,11 @@ json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l database -d 'Everything in the database; never what is meant by leaving tables and schemas out'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l database -d 'Everything in the database, to write or to migrate; never what is meant by leaving tables and schemas out'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l follow -d 'Tables whose foreign keys lead to one with a condition show only the rows that belong to it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l write -d 'Ask to write too'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l ddl -d 'Ask to change the schema, with the rights of its owner'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l export -d 'Ask to take rows out as a file'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s w -l wait -d 'Wait until it is decided'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
@@ -248,6 +263,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_s
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "server" -d 'Run the control plane and the gateway'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from targets" -f -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "verify" -d 'Check that a ledger is whole: no line edited, removed, added or moved'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "get" -d 'Show the settings in force, or one of them'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Set one; an empty value removes it'
@@ -255,6 +271,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
 
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_seen_subcommand_from describe" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -f -a "(dbaccess complete targets 2>/dev/null)"

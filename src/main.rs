@@ -3,8 +3,8 @@
 use clap::Parser;
 use dbaccess::cli::{self, Cli, CliError, Command, TargetCommand};
 use dbaccess::core::model::ErrorKind;
-use dbaccess::server::boot;
-use dbaccess::server::setup;
+use dbaccess::server::classify::{self, Proposed};
+use dbaccess::server::{boot, setup};
 use dbaccess::{demo, tls};
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,16 +22,7 @@ fn main() -> ExitCode {
                 operated("the configuration is not usable", boot::check(&args.config))
             }
             Command::Server(args) => operated("the server stopped", boot::run(&args.config).await),
-            Command::Target(args) => {
-                let TargetCommand::Setup(args) = args.command;
-                let password = args.admin.as_ref().filter(|_| !args.print).map(|_| cli::admin_password());
-                let password = password.transpose()?;
-                let admin = args.admin.as_deref().zip(password);
-                operated(
-                    "the target is not set up",
-                    setup::run(&args.config, &args.target, admin, args.print, args.remove).await,
-                )
-            }
+            Command::Target(args) => target(args.command).await,
             Command::Demo(args) => operated("the demo ended", demo::run(&args).await),
             command => cli::run(global, command).await,
         }
@@ -44,10 +35,52 @@ fn main() -> ExitCode {
     }
 }
 
+async fn target(command: TargetCommand) -> Result<u8, CliError> {
+    match command {
+        TargetCommand::Setup(args) => {
+            let password = args.admin.as_ref().filter(|_| !args.print).map(|_| cli::admin_password());
+            let admin = args.admin.as_deref().zip(password.transpose()?);
+            operated(
+                "the target is not set up",
+                setup::run(&args.config, &args.target, admin, args.print, args.remove).await,
+            )
+        }
+        TargetCommand::Classify(args) => {
+            let password = args.admin.as_ref().map(|_| cli::admin_password()).transpose()?;
+            let admin = args.admin.as_deref().zip(password);
+            let what = "the target is not classified";
+            let mut proposed =
+                done(what, Proposed::of(&args.config, &args.target, admin, args.sample).await)?;
+            for problem in &proposed.problems {
+                cli::note(problem);
+            }
+            let proposals = std::mem::take(&mut proposed.proposals);
+            cli::show_proposals(args.output, &proposals)?;
+            let accepted = cli::accepted(&args, proposals)?;
+            if accepted.is_empty() {
+                return Ok(0);
+            }
+            for line in done(what, proposed.write(&accepted))? {
+                cli::note(&format!("+ {line}"));
+            }
+            cli::note("The server reads its configuration when it starts: restart it.");
+            Ok(0)
+        }
+        TargetCommand::Check(args) => {
+            let findings = classify::check(&args.config, &args.target).await;
+            cli::show_findings(args.output, &done("the target is not checked", findings)?)
+        }
+    }
+}
+
 /// The other wings fail with a chain of causes: the first is what happened,
 /// the rest is why.
 fn operated(what: &str, result: anyhow::Result<()>) -> Result<u8, CliError> {
-    result.map(|()| 0).map_err(|error| CliError::new(ErrorKind::Internal, what).why(format!("{error:#}")))
+    done(what, result).map(|()| 0)
+}
+
+fn done<T>(what: &str, result: anyhow::Result<T>) -> Result<T, CliError> {
+    result.map_err(|error| CliError::new(ErrorKind::Internal, what).why(format!("{error:#}")))
 }
 
 fn failed(error: &CliError) -> ExitCode {

@@ -52,7 +52,7 @@ pub fn completion_script(shell: Shell) -> String {
 
 /// Which commands' first word is asked from the server, and as what.
 const FIRST_WORDS: [(&[&str], &str); 3] = [
-    (&["targets", "request", "connect", "exec", "doctor"], "targets"),
+    (&["targets", "describe", "request", "connect", "exec", "doctor"], "targets"),
     (&["show", "approve", "deny", "cancel"], "requests"),
     (&["revoke"], "revocable"),
 ];
@@ -79,9 +79,10 @@ fn bash(mut script: String) -> String {
     script.push_str(&format!(
         r#"
 _dbaccess_asking() {{
-    local cur="${{COMP_WORDS[COMP_CWORD]}}" what=
-    if [[ $COMP_CWORD -eq 2 && $cur != -* ]]; then
-        case "${{COMP_WORDS[1]}}" in
+    local cur="${{COMP_WORDS[COMP_CWORD]}}" what= at=1
+    [[ "${{COMP_WORDS[1]}} ${{COMP_WORDS[2]}}" == "targets describe" ]] && at=2
+    if [[ $COMP_CWORD -eq $((at + 1)) && $cur != -* ]]; then
+        case "${{COMP_WORDS[at]}}" in
 {words}        esac
     fi
     case "${{COMP_WORDS[COMP_CWORD-1]}}" in
@@ -102,9 +103,12 @@ fn fish(mut script: String) -> String {
     script.push('\n');
     for (commands, what) in FIRST_WORDS {
         for command in commands {
+            let under = match *command {
+                "describe" => "__fish_seen_subcommand_from describe".to_owned(),
+                command => format!("__fish_dbaccess_using_subcommand {command}"),
+            };
             script.push_str(&format!(
-                "complete -c dbaccess -n \"__fish_dbaccess_using_subcommand {command}\" -f -a \"(dbaccess \
-                 complete {what} 2>/dev/null)\"\n"
+                "complete -c dbaccess -n \"{under}\" -f -a \"(dbaccess complete {what} 2>/dev/null)\"\n"
             ));
         }
     }

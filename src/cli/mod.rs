@@ -21,6 +21,7 @@ mod hold;
 pub mod login_screen;
 mod output;
 pub mod paths;
+mod proposals;
 mod session;
 mod session_files;
 mod settings;
@@ -29,9 +30,13 @@ mod tunnel;
 mod view;
 
 pub use ask::admin_password;
-pub use command::{Cli, Command, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand, run};
+pub use command::{
+    CheckArgs, ClassifyArgs, Cli, Command, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand, run,
+    show_findings,
+};
 pub use error::CliError;
 pub use generate::{SHELLS, completion_file, completion_script, man_pages};
 pub use output::note;
+pub use proposals::{accepted, show_proposals};
 pub use settings::{Endpoint, Global, parse_server};
 pub use tunnel::Tunnel;

@@ -8,7 +8,9 @@ use super::output::{note, rounded, spinner};
 use super::session_files::{PassEntry, SessionFiles};
 use super::settings::Endpoint;
 use super::tunnel::Tunnel;
-use crate::core::model::{EndReason, Grant, Objects, Permission, Scope, Secret, SessionId};
+use crate::core::model::{EndReason, Grant, Secret, SessionId};
+use crate::core::scope::request_command;
+pub use crate::core::scope::shell_quoted;
 use crate::os;
 use crate::proto::{OpenSession, SessionSummary};
 use jiff::Timestamp;
@@ -171,7 +173,7 @@ impl Live {
                 return Err(error);
             }
         };
-        let extend = request_command(&grant.target, &grant.scope);
+        let extend = format!("{} --reason", request_command(&grant.target, &grant.scope));
         let hold = Hold::start(Arc::clone(&client), id.to_string(), until, extend);
         Ok(Self { client, id, connection, password, until, hold, signals, files, _tunnel: tunnel })
     }
@@ -303,37 +305,10 @@ pub fn greeting(live: &Live, grant: &Grant) -> String {
     format!("session {} on {}: {}, {left} left", live.id, grant.target, grant.scope)
 }
 
-/// The command that asks for `scope` (again).
-pub fn request_command(target: &str, scope: &Scope) -> String {
-    let mut words = vec!["dbaccess request".to_owned(), shell_quoted(target)];
-    match &scope.objects {
-        Objects::Database => words.push("--database".to_owned()),
-        Objects::Only { schemas, tables } => {
-            words.extend(schemas.iter().map(|schema| format!("--schema {}", shell_quoted(schema))));
-            words.extend(tables.iter().map(|table| format!("--table {}", shell_quoted(&table.to_string()))));
-        }
-    }
-    if scope.permissions.contains(&Permission::Write) {
-        words.push("--write".to_owned());
-    }
-    words.push("--reason".to_owned());
-    words.join(" ")
-}
-
-/// A word as a POSIX shell reads it back.
-pub fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{TableName, Totals};
-    use std::collections::BTreeSet;
+    use crate::core::model::Totals;
 
     #[test]
     fn a_session_ends_with_one_line() {
@@ -349,17 +324,6 @@ mod tests {
         );
         summary.dead_after_ms = None;
         assert!(summary_line(&summary).contains("still being removed"));
-    }
-
-    #[test]
-    fn the_command_that_extends_survives_a_shell() {
-        let tables = BTreeSet::from([TableName::new("public", "it's \"odd\"")]);
-        let objects = Objects::Only { schemas: BTreeSet::from(["shop".to_owned()]), tables };
-        let scope = Scope::new(objects, BTreeSet::from([Permission::Read, Permission::Write]));
-        assert_eq!(
-            request_command("prod-orders", &scope),
-            r#"dbaccess request prod-orders --schema shop --table 'public."it'\''s ""odd"""' --write --reason"#
-        );
     }
 
     #[test]

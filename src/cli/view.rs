@@ -17,7 +17,10 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     line("target", request.target.clone());
     line("scope", request.scope.to_string());
     if !view.sensitive.is_empty() {
-        line("sensitive", view.sensitive.join("\n"));
+        line("raw", view.sensitive.join("\n"));
+    }
+    if !view.masked.is_empty() {
+        line("masked", shortened(&view.masked));
     }
     line("reason", request.reason.clone());
     line("window", format_duration(request.window));
@@ -78,6 +81,17 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
 
 /// The width of the names before the lines.
 const LABEL: usize = 10;
+
+/// A line each, as many as a person reads.
+fn shortened(columns: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut lines: Vec<String> = columns.iter().take(SHOWN).cloned().collect();
+    match columns.len().saturating_sub(SHOWN) {
+        0 => {}
+        more => lines.push(format!("and {more} more: dbaccess targets describe shows each")),
+    }
+    lines.join("\n")
+}
 
 /// A scope in a table's cell.
 pub fn short_scope(scope: &Scope) -> String {

@@ -108,7 +108,11 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
     if asked.window.as_secs() == 0 {
         return Err(ApprovalError::NoWindow);
     }
-    let path = if asked.scope.writes() { Path::Write } else { Path::ReadOnly };
+    let path = match &asked.scope {
+        scope if scope.changes_schema() => Path::Migration,
+        scope if scope.writes() => Path::Write,
+        _ => Path::ReadOnly,
+    };
     let mut request = AccessRequest {
         id: asked.id,
         person: asked.person,

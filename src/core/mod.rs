@@ -2,9 +2,12 @@
 //! time, randomness and ids come in from outside, nothing is read or written.
 
 pub mod approval;
+pub mod classify;
 pub mod guard;
 pub mod ledger;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod rows;
+pub mod scope;
 pub mod sql;

@@ -84,6 +84,7 @@ impl Cluster {
             password: Some(Secret::new(password)),
             tls: UpstreamTls::Off,
             object_owner: None,
+            ddl_owners: Vec::new(),
         }
     }
 

@@ -101,7 +101,7 @@ pub const STORY: &[Scene] = &[
         ],
     },
     Scene {
-        title: "4. Payments hold card numbers: somebody answerable must agree",
+        title: "4. Payments hold card numbers: masked, they are for the team",
         steps: &[
             Types(
                 types(
@@ -112,34 +112,19 @@ pub const STORY: &[Scene] = &[
                         "prod-orders",
                         "--table",
                         "payments",
+                        "--table",
+                        "refunds",
                         "--for",
                         "30m",
                         "--reason",
                         "Ticket 311: was order 1042 paid?",
                     ],
                 )
-                .exits(4)
-                .claims("Exit code 4: it waits for a lead or security.", &[
-                    Out("payments.card_number"),
-                    Err("waiting for approval"),
+                .claims("Granted in a moment: what is classified stays masked.", &[
+                    Out("payments.card_number: token (card)"),
+                    Out("(auto-read)"),
                 ])
-                .keeps("payments", "req-"),
-            ),
-            Types(
-                types("carol", &["dbaccess", "login", "--no-browser"])
-                    .claims("Carol leads the team.", &[Err("logged in as carol@example.com")]),
-            ),
-            Types(types("carol", &["dbaccess", "requests"]).claims("She sees what waits for her.", &[
-                Out("Ticket 311: was order"),
-                Err("1 for you to decide"),
-            ])),
-            Types(
-                types(
-                    "carol",
-                    &["dbaccess", "approve", "{payments}", "--yes", "--comment", "only order 1042, please"],
-                )
-                .claims("One approval was needed, and given.", &[Err("alice@example.com now has access")])
-                .keeps("payments_grant", "grt-"),
+                .keeps("masked_grant", "grt-"),
             ),
             Types(
                 types(
@@ -149,19 +134,207 @@ pub const STORY: &[Scene] = &[
                         "connect",
                         "prod-orders",
                         "--grant",
-                        "{payments_grant}",
+                        "{masked_grant}",
                         "--",
                         "psql",
                         "-c",
-                        "SELECT order_id, amount, paid_at FROM payments WHERE order_id = 1042",
+                        "SELECT order_id, card_number, amount FROM payments WHERE order_id = 1042",
                     ],
                 )
-                .claims("It was paid.", &[Out("1042 |"), Out("(1 row)")]),
+                .claims("It was paid, by a card that only has a token for her.", &[
+                    Out("1042 | tok_"),
+                    Out("(1 row)"),
+                    Nothing("4000 00"),
+                ]),
+            ),
+            Types(
+                types(
+                    "alice",
+                    &[
+                        "dbaccess",
+                        "connect",
+                        "prod-orders",
+                        "--grant",
+                        "{masked_grant}",
+                        "--",
+                        "psql",
+                        "-Atc",
+                        "SELECT count(*) FROM refunds JOIN payments USING (card_number)",
+                    ],
+                )
+                .claims("The same card has the same token in every table, so joins still match.", &[Out("800")]),
+            ),
+            Types(
+                types("alice", &["dbaccess", "targets", "describe", "prod-orders", "payments"])
+                    .claims("She may know beforehand what she would see.", &[Out("token (card)"), Out("raw")]),
             ),
         ],
     },
     Scene {
-        title: "5. Writing on production: a peer and a lead, and nobody for themselves",
+        title: "5. The card's own number: somebody answerable must agree",
+        steps: &[
+            Types(
+                types(
+                    "alice",
+                    &[
+                        "dbaccess",
+                        "request",
+                        "prod-orders",
+                        "--table",
+                        "payments",
+                        "--unmask",
+                        "card_number",
+                        "--for",
+                        "30m",
+                        "--reason",
+                        "Ticket 311: the bank asks which card paid order 1042",
+                    ],
+                )
+                .exits(4)
+                .claims("Exit code 4: it waits for a lead or security.", &[
+                    Out("pii: public.payments.card_number"),
+                    Err("waiting for approval"),
+                ])
+                .keeps("raw", "req-"),
+            ),
+            Types(
+                types("carol", &["dbaccess", "login", "--no-browser"])
+                    .claims("Carol leads the team.", &[Err("logged in as carol@example.com")]),
+            ),
+            Types(types("carol", &["dbaccess", "requests"]).claims("She sees what waits for her.", &[
+                Out("Ticket 311: the bank"),
+                Err("1 for you to decide"),
+            ])),
+            Types(
+                types(
+                    "carol",
+                    &["dbaccess", "approve", "{raw}", "--yes", "--comment", "only order 1042, please"],
+                )
+                .claims("One approval was needed, and given.", &[Err("alice@example.com now has access")])
+                .keeps("raw_grant", "grt-"),
+            ),
+            Types(
+                types(
+                    "alice",
+                    &[
+                        "dbaccess",
+                        "connect",
+                        "prod-orders",
+                        "--grant",
+                        "{raw_grant}",
+                        "--",
+                        "psql",
+                        "-c",
+                        "SELECT order_id, card_number FROM payments WHERE order_id = 1042",
+                    ],
+                )
+                .claims("The card's number, as it is.", &[Out("1042 | 4000 0042 7294 3546")]),
+            ),
+        ],
+    },
+    Scene {
+        title: "6. Support for one customer: their rows, and nobody else's",
+        steps: &[
+            Types(
+                types(
+                    "bob",
+                    &["dbaccess", "login", "--no-browser"],
+                )
+                .claims("Bob is a colleague of Alice.", &[Err("logged in as bob@example.com")]),
+            ),
+            Types(
+                types(
+                    "bob",
+                    &[
+                        "dbaccess",
+                        "request",
+                        "prod-orders",
+                        "--row",
+                        "customers: id = 17",
+                        "--table",
+                        "orders",
+                        "--follow",
+                        "--for",
+                        "30m",
+                        "--reason",
+                        "Ticket 340: customer 17 misses an order",
+                    ],
+                )
+                .claims("The orders follow their customer, by the foreign key.", &[
+                    Out("public.customers where id = 17"),
+                    Out("customer_id -> public.customers"),
+                    Out("(auto-read)"),
+                ]),
+            ),
+            Types(
+                types(
+                    "bob",
+                    &[
+                        "dbaccess",
+                        "connect",
+                        "prod-orders",
+                        "--",
+                        "psql",
+                        "-c",
+                        "SELECT name, email, birthday FROM customers",
+                        "-c",
+                        "SELECT count(*), min(customer_id), max(customer_id) FROM orders",
+                    ],
+                )
+                .claims("Without a WHERE: the database knows no other customer for him.", &[
+                    Out("***@example.com"),
+                    Out("(1 row)"),
+                    Out("4 |  17 |  17"),
+                ]),
+            ),
+        ],
+    },
+    Scene {
+        title: "7. Salaries: averages, and no single one",
+        steps: &[
+            Types(
+                types(
+                    "carol",
+                    &[
+                        "dbaccess",
+                        "request",
+                        "prod-orders",
+                        "--table",
+                        "hr.salaries",
+                        "--for",
+                        "30m",
+                        "--reason",
+                        "Budget for next year",
+                    ],
+                )
+                .claims("Granted in a moment: it stays masked.", &[
+                    Out("aggregate (groups of 10 and more)"),
+                    Out("(auto-read)"),
+                ]),
+            ),
+            Types(
+                types(
+                    "carol",
+                    &[
+                        "dbaccess",
+                        "connect",
+                        "prod-orders",
+                        "--",
+                        "psql",
+                        "-c",
+                        "SELECT team, count(salary), avg(salary) FROM hr.salaries GROUP BY team ORDER BY team",
+                    ],
+                )
+                .claims("What a team earns, with a little noise.", &[
+                    Out("shop"),
+                    Out("support"),
+                    Out("(3 rows)"),
+                ]),
+            ),
+        ],
+    },
+    Scene {
+        title: "8. Writing on production: a peer and a lead, and nobody for themselves",
         steps: &[
             Types(
                 types(
@@ -191,10 +364,6 @@ pub const STORY: &[Scene] = &[
                 types("alice", &["dbaccess", "approve", "{write}", "--yes"])
                     .exits(5)
                     .claims("Exit code 5: nobody approves their own request.", &[Err("is your own")]),
-            ),
-            Types(
-                types("bob", &["dbaccess", "login", "--no-browser"])
-                    .claims("Bob is a colleague of Alice.", &[Err("logged in as bob@example.com")]),
             ),
             Types(
                 types("bob", &["dbaccess", "approve", "{write}", "--yes"])
@@ -232,7 +401,7 @@ pub const STORY: &[Scene] = &[
         ],
     },
     Scene {
-        title: "6. A session is cut while its statement runs",
+        title: "9. A session is cut while its statement runs",
         steps: &[
             Starts(
                 types(
@@ -303,7 +472,7 @@ pub const STORY: &[Scene] = &[
         ],
     },
     Scene {
-        title: "7. The record",
+        title: "10. The record",
         steps: &[
             Types(types("alice", &["dbaccess", "audit"]).claims(
                 "Every statement, with how it ended: done, refused, cut.",

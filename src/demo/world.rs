@@ -190,8 +190,16 @@ service = "orders"
 owners = ["shop"]
 object_owner = "shop_owner"
 [targets.{target}.classified]
-"public.customers.email" = "pii"
-"public.payments.card_number" = "pii"
+# Partly shown, as what it is.
+"public.customers.name" = {{ mask = "partial", kind = "name" }}
+"public.customers.email" = {{ mask = "partial", kind = "email" }}
+# Not shown at all.
+"public.customers.birthday" = {{ mask = "null" }}
+# The same token for the same card, wherever it is.
+"public.payments.card_number" = {{ mask = "token", domain = "card" }}
+"public.refunds.card_number" = {{ mask = "token", domain = "card" }}
+# Averages and sums of groups, and no single value.
+"hr.salaries.salary" = {{ mask = "aggregate", sensitivity = "financial" }}
 "#
         ));
     }

@@ -109,6 +109,12 @@ pub struct TargetView {
 pub struct TableView {
     pub name: String,
     pub columns: Vec<ColumnView>,
+    /// Why nobody is let into it, where that is so.
+    #[serde(default)]
+    pub closed: Option<String>,
+    /// The conditions on its rows of the caller's grants.
+    #[serde(default)]
+    pub rows: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -116,6 +122,13 @@ pub struct ColumnView {
     pub name: String,
     pub type_name: String,
     pub sensitivity: Option<String>,
+    /// How it is shown while it is masked.
+    #[serde(default)]
+    pub mask: Option<String>,
+    /// What the caller sees: `raw`, a mask, or `nothing`; under the grants
+    /// they hold, where one covers it, else under one that asks for nothing more.
+    #[serde(default)]
+    pub you_see: String,
 }
 
 /// `POST /v1/requests`. Without a target, the one target that has the tables.
@@ -132,8 +145,11 @@ pub struct NewRequest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestView {
     pub request: AccessRequest,
-    /// Sensitivities that the scope touches, with their columns.
+    /// Classified columns that the scope shows raw, by sensitivity.
     pub sensitive: Vec<String>,
+    /// Classified columns that stay masked, each with its mask.
+    #[serde(default)]
+    pub masked: Vec<String>,
     /// The roles that the caller could fill, the one that an approval would be
     /// counted as first; empty when the caller cannot approve.
     pub you_fill: Vec<Role>,

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod api;
 pub mod boot;
+pub mod classify;
 pub mod config;
 pub mod gateway;
 pub mod identity;

@@ -60,5 +60,6 @@ pub fn params(upstream: &Upstream) -> anyhow::Result<SetupParams> {
         gateway_login: upstream.user.clone(),
         gateway_verifier: verifier,
         object_owner: upstream.object_owner.clone(),
+        ddl_owners: upstream.ddl_owners.clone(),
     })
 }

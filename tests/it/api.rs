@@ -64,7 +64,7 @@ async fn every_endpoint_refuses_strangers_and_nonsense() {
     let waiting = id(&alice
         .post(
             "/v1/requests",
-            json!({"target": "prod-orders", "reason": "x", "scope": {"tables": ["payments"]}}),
+            json!({"target": "prod-orders", "reason": "x", "scope": {"tables": ["payments"], "unmask": ["card_number"]}}),
         )
         .await
         .is(200));
@@ -160,8 +160,10 @@ async fn the_document_describes_what_is_answered() {
     plain("/v1/about").await;
     plain("/v1/me").await;
     let ask = async |table: &str| {
+        let unmask: &[&str] = if table == "payments" { &["card_number"] } else { &[] };
         let body = json!({"target": "prod-orders", "reason": "x", "window_seconds": 600,
-                          "scope": {"tables": [table], "schemas": [], "write": false}});
+                          "scope": {"tables": [table], "schemas": [], "unmask": unmask, "write": false,
+                                    "rows": [format!("{table}: id = 1")], "follow": true}});
         seen(&alice, "POST", "/v1/requests", "/v1/requests", Some(body)).await
     };
     let decide = async |api: &Api, id: &str, verb: &str, body: Value| {
@@ -266,7 +268,7 @@ async fn g9_an_expired_token_and_too_many_waiting_requests_are_refused() {
     let env = TestEnv::with(Setting { extra, token_lifetime: "5s", ..Setting::default() }).await;
     let alice = env.signed_in("alice").await;
     let api = alice.api();
-    let ask = json!({"target": "prod-orders", "reason": "x", "scope": {"tables": ["payments"]}});
+    let ask = json!({"target": "prod-orders", "reason": "x", "scope": {"tables": ["payments"], "unmask": ["card_number"]}});
     for _ in 0..3 {
         api.post("/v1/requests", ask.clone()).await.is(200);
     }

@@ -6,8 +6,10 @@ use crate::support::env::{Setting, TestEnv};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-fn asked(table: &str, write: bool) -> Value {
-    json!({"target": "prod-orders", "reason": "INC-3", "scope": {"tables": [table], "write": write}})
+/// What waits for a lead: card numbers as they are.
+fn asked() -> Value {
+    let scope = json!({"tables": ["payments"], "unmask": ["card_number"]});
+    json!({"target": "prod-orders", "reason": "INC-3", "scope": scope})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +19,7 @@ async fn two_approvals_at_once_fill_one_slot_once() {
     let carol = env.signed_in("carol").await.api();
     let dave = env.signed_in("dave").await.api();
     for _ in 0..20 {
-        let request = id(&alice.post("/v1/requests", asked("payments", false)).await.is(200));
+        let request = id(&alice.post("/v1/requests", asked()).await.is(200));
         let path = format!("/v1/requests/{request}/approve");
         let (one, other) = tokio::join!(carol.post(&path, json!({})), dave.post(&path, json!({})));
         let (won, lost, winner) =
@@ -39,7 +41,7 @@ async fn approve_against_cancel_has_one_winner() {
     let carol = env.signed_in("carol").await.api();
     let mut winners = BTreeSet::new();
     for round in 0..20 {
-        let request = id(&alice.post("/v1/requests", asked("payments", false)).await.is(200));
+        let request = id(&alice.post("/v1/requests", asked()).await.is(200));
         let approve = format!("/v1/requests/{request}/approve");
         let cancel = format!("/v1/requests/{request}/cancel");
         let (approved, cancelled) = if round % 2 == 0 {
@@ -75,7 +77,7 @@ async fn g7_what_was_answered_is_on_the_ledger_once_after_a_crash() {
     let carol = env.signed_in("carol").await.api();
     let mut answered = Vec::new();
     for round in 0..6 {
-        let request = id(&alice.post("/v1/requests", asked("payments", false)).await.is(200));
+        let request = id(&alice.post("/v1/requests", asked()).await.is(200));
         let decided = match round % 3 {
             0 => carol.post(&format!("/v1/requests/{request}/approve"), json!({})).await,
             1 => carol.post(&format!("/v1/requests/{request}/deny"), json!({"reason": "no"})).await,
@@ -120,7 +122,7 @@ async fn approve_against_expiry_has_one_winner() {
     let mut requests = Vec::new();
     // Around the moment of expiry, to either side of it.
     for early_ms in [60, 30, 15, 5, 0, -5, -30] {
-        let asked = alice.post("/v1/requests", asked("payments", false)).await.is(200);
+        let asked = alice.post("/v1/requests", asked()).await.is(200);
         let request = id(&asked);
         let expiry = time(&asked["request"]["expires_at"]);
         while dbaccess::os::now() + jiff::SignedDuration::from_millis(early_ms) < expiry {

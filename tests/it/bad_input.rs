@@ -154,7 +154,7 @@ async fn b9_one_real_command_for_each_exit_code() {
     let env = TestEnv::start().await;
     let alice = env.signed_in("alice").await;
     let erin = env.signed_in("erin").await;
-    let payments = ["request", "prod-orders", "-t", "payments", "--reason", "x"];
+    let payments = ["request", "prod-orders", "-t", "payments", "--unmask", "card_number", "--reason", "x"];
     alice.run(&["whoami"]).exits(0);
     alice.run(&["show", "req-zz"]).exits(1);
     alice.run(&["request", "prod-orders"]).exits(2);

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, post};
 use axum::{Router, body::Body};
 use dbaccess::core::model::{
-    AskedScope, Catalog, EndReason, Grant, GrantId, Path as AccessPath, Permission, PersonRef, RequestId,
-    SessionId, Totals,
+    AskedScope, Catalog, Classification, EndReason, Grant, GrantId, Path as AccessPath, Permission,
+    PersonRef, RequestId, SessionId, Totals,
 };
 use dbaccess::os;
 use dbaccess::proto::{SessionEvent, SessionOpened, SessionSummary};
@@ -46,7 +46,7 @@ fn grant(id: &str, seconds: i64) -> Grant {
         request: RequestId::from_stored("req-1"),
         person: PersonRef { subject: "1".into(), email: "ana@example.com".into() },
         target: "prod-orders".into(),
-        scope: AskedScope::default().resolve(&catalog).unwrap(),
+        scope: AskedScope::default().resolve(&catalog, &Classification::default()).unwrap(),
         path: AccessPath::ReadOnly,
         from: os::now(),
         until: in_seconds(seconds),

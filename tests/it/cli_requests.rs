@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::Json;
 use axum::routing::{get, post};
 use dbaccess::core::model::{
-    AccessRequest, AskedScope, Catalog, Closed, Decision, ErrorKind, Path as AccessPath, PersonRef,
-    RequestId, RequestState, Role, RuleRef, Slot, Tier,
+    AccessRequest, AskedScope, Catalog, Classification, Closed, Decision, ErrorKind, Path as AccessPath,
+    PersonRef, RequestId, RequestState, Role, RuleRef, Slot, Tier,
 };
 use dbaccess::os;
 use dbaccess::proto::{Approve, ErrorBody, NewRequest, RequestView};
@@ -33,7 +33,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         id: RequestId::from_stored(ID),
         person: PersonRef { subject: "1".into(), email: "ana@example.com".into() },
         target: "prod-orders".into(),
-        scope: AskedScope::default().resolve(&catalog).unwrap(),
+        scope: AskedScope::default().resolve(&catalog, &Classification::default()).unwrap(),
         path: AccessPath::ReadOnly,
         reason: reason.into(),
         window: Duration::from_secs(3600),
@@ -52,7 +52,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         closed: (state == RequestState::Denied).then(|| closed("use staging")),
         grant: None,
     };
-    RequestView { request, sensitive: vec![], you_fill: vec![Role::new("lead")], grant: None }
+    RequestView { request, sensitive: vec![], masked: vec![], you_fill: vec![Role::new("lead")], grant: None }
 }
 
 struct Server {
@@ -139,7 +139,30 @@ fn b9_a_request_says_what_policy_demands_and_exits_by_it() {
         }
     }
     let args = [
-        "request", "-t", "a", "-t", "b", "--schema", "s", "--write", "--for", "1h30m", "-r", "granted", "-o",
+        "request",
+        "-t",
+        "a",
+        "-t",
+        "b",
+        "--schema",
+        "s",
+        "--row",
+        "c: x = 1",
+        "--row",
+        "d: y = ':'",
+        "--follow",
+        "--unmask",
+        "z",
+        "--unmask",
+        "c.w",
+        "--write",
+        "--ddl",
+        "--export",
+        "--for",
+        "1h30m",
+        "-r",
+        "granted",
+        "-o",
         "json",
     ];
     let (_, out, _) = server.run(&args);
@@ -151,6 +174,11 @@ fn b9_a_request_says_what_policy_demands_and_exits_by_it() {
         (asked.scope.tables, asked.scope.schemas, asked.scope.write),
         (vec!["a".into(), "b".into()], vec!["s".into()], true)
     );
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(asked.scope.rows, words(&["c: x = 1", "d: y = ':'"]));
+    assert_eq!(asked.scope.unmask, words(&["z", "c.w"]));
+    assert!(asked.scope.follow && asked.scope.ddl && asked.scope.export);
+    assert_eq!(server.run(&["request", "x", "--database", "--row", "c: x = 1", "-r", "y"]).0, Some(2));
     assert_eq!(server.run(&["request", "x", "--for", "soon", "-r", "y"]).0, Some(2));
 }
 

@@ -55,16 +55,17 @@ async fn every_list_for_people_and_for_programs() {
         alice.run(&words).json()
     };
     ask(&["-t", "orders", "-t", "stock.items"]);
-    let waiting = id(&ask(&["-t", "payments"]));
+    let waiting = id(&ask(&["-t", "payments", "--unmask", "card_number"]));
     let dual = id(&ask(&["-t", "orders", "-t", "customers", "--write"]));
     alice.run(&["exec", "prod-orders", "SELECT count(*) FROM orders WHERE status = 'paid'"]).ok();
 
-    let lists: [&[&str]; 7] = [
+    let lists: [&[&str]; 8] = [
         &["requests"],
         &["requests", "--all"],
         &["sessions", "--all"],
         &["targets"],
         &["targets", "prod-orders"],
+        &["targets", "describe", "prod-orders"],
         &["audit"],
         &["whoami"],
     ];
@@ -98,7 +99,7 @@ async fn every_list_for_people_and_for_programs() {
 
     // The keys that programs rely on.
     let first = |args: &[&str]| alice.run(&[args, &["-o", "json"]].concat()).ok().json()[0].take();
-    assert_eq!(keys(&first(&["requests"])), ["grant", "request", "sensitive", "you_fill"]);
+    assert_eq!(keys(&first(&["requests"])), ["grant", "masked", "request", "sensitive", "you_fill"]);
     assert_eq!(
         keys(&first(&["requests"])["request"]),
         [
@@ -147,7 +148,7 @@ async fn every_list_for_people_and_for_programs() {
     for words in [
         "who alice@example.com",
         "read+write public.customers, public.orders",
-        "pii: public.customers.email",
+        "masked public.customers.email: null",
         reason,
         "dual: two approvals needed",
         "needs peer",
@@ -180,7 +181,7 @@ async fn people_see_what_concerns_them() {
     let alice = &people[0];
     let (auto, code) = alice.ask(&["-t", "orders"]);
     assert_eq!(code, 0);
-    let single = alice.ask_and_wait_for_approval(&["-t", "payments"]);
+    let single = alice.ask_and_wait_for_approval(&["-t", "payments", "--unmask", "card_number"]);
     let dual = alice.ask_and_wait_for_approval(&["-t", "orders", "--write"]);
     alice.run(&["exec", "prod-orders", "SELECT 1 FROM orders"]).ok();
     let auto = id(&auto);

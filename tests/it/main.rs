@@ -11,6 +11,8 @@ mod bad_input_server;
 #[cfg(test)]
 mod builtins;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cli_login;
@@ -38,6 +40,8 @@ mod gateway_copy;
 mod gateway_large;
 #[cfg(test)]
 mod gateway_login;
+#[cfg(test)]
+mod gateway_names;
 #[cfg(test)]
 mod gateway_protocol;
 #[cfg(test)]

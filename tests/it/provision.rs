@@ -11,7 +11,7 @@ use dbaccess::core::model::{AskedScope, Classification, Secret};
 use dbaccess::core::profile::{Profile, session_role};
 use dbaccess::os;
 use dbaccess::server::provision::{
-    OpenSession, ProvisionError, SessionSettings, SetupParams, Target, apply_setup,
+    OpenSession, ProvisionError, STATEMENT_TIMEOUT, SessionSettings, SetupParams, Target, apply_setup,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::MutexGuard;
@@ -90,7 +90,7 @@ impl Shop {
     async fn profile(&self, asked: &AskedScope) -> Profile {
         let catalog = self.target.catalog().await.expect("the catalog is readable");
         self.target.profile(
-            &asked.resolve(&catalog).expect("it exists"),
+            &asked.resolve(&catalog, &Classification::default()).expect("it exists"),
             &catalog,
             &Classification::default(),
         )
@@ -112,7 +112,7 @@ impl Shop {
             until: self.until,
             profile,
             comment: "alice@example.com grt-000000000000",
-            settings: SessionSettings::careful("dbaccess alice@example.com", read_only),
+            settings: SessionSettings::careful("dbaccess alice@example.com", read_only, STATEMENT_TIMEOUT),
             connection_limit: 8,
         };
         self.target.open_session(&session).await.map(|()| person)
@@ -136,6 +136,7 @@ fn params(object_owner: Option<&str>) -> SetupParams {
         gateway_login: GATEWAY.to_owned(),
         gateway_verifier: Some(verifier(GATEWAY_PASSWORD)),
         object_owner: object_owner.map(ToOwned::to_owned),
+        ddl_owners: Vec::new(),
     }
 }
 

@@ -60,7 +60,7 @@ async fn r4_1_r4_2_r4_3_r4_5_every_tier_with_its_rule_and_its_evidence() {
     says(&auto, &["auto: no approval needed", "(auto-read)", "granted: dbaccess connect prod-orders"]);
 
     // R4.2: personal data, one approval by a lead or security.
-    let id = alice.ask_and_wait_for_approval(&["--table", "payments"]);
+    let id = alice.ask_and_wait_for_approval(&["--table", "payments", "--unmask", "card_number"]);
     for person in [&alice, &carol] {
         let shown = person.run(&["show", &id]).ok();
         says(
@@ -121,7 +121,8 @@ async fn r4_1_r4_2_r4_3_r4_5_every_tier_with_its_rule_and_its_evidence() {
 async fn g6_nobody_approves_their_own_whatever_their_roles() {
     let env = TestEnv::start().await;
     let carol = env.signed_in("carol").await;
-    for asked in [&["--table", "payments"][..], &["--table", "orders", "--write"]] {
+    for asked in [&["--table", "payments", "--unmask", "card_number"][..], &["--table", "orders", "--write"]]
+    {
         let id = carol.ask_and_wait_for_approval(asked);
         says(
             &carol.run(&["approve", &id, "--yes"]).exits(5),
@@ -183,8 +184,8 @@ async fn requests_are_denied_cancelled_and_expire() {
     let alice = env.signed_in("alice").await;
     let bob = env.signed_in("bob").await;
     let carol = env.signed_in("carol").await;
-    let wait =
-        |table| alice.spawn(&["request", "prod-orders", "--table", table, "--reason", "INC-2", "--wait"]);
+    let unmasked = ["request", "prod-orders", "-t", "payments", "--unmask", "card_number"];
+    let wait = || alice.spawn(&[&unmasked[..], &["--reason", "INC-2", "--wait"]].concat());
     let waiting = async || {
         let find = || {
             let views = alice.run(&["requests", "--mine", "-o", "json"]).json();
@@ -194,7 +195,7 @@ async fn requests_are_denied_cancelled_and_expire() {
     };
     let end = |child: std::process::Child| Ran::from(child.wait_with_output().unwrap());
 
-    let asking = wait("payments");
+    let asking = wait();
     let request = waiting().await;
     says(&carol.run(&["deny", &request, "--reason", "use the replica"]).ok(), &["denied req-"]);
     let denied = end(asking).exits(5);
@@ -206,7 +207,7 @@ async fn requests_are_denied_cancelled_and_expire() {
         (&"carol@example.com".into(), &"use the replica".into())
     );
 
-    let asking = wait("payments");
+    let asking = wait();
     let request = waiting().await;
     says(&carol.run(&["cancel", &request]).exits(5), &["only alice@example.com, who asked, can cancel"]);
     says(&bob.run(&["cancel", &request]).exits(1), &["no request begins with"]);
@@ -218,14 +219,14 @@ async fn requests_are_denied_cancelled_and_expire() {
     );
     assert_eq!(events(&env, "request.cancelled", 1, |body| body["request"] == request).await.len(), 1);
 
-    let asking = wait("payments");
+    let asking = wait();
     let request = waiting().await;
     says(&end(asking).exits(6), &["lapsed before it was approved"]);
     says(&carol.run(&["approve", &request, "--yes"]).exits(1), &["already expired", "ask again"]);
     assert_eq!(events(&env, "request.expired", 1, |body| body["request"] == request).await.len(), 1);
 
     // Granted while it waits.
-    let asking = wait("payments");
+    let asking = wait();
     let request = waiting().await;
     carol.run(&["approve", &request, "--yes"]).ok();
     let granted = end(asking).ok();
@@ -273,7 +274,7 @@ async fn revoking_is_for_the_requester_and_who_answers_for_it() {
     says(&used.exits(5), &["you hold no grant on prod-orders"]);
 
     // A waiting request has nothing to revoke.
-    let waiting = alice.ask_and_wait_for_approval(&["--table", "payments"]);
+    let waiting = alice.ask_and_wait_for_approval(&["--table", "payments", "--unmask", "card_number"]);
     says(&alice.run(&["revoke", &waiting]).exits(1), &["was never granted", "dbaccess cancel"]);
 }
 
@@ -289,7 +290,13 @@ async fn r3_1_r3_2_r3_3_scopes_of_each_level() {
     );
     let ran = alice.run(&["exec", "prod-orders", "SELECT count(*) FROM stock.items", "-o", "csv"]).ok();
     assert!(ran.out.contains("50"), "{}", ran.out);
-    let (view, code) = alice.ask(&["--database"]);
+    // The whole database only to write or to migrate; the denial says what to ask for instead.
+    let denied = alice.run(&["request", "prod-orders", "--database", "--reason", "x"]).exits(5);
+    says(
+        &denied,
+        &["no-reading-whole-database", "to read, ask for --schema or --table", "auto for single tables"],
+    );
+    let (view, code) = alice.ask(&["--database", "--write"]);
     assert_eq!((code, &view["request"]["scope"]["objects"]), (4, &"database".into()));
     assert_eq!(view["request"]["decision"]["rules"][0]["id"], "dual-whole-database");
     let (view, code) = alice.ask(&["-t", "orders", "-t", "stock.items"]);
@@ -309,7 +316,7 @@ async fn r3_1_r3_2_r3_3_scopes_of_each_level() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r4_2_a_partition_of_a_classified_table_is_not_automatic() {
+async fn r6_5_a_partition_of_a_classified_table_is_classified_too() {
     let env = TestEnv::start().await;
     let tables = "
         SET ROLE shop_owner;
@@ -321,17 +328,126 @@ async fn r4_2_a_partition_of_a_classified_table_is_not_automatic() {
         ALTER TABLE customers INHERIT contacts";
     env.pg.admin("shop").await.batch_execute(tables).await.unwrap();
     let alice = env.signed_in("alice").await;
-    for (table, column) in [
+    for (table, name) in [
         ("payments_2025", "public.payments_2025.card_number"),
         ("stock.payments_2025_01", "stock.payments_2025_01.card_number"),
         ("contacts", "public.contacts.email"),
     ] {
         let (view, code) = alice.ask(&["--table", table]);
+        assert_eq!((code, &view["request"]["decision"]["tier"]), (0, &"auto".into()), "{view}");
+        assert_eq!(view["masked"], serde_json::json!([format!("{name}: null")]));
+        let column = name.rsplit('.').next().unwrap();
+        let (view, code) = alice.ask(&["--table", table, "--unmask", column]);
         assert_eq!((code, &view["request"]["decision"]["tier"]), (4, &"single".into()), "{view}");
-        assert_eq!(view["sensitive"], serde_json::json!([format!("pii: {column}")]));
+        assert_eq!(view["sensitive"], serde_json::json!([format!("pii: {name}")]));
     }
     let target = alice.run(&["targets", "prod-orders", "-o", "json"]).ok().json();
     let mut listed = target["tables"].as_array().unwrap().iter();
     let partition = listed.find(|table| table["name"] == "stock.payments_2025_01").unwrap();
     assert_eq!(partition["columns"][1]["sensitivity"], "pii", "{partition}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r6_5_what_stays_masked_is_granted_at_once_and_what_is_raw_is_approved() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let carol = env.signed_in("carol").await;
+    let describe = |args: &[&str]| {
+        let words = [&["targets", "describe", "prod-orders", "payments", "-o", "json"], args].concat();
+        alice.run(&words).ok().json()[0]["columns"][2].take()
+    };
+    let masked = alice.run(&["request", "prod-orders", "-t", "payments", "--reason", "INC-8"]).ok();
+    says(
+        &masked,
+        &["masked public.payments.card_number: null", "1 classified column stays masked", "(auto-read)"],
+    );
+    let card = describe(&[]);
+    assert_eq!((&card["mask"], &card["you_see"]), (&"null".into(), &"null".into()), "{card}");
+
+    let id = alice.ask_and_wait_for_approval(&["-t", "payments", "--unmask", "payments.card_number"]);
+    let shown = carol.run(&["show", &id]).ok();
+    says(
+        &shown,
+        &[
+            "scope read public.payments; raw card_number",
+            "raw pii: public.payments.card_number",
+            "raw pii columns",
+        ],
+    );
+    carol.run(&["approve", &id, "--yes"]).ok();
+    let card = describe(&[]);
+    assert_eq!((&card["mask"], &card["you_see"]), (&"null".into(), &"raw".into()), "{card}");
+    let table = alice.run(&["targets", "describe", "prod-orders", "payments"]).ok();
+    says(&table, &["YOU SEE", "card_number text null, pii raw"]);
+
+    for (args, words) in [
+        (&["-t", "payments", "--unmask", "card_nmber"][..], "did you mean card_number?"),
+        (&["-t", "payments", "--unmask", "amount"], "amount is not masked anyway"),
+        (&["--schema", "public", "--unmask", "emial"], "did you mean email?"),
+    ] {
+        let refused = alice.run(&[&["request", "prod-orders", "--reason", "x"], args].concat());
+        assert_ne!(refused.code, 0);
+        says(&refused, &[words]);
+    }
+    says(
+        &alice.run(&["targets", "describe", "prod-orders", "paymnts"]).exits(1),
+        &["did you mean", "payments"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r3_4_rows_are_asked_for_shown_and_narrowed() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let bob = env.signed_in("bob").await;
+    let row = ["--row", "customers: id = 17"];
+    let (view, code) = alice.ask(&row);
+    assert_eq!((code, &view["request"]["decision"]["rules"][0]["id"]), (0, &"auto-read".into()), "{view}");
+    assert_eq!(
+        view["request"]["scope"]["rows"],
+        serde_json::json!({"public.customers":
+            {"is": "compare", "column": "id", "operator": "=", "value": "17", "type_name": "bigint"}})
+    );
+    let described = alice.run(&["targets", "describe", "prod-orders", "customers"]).ok();
+    says(&described, &["of public.customers, a grant of yours shows rows where id = 17"]);
+
+    let id = alice.ask_and_wait_for_approval(&[
+        "--row",
+        "orders: status in ('new','paid')",
+        "-t",
+        "customers",
+        "--write",
+    ]);
+    says(
+        &bob.run(&["show", &id]).ok(),
+        &["read+write public.customers, public.orders where status IN ('new', 'paid')"],
+    );
+    let narrowed = bob.run(&["approve", &id, "--yes", "-t", "orders", "-o", "json"]).ok().json();
+    assert_eq!(
+        narrowed["request"]["approvals"][0]["narrowing"]["tables"],
+        serde_json::json!(["public.orders"])
+    );
+    let carol = env.signed_in("carol").await;
+    let granted = carol.run(&["approve", &id, "--yes", "-o", "json"]).ok().json();
+    assert_eq!(granted["grant"]["scope"]["rows"]["public.orders"]["is"], "in", "{granted}");
+
+    for (args, words) in [
+        (&["--row", "customers: id = 17abc"][..], "not SQL"),
+        (&["--row", "customers: id = '17abc'"], "expected a whole number"),
+        (&["--row", "customers: lower(name) = 'x'"], "a function is not allowed"),
+        (&["--row", "customers: email = 'x'"], "public.customers.email is masked"),
+        (&["--row", "custmers: id = 1"], "did you mean customers?"),
+        (&["--row", "id = 1"], "write TABLE: CONDITION"),
+        (&["-t", "orders", "--follow"], "--follow needs a condition"),
+        (&["--schema", "public", "--ddl", "--row", "customers: id = 1"], "cannot go with --ddl"),
+        (&["-t", "orders", "--ddl"], "asked for by schema"),
+    ] {
+        let refused = alice.run(&[&["request", "prod-orders", "--reason", "x"], args].concat());
+        assert!(matches!(refused.code, 1 | 2), "{refused:?}");
+        says(&refused, &[words]);
+    }
+    let many: Vec<String> = (0..60).map(|n| format!("customers: id = {n}")).collect();
+    let mut words = vec!["request", "prod-orders", "--reason", "x"];
+    many.iter().for_each(|text| words.extend(["--row", text]));
+    says(&alice.run(&words).exits(2), &["at most 50 row conditions"]);
 }

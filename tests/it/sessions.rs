@@ -200,7 +200,8 @@ async fn b6_sessions_of_one_person_are_apart() {
     // No grant: the command that helps. Waiting: said so.
     let none = alice.connect(&[]).ended().await.exits(5);
     assert!(none.err.contains("dbaccess request prod-orders --table TABLE"), "{}", none.err);
-    alice.run(&["request", "prod-orders", "--table", "payments", "--reason", "x"]).exits(4);
+    let raw = ["request", "prod-orders", "--table", "payments", "--unmask", "card_number", "--reason", "x"];
+    alice.run(&raw).exits(4);
     let waiting = alice.connect(&[]).ended().await.exits(4);
     assert!(waiting.err.contains("still waiting for approval"), "{}", waiting.err);
 

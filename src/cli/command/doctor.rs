@@ -23,26 +23,7 @@ pub struct DoctorArgs {
 impl DoctorArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
         let findings = self.findings(context).await;
-        let mut listing = Listing::new(["", "check", "finding", "remedy"], "nothing was checked");
-        for finding in &findings {
-            let level = match finding.level {
-                FindingLevel::Ok => "ok",
-                FindingLevel::Warning => "warning",
-                FindingLevel::Problem => "PROBLEM",
-            };
-            listing.row([
-                level.to_owned(),
-                finding.check.clone(),
-                finding.message.clone(),
-                finding.remedy.clone().unwrap_or_default(),
-            ]);
-        }
-        if self.output.output == Format::Csv {
-            listing.header = vec!["level", "check", "finding", "remedy"];
-        }
-        output::print_list(self.output.output, &listing, &findings)?;
-        let sick = findings.iter().any(|finding| finding.level == FindingLevel::Problem);
-        Ok(if sick { ErrorKind::Internal.exit_code() } else { 0 })
+        show_findings(self.output, &findings)
     }
 
     async fn findings(&self, context: &Context) -> Vec<Finding> {
@@ -99,6 +80,30 @@ impl DoctorArgs {
         }
         findings
     }
+}
+
+/// Prints findings. Returns the exit code: 1 when something is a problem.
+pub fn show_findings(output: OutputArgs, findings: &[Finding]) -> Result<u8, CliError> {
+    let mut listing = Listing::new(["", "check", "finding", "remedy"], "nothing was checked");
+    for finding in findings {
+        let level = match finding.level {
+            FindingLevel::Ok => "ok",
+            FindingLevel::Warning => "warning",
+            FindingLevel::Problem => "PROBLEM",
+        };
+        listing.row([
+            level.to_owned(),
+            finding.check.clone(),
+            finding.message.clone(),
+            finding.remedy.clone().unwrap_or_default(),
+        ]);
+    }
+    if output.output == Format::Csv {
+        listing.header = vec!["level", "check", "finding", "remedy"];
+    }
+    output::print_list(output.output, &listing, &findings)?;
+    let sick = findings.iter().any(|finding| finding.level == FindingLevel::Problem);
+    Ok(if sick { ErrorKind::Internal.exit_code() } else { 0 })
 }
 
 fn ok(check: &str, message: String) -> Finding {

@@ -25,7 +25,8 @@ mod show;
 mod targets;
 mod whoami;
 
-pub use operate::{DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand};
+pub use doctor::show_findings;
+pub use operate::{CheckArgs, ClassifyArgs, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand};
 
 use super::client::Client;
 use super::error::CliError;

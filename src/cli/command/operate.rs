@@ -1,5 +1,6 @@
 //! Arguments of the commands that other wings run: data only.
 
+use crate::cli::output::OutputArgs;
 use std::path::PathBuf;
 
 /// Run the control plane and the gateway.
@@ -46,6 +47,63 @@ pub struct TargetArgs {
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum TargetCommand {
     Setup(SetupArgs),
+    Classify(ClassifyArgs),
+    Check(CheckArgs),
+}
+
+/// Propose which columns are sensitive, and write what you accept into the configuration.
+///
+/// Looks at names, types and, as an administrator, at a sample of values, in
+/// read-only transactions. Values are not shown and not kept. What is classified
+/// already stays as it is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ClassifyArgs {
+    /// The target, as the server's configuration names it
+    pub target: String,
+    /// The server's configuration file
+    #[arg(
+        long,
+        env = "DBACCESS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/dbaccess/server.toml"
+    )]
+    pub config: PathBuf,
+    /// The administrator to look at values as; the password comes from PGPASSWORD or a prompt.
+    /// Without, only names and types are looked at
+    #[arg(long, value_name = "USER")]
+    pub admin: Option<String>,
+    /// How many rows of a table to look at; 0 is none
+    #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub sample: u32,
+    /// Accept weak hints too
+    #[arg(long)]
+    pub unsure: bool,
+    /// Accept without asking
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Check what escapes a target's classification, or could.
+///
+/// Views, functions, statistics, triggers and publications that copy or show
+/// classified columns, and columns that look as if they should be classified.
+/// Exit code 1 when something is a problem.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The target, as the server's configuration names it
+    pub target: String,
+    /// The server's configuration file
+    #[arg(
+        long,
+        env = "DBACCESS_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/dbaccess/server.toml"
+    )]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Install what the server needs in a target, or print it for a DBA to run.

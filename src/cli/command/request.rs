@@ -25,12 +25,36 @@ pub struct RequestArgs {
     /// A whole schema; give it again for more
     #[arg(long, value_name = "SCHEMA")]
     schema: Vec<String>,
-    /// Everything in the database; never what is meant by leaving tables and schemas out
-    #[arg(long, conflicts_with_all = ["table", "schema"])]
+    /// Everything in the database, to write or to migrate; never what is meant by
+    /// leaving tables and schemas out
+    #[arg(long, conflicts_with_all = ["table", "schema", "row"])]
     database: bool,
+    /// Only rows that match, such as 'customers: tenant_id = 42'; give it again for more tables
+    ///
+    /// The condition compares the table's own columns with constants: =, <>, <,
+    /// <=, >, >=, IN, BETWEEN, IS NULL, a boolean column alone; with AND and OR.
+    /// The table need not be named with --table.
+    #[arg(long, value_name = "TABLE: CONDITION")]
+    row: Vec<String>,
+    /// Tables whose foreign keys lead to one with a condition show only the rows that belong to it
+    #[arg(long)]
+    follow: bool,
+    /// See a classified column as it is: column, table.column or
+    /// schema.table.column; give it again for more
+    ///
+    /// Every classified column is masked unless it is named here, and what is
+    /// named raises what policy demands.
+    #[arg(long, value_name = "COLUMN")]
+    unmask: Vec<String>,
     /// Ask to write too
     #[arg(long)]
     write: bool,
+    /// Ask to change the schema, with the rights of its owner
+    #[arg(long)]
+    ddl: bool,
+    /// Ask to take rows out as a file
+    #[arg(long)]
+    export: bool,
     /// For how long, such as 30m or 1h30m; the policy's usual window when left out
     #[arg(long = "for", value_name = "TIME", value_parser = length)]
     window: Option<Duration>,
@@ -51,9 +75,11 @@ pub(super) fn length(text: &str) -> Result<Duration, BadDuration> {
 
 impl RequestArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        if self.table.is_empty() && self.schema.is_empty() && !self.database {
-            return Err(CliError::usage("say what you need access to")
-                .hint("--table TABLE (again for more), --schema SCHEMA, or --database for all of it"));
+        if self.table.is_empty() && self.schema.is_empty() && self.row.is_empty() && !self.database {
+            return Err(CliError::usage("say what you need access to").hint(
+                "--table TABLE (again for more), --row 'TABLE: CONDITION', --schema SCHEMA, or to change all \
+                 of it --database",
+            ));
         }
         let client = context.client()?;
         let reason = match self.reason.as_deref().map(str::trim) {
@@ -65,8 +91,12 @@ impl RequestArgs {
             scope: AskedScope {
                 schemas: self.schema,
                 tables: self.table,
+                rows: self.row,
+                follow: self.follow,
+                unmask: self.unmask,
                 write: self.write,
-                ..AskedScope::default()
+                ddl: self.ddl,
+                export: self.export,
             },
             reason,
             window_seconds: self.window.map(|window| window.as_secs()),

@@ -54,7 +54,11 @@ pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
         };
         // The scope says `read+write`; the path is for programs that filter.
         let scope = if people { short_scope(&request.scope) } else { request.scope.to_string() };
-        let path = if request.path == Path::Write && !people { " (write)" } else { "" };
+        let path = match request.path {
+            Path::ReadOnly => String::new(),
+            _ if people => String::new(),
+            other => format!(" ({})", other.as_str()),
+        };
         listing.row([
             if people { short(request.id.as_str()) } else { request.id.to_string() },
             if people { state } else { request.state.as_str().to_owned() },

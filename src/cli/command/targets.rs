@@ -1,15 +1,38 @@
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, relative};
-use crate::core::model::ErrorKind;
+use crate::cli::session::shell_quoted;
+use crate::core::model::{ErrorKind, nearest};
 use crate::os;
-use crate::proto::TargetView;
+use crate::proto::{TableView, TargetView};
 
 /// List the databases you may ask for; with TARGET, its tables and columns.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct TargetsArgs {
-    /// Describe this one: tables, columns, and which are classified
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// List this one's tables and columns, and which are classified
     target: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Action {
+    Describe(DescribeArgs),
+}
+
+/// Show what you would see of a database, column by column: as it is, or masked and how.
+///
+/// Under the grants you hold there; where none covers a table, as a request
+/// would give it that asks for nothing more.
+#[derive(Clone, Debug, clap::Args)]
+struct DescribeArgs {
+    /// The database
+    target: String,
+    /// Only this table: name or schema.name
+    table: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -17,10 +40,88 @@ pub struct TargetsArgs {
 impl TargetsArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let targets = context.client()?.targets().await?;
-        match &self.target {
-            Some(name) => describe(find(&targets, name)?, self.output.output),
-            None => list(&targets, self.output.output),
+        match (&self.action, &self.target) {
+            (Some(Action::Describe(args)), _) => args.run(find(&targets, &args.target)?),
+            (None, Some(name)) => columns(find(&targets, name)?, self.output.output),
+            (None, None) => list(&targets, self.output.output),
         }
+    }
+}
+
+impl DescribeArgs {
+    fn run(&self, target: &TargetView) -> Result<(), CliError> {
+        let format = self.output.output;
+        tell_problem(target);
+        let tables = match &self.table {
+            None => target.tables.iter().collect(),
+            Some(name) => vec![find_table(target, name)?],
+        };
+        let mut listing = Listing::new(
+            ["table", "column", "type", "mask", "you see"],
+            "no tables are known: it was never reached",
+        );
+        for table in &tables {
+            for (index, column) in table.columns.iter().enumerate() {
+                let first = index == 0 || format != Format::Table;
+                let mask = match (&column.mask, &column.sensitivity) {
+                    (Some(mask), Some(why)) => format!("{mask}, {why}"),
+                    (mask, _) => mask.clone().unwrap_or_default(),
+                };
+                listing.row([
+                    if first { table.name.clone() } else { String::new() },
+                    column.name.clone(),
+                    column.type_name.clone(),
+                    mask,
+                    column.you_see.clone(),
+                ]);
+            }
+        }
+        output::print_list(format, &listing, &tables)?;
+        if format == Format::Table {
+            for table in &tables {
+                if let Some(reason) = &table.closed {
+                    output::note(&format!("nobody is let into {}: {reason}", table.name));
+                }
+                for condition in &table.rows {
+                    output::note(&format!(
+                        "of {}, a grant of yours shows rows where {condition}",
+                        table.name
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The table of that name: `schema.name`, or a name that one schema has, or else `public`.
+fn find_table<'t>(target: &'t TargetView, asked: &str) -> Result<&'t TableView, CliError> {
+    let whole = |table: &&TableView| table.name == asked;
+    let tail = |table: &&TableView| table.name.split_once('.').is_some_and(|(_, name)| name == asked);
+    let found: Vec<&TableView> = target.tables.iter().filter(|t| whole(t) || tail(t)).collect();
+    let public = format!("public.{asked}");
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => {
+            let names = target.tables.iter().map(|table| table.name.as_str());
+            let bare = names.clone().filter_map(|name| name.split_once('.').map(|(_, bare)| bare));
+            let near = nearest(asked, names.chain(bare));
+            let error = CliError::new(ErrorKind::NotFound, format!("{} has no table {asked}", target.name));
+            Err(match near.as_slice() {
+                [] => error.hint(format!("dbaccess targets {} lists them", shell_quoted(&target.name))),
+                names => error.hint(format!("did you mean {}?", names.join(" or "))),
+            })
+        }
+        several => several.iter().copied().find(|table| table.name == public).ok_or_else(|| {
+            let names: Vec<&str> = several.iter().map(|table| table.name.as_str()).collect();
+            CliError::usage(format!("{asked} is ambiguous: say which of {}", names.join(", ")))
+        }),
+    }
+}
+
+fn tell_problem(target: &TargetView) {
+    if let Some(problem) = &target.problem {
+        output::note(&format!("{} cannot be reached now: {problem}", target.name));
     }
 }
 
@@ -70,10 +171,8 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
     output::print_list(format, &listing, &targets)
 }
 
-fn describe(target: &TargetView, format: Format) -> Result<(), CliError> {
-    if let Some(problem) = &target.problem {
-        output::note(&format!("{} cannot be reached now: {problem}", target.name));
-    }
+fn columns(target: &TargetView, format: Format) -> Result<(), CliError> {
+    tell_problem(target);
     if let Some(width) = output::width_of_stdout().filter(|width| *width < output::NARROW)
         && format == Format::Table
         && !target.tables.is_empty()

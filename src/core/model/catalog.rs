@@ -23,8 +23,9 @@ pub struct Column {
     /// `COMMENT ON COLUMN`.
     #[serde(default)]
     pub comment: Option<String>,
-    /// The columns of this and other relations that its values are computed
-    /// from: of a generated column or a view's.
+    /// The columns that its values are computed from. Of a generated column all
+    /// of them; of a view's the one that it shows unchanged. A view's column
+    /// without any may be computed from everything that the view reads.
     #[serde(default)]
     pub derived_from: Vec<(TableName, String)>,
     /// Written by the database alone: GENERATED … STORED, or an identity ALWAYS.
@@ -63,6 +64,14 @@ pub struct Relation {
     /// The planner's estimate of its rows; none before the first ANALYZE.
     #[serde(default)]
     pub rows: Option<u64>,
+    /// Of a view or materialized view: every column of other relations that it
+    /// reads, be it for a column of its own, a condition or a join.
+    #[serde(default)]
+    pub reads: Vec<(TableName, String)>,
+    /// Of a view: the functions it calls that run with their owner's rights, as
+    /// `schema.name`. What those read is not in `reads`.
+    #[serde(default)]
+    pub definers: Vec<String>,
 }
 
 /// A function, operator or cast outside `pg_catalog`, as far as it matters
@@ -74,7 +83,8 @@ pub struct Routine {
     pub what: RoutineKind,
     /// SECURITY DEFINER, of itself or of the function behind it.
     pub definer: bool,
-    /// The language of the function: `sql`, `plpgsql`, `c`, `internal`…
+    /// The language of the function (of an aggregate's: of the one that gives
+    /// its result): `sql`, `plpgsql`, `c`, `internal`…
     pub language: String,
     /// Its body, where the language is one that is read: `sql` and `plpgsql`.
     pub body: Option<String>,

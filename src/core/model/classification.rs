@@ -2,6 +2,12 @@
 //! are shown. Rules come from configuration; against a catalog they become
 //! columns, and what follows from those: partitions, inheritance, copies.
 
+mod lineage;
+mod matching;
+
+#[cfg(test)]
+mod tests;
+
 use super::{Catalog, Mask, Sensitivity, TableName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,9 +25,10 @@ pub struct Classified {
 pub enum Selector {
     /// One column, by its whole name.
     Column { table: TableName, column: String },
-    /// `schema.table.column` where `*` stands for any run of characters.
+    /// `schema.table.column` where `*` stands for any run of characters, and
+    /// capitals do not matter.
     Pattern { schema: String, table: String, column: String },
-    /// Columns whose comment holds `@tag`.
+    /// Columns whose comment holds `@tag`, as a word.
     Tag(String),
 }
 
@@ -32,44 +39,34 @@ pub struct Rule {
     pub classified: Classified,
 }
 
+/// Classified columns, by relation and name.
+type Columns = BTreeMap<TableName, BTreeMap<String, Classified>>;
+
 /// What the rules mean for one catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Classification {
-    columns: BTreeMap<TableName, BTreeMap<String, Classified>>,
+    columns: Columns,
     /// Relations that copy classified columns and are not classified
     /// themselves: no scope covers them. With the reason.
     closed: BTreeMap<TableName, String>,
 }
 
 impl Classification {
+    /// What rules say of a catalog's columns, and what follows from that.
+    ///
+    /// - A rule for one column goes before a pattern, that before a tag. Among
+    ///   patterns the most specific wins: fewest stars, then most letters;
+    ///   among equals, and among tags, the stricter mask.
+    /// - Partitions and inheritance share, both ways: reading one reads the other.
+    /// - A generated column is shown as what it is computed from, or not at all
+    ///   where that is not one column of its own type.
+    /// - A view that reads a classified column is closed, unless a rule speaks of
+    ///   one of its own columns; the others are then treated as generated ones.
+    ///
     /// Rules that name one column hold for it even where the catalog does not
     /// show it (yet).
     pub fn of(rules: &[Rule], catalog: &Catalog) -> Self {
-        let mut columns: BTreeMap<TableName, BTreeMap<String, Classified>> = BTreeMap::new();
-        for rule in rules {
-            if let Selector::Column { table, column } = &rule.selector {
-                columns.entry(table.clone()).or_default().insert(column.clone(), rule.classified.clone());
-            }
-        }
-        let named = columns.clone();
-        let mut inherit = |heir: &TableName, from: &TableName| {
-            let (Some(of_relative), Some(relation)) = (named.get(from), catalog.relation(heir)) else {
-                return;
-            };
-            for (column, classified) in of_relative {
-                if relation.columns.iter().any(|own| own.name == *column) {
-                    let own = columns.entry(heir.clone()).or_default();
-                    own.entry(column.clone()).or_insert_with(|| classified.clone());
-                }
-            }
-        };
-        for relation in &catalog.relations {
-            for ancestor in &relation.ancestors {
-                inherit(&relation.name, ancestor);
-                inherit(ancestor, &relation.name);
-            }
-        }
-        Self { columns, closed: BTreeMap::new() }
+        lineage::follow(matching::named(rules, catalog), catalog)
     }
 
     /// The classified columns of one relation, by name.
@@ -89,4 +86,22 @@ impl Classification {
     pub fn closed(&self, table: &TableName) -> Option<&str> {
         self.closed.get(table).map(String::as_str)
     }
+
+    /// The relations that no scope covers, with the reason.
+    pub fn closed_tables(&self) -> impl Iterator<Item = (&TableName, &str)> {
+        self.closed.iter().map(|(table, why)| (table, why.as_str()))
+    }
+}
+
+/// Which of two says less of a value; the order is total, so that it does not
+/// matter whom one meets first.
+fn stricter(one: Classified, other: Classified) -> Classified {
+    let rank = |classified: &Classified| match classified.mask {
+        Mask::Null => 3,
+        Mask::Aggregate { .. } => 2,
+        Mask::Token { .. } => 1,
+        Mask::Partial(_) | Mask::Json { .. } => 0,
+    };
+    let key = |classified: &Classified| (rank(classified), classified.mask.clone(), classified.sensitivity);
+    if key(&one) >= key(&other) { one } else { other }
 }

@@ -72,6 +72,45 @@ impl PartialKind {
             Self::Generic => "generic",
         }
     }
+
+    /// What a column of this name most likely holds: one of the name's words
+    /// says so, in `snake_case` or `camelCase`.
+    pub fn of_name(column: &str) -> Self {
+        let words = words(column);
+        let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+        if any(&["email", "mail", "emails", "mails"]) {
+            Self::Email
+        } else if any(&["phone", "phones", "mobile", "tel", "telephone", "fax", "msisdn"]) {
+            Self::Phone
+        } else if any(&["card", "cards", "pan", "cardnumber", "creditcard"]) {
+            Self::Card
+        } else if any(&["iban", "ibans", "account", "accounts"]) {
+            Self::Iban
+        } else if any(&["name", "names", "firstname", "lastname", "fullname", "surname"]) {
+            Self::Name
+        } else {
+            Self::Generic
+        }
+    }
+}
+
+/// The words of a column's name, in lower case: `userEmail_2` is `user`,
+/// `email` and `2`.
+pub(crate) fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for c in name.chars() {
+        let starts = c.is_uppercase() && before.is_lowercase() || c.is_numeric() != before.is_numeric();
+        if (starts || !c.is_alphanumeric()) && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// For people: `partial (email)`.

@@ -10,6 +10,7 @@ mod event;
 mod grant;
 mod id;
 mod kind;
+mod lookup;
 mod mask;
 mod person;
 mod request;
@@ -28,12 +29,16 @@ pub use event::{Actor, Event, StatementResult};
 pub use grant::{Grant, Revoked};
 pub use id::{ConnectionId, GrantId, RequestId, SessionId};
 pub use kind::ErrorKind;
+pub(crate) use mask::words;
+pub use lookup::nearest;
+pub(crate) use lookup::split_name;
 pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use person::{Identity, Person, PersonRef};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Narrowing, Path, RequestState, Role, RuleRef, Slot, Tier,
 };
-pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName, nearest};
+pub(crate) use scope::name_part;
+pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;
 pub use session::{EndReason, Session, SessionState, Totals};
 pub use statement::{StatementFacts, StatementRecord};

@@ -32,6 +32,8 @@ impl fmt::Display for Role {
 pub enum Path {
     ReadOnly,
     Write,
+    /// Schema changes, with the rights of the schema's owner.
+    Migration,
 }
 
 impl Path {
@@ -39,6 +41,7 @@ impl Path {
         match self {
             Self::ReadOnly => "read-only",
             Self::Write => "write",
+            Self::Migration => "migration",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Scope: what is asked for and granted. Words become objects here, against a
 //! catalog; a [`Scope`] that exists names only things that were there.
 
+use super::lookup::split_name;
 use super::{Catalog, Condition, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,21 +18,26 @@ impl TableName {
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { schema: schema.into(), name: name.into() }
     }
+
+    /// `schema.name.column`, such as `--unmask` takes it.
+    pub fn column(&self, column: &str) -> String {
+        format!("{self}.{}", name_part(column))
+    }
 }
 
 /// `schema.name`, each part double-quoted only where PostgreSQL needs it.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with(|c: char| c.is_ascii_digit())
-                && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        };
-        let quoted = |part: &str| {
-            if plain(part) { part.to_owned() } else { format!("\"{}\"", part.replace('"', "\"\"")) }
-        };
-        f.pad(&format!("{}.{}", quoted(&self.schema), quoted(&self.name)))
+        f.pad(&format!("{}.{}", name_part(&self.schema), name_part(&self.name)))
     }
+}
+
+/// A part of a name, such as [`split_name`] reads it back.
+pub(crate) fn name_part(part: &str) -> String {
+    let plain = !part.is_empty()
+        && !part.starts_with(|c: char| c.is_ascii_digit())
+        && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain { part.to_owned() } else { format!("\"{}\"", part.replace('"', "\"\"")) }
 }
 
 /// The serialised form is the displayed form, so that it can be a JSON key.
@@ -50,38 +56,6 @@ impl<'de> Deserialize<'de> for TableName {
             _ => {
                 Err(serde::de::Error::custom(format!("`{text}` is not a table name: expected schema.table")))
             }
-        }
-    }
-}
-
-/// Splits `a.b` into its parts, honouring double quotes. What is not quoted is
-/// taken as it stands (a person who types `Orders` may mean just that).
-pub(super) fn split_name(text: &str) -> Option<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut rest = text.chars().peekable();
-    loop {
-        let mut part = String::new();
-        if rest.next_if_eq(&'"').is_some() {
-            loop {
-                match rest.next()? {
-                    '"' if rest.next_if_eq(&'"').is_some() => part.push('"'),
-                    '"' => break,
-                    c => part.push(c),
-                }
-            }
-        } else {
-            while let Some(c) = rest.next_if(|c| *c != '.' && *c != '"') {
-                part.push(c);
-            }
-        }
-        if part.is_empty() || part.contains('\0') {
-            return None;
-        }
-        parts.push(part);
-        match rest.next() {
-            None => return Some(parts),
-            Some('.') => {}
-            Some(_) => return None,
         }
     }
 }
@@ -179,7 +153,7 @@ pub struct Scope {
     pub unmask: BTreeMap<TableName, BTreeSet<String>>,
 }
 
-/// Why a typed scope names nothing.
+/// Why what was typed is no scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
     #[error("`{0}` is not a name: write table, schema.table or \"Quoted\".\"Name\"")]
@@ -190,14 +164,52 @@ pub enum ScopeError {
     AmbiguousTable { asked: String, candidates: Vec<String> },
     #[error("no schema {asked}{}", hint(nearest))]
     UnknownSchema { asked: String, nearest: Vec<String> },
+    #[error("no column {asked} in {within}{}", hint(nearest))]
+    UnknownColumn { asked: String, within: String, nearest: Vec<String> },
+    #[error("column {asked} is ambiguous: say which of {}", candidates.join(", "))]
+    AmbiguousColumn { asked: String, candidates: Vec<String> },
+    #[error("{0} is not masked anyway: ask without --unmask {0}")]
+    NotMasked(String),
+    #[error("nobody is let into {table}: {reason}")]
+    Closed { table: TableName, reason: String },
+    /// What is wrong with a row condition, from [`crate::core::rows`].
+    #[error("{0}")]
+    Rows(String),
+    #[error("there are two conditions on {0}: write one, joined by AND or OR")]
+    TwoConditions(TableName),
+    #[error(
+        "{table}.{column} is masked, and rows chosen by it would show it: choose them by another column, or \
+         ask to see it: --unmask {table}.{column}"
+    )]
+    MaskedCondition { table: TableName, column: String },
+    #[error("--follow needs a condition to follow: --row 'TABLE: CONDITION'")]
+    NothingToFollow,
+    #[error("schema changes are asked for by schema, since what they make is in one: --schema NAME --ddl")]
+    DdlNeedsSchema,
+    #[error("schema changes run as the one owner of what they change, and here are several: {}", .0.join(", "))]
+    SeveralOwners(Vec<String>),
+    #[error("who owns the schema {0} is not known, so its changes cannot be allowed")]
+    UnknownOwner(String),
+    #[error(
+        "{0} cannot go with --ddl: a migration has the rights of the owner, who sees every row and column"
+    )]
+    NotWithDdl(&'static str),
     #[error("{0} is outside what was asked for: approval can only narrow")]
     Wider(String),
+    #[error(
+        "schema changes cannot be narrowed to tables, since they run with the rights of the owner: narrow the \
+         time, or deny"
+    )]
+    DdlNotNarrowed,
 }
 
 impl ScopeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownTable { .. } | Self::UnknownSchema { .. } => ErrorKind::NotFound,
+            Self::UnknownTable { .. } | Self::UnknownSchema { .. } | Self::UnknownColumn { .. } => {
+                ErrorKind::NotFound
+            }
+            Self::Closed { .. } => ErrorKind::Denied,
             _ => ErrorKind::Usage,
         }
     }
@@ -208,80 +220,6 @@ fn hint(nearest: &[String]) -> String {
         [] => String::new(),
         names => format!(": did you mean {}?", names.join(" or ")),
     }
-}
-
-impl AskedScope {
-    /// Finds what was typed in the catalog. An unqualified table is sought in
-    /// every schema; `public` wins where several have it.
-    pub fn resolve(&self, catalog: &Catalog) -> Result<Scope, ScopeError> {
-        let mut permissions = BTreeSet::from([Permission::Read]);
-        if self.write {
-            permissions.insert(Permission::Write);
-        }
-        if self.schemas.is_empty() && self.tables.is_empty() {
-            return Ok(Scope::new(Objects::Database, permissions));
-        }
-        let schemas = self.schemas.iter().map(|s| find_schema(s, catalog)).collect::<Result<_, _>>()?;
-        let tables = self.tables.iter().map(|t| find_table(t, catalog)).collect::<Result<_, _>>()?;
-        Ok(Scope::new(Objects::Only { schemas, tables }, permissions))
-    }
-}
-
-fn find_schema(asked: &str, catalog: &Catalog) -> Result<String, ScopeError> {
-    let Some([name]) = split_name(asked).and_then(|parts| <[String; 1]>::try_from(parts).ok()) else {
-        return Err(ScopeError::Malformed(asked.to_owned()));
-    };
-    if catalog.schemas.contains(&name) {
-        return Ok(name);
-    }
-    let nearest = nearest(&name, catalog.schemas.iter().map(String::as_str));
-    Err(ScopeError::UnknownSchema { asked: asked.to_owned(), nearest })
-}
-
-fn find_table(asked: &str, catalog: &Catalog) -> Result<TableName, ScopeError> {
-    let parts = split_name(asked).ok_or_else(|| ScopeError::Malformed(asked.to_owned()))?;
-    let found: Vec<&TableName> = match parts.as_slice() {
-        [name] => catalog.relations.iter().map(|r| &r.name).filter(|t| t.name == *name).collect(),
-        [schema, name] => catalog
-            .relations
-            .iter()
-            .map(|r| &r.name)
-            .filter(|t| t.schema == *schema && t.name == *name)
-            .collect(),
-        _ => return Err(ScopeError::Malformed(asked.to_owned())),
-    };
-    match found.as_slice() {
-        [] => {
-            let qualified: Vec<String> = catalog.relations.iter().map(|r| r.name.to_string()).collect();
-            let bare = catalog.relations.iter().map(|r| r.name.name.as_str());
-            let names = if parts.len() == 1 {
-                nearest(asked, bare)
-            } else {
-                nearest(asked, qualified.iter().map(String::as_str))
-            };
-            Err(ScopeError::UnknownTable { asked: asked.to_owned(), nearest: names })
-        }
-        [one] => Ok((*one).clone()),
-        several => match several.iter().find(|t| t.schema == "public") {
-            Some(public) => Ok((*public).clone()),
-            None => Err(ScopeError::AmbiguousTable {
-                asked: asked.to_owned(),
-                candidates: several.iter().map(ToString::to_string).collect(),
-            }),
-        },
-    }
-}
-
-/// The at most three names that a person may have meant, best first.
-pub fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let asked = asked.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = names
-        .map(|name| (strsim::jaro_winkler(&asked, &name.to_lowercase()), name))
-        .filter(|(score, _)| *score >= 0.8)
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.dedup_by(|a, b| a.1 == b.1);
-    scored.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
 }
 
 impl Scope {
@@ -335,8 +273,12 @@ impl Scope {
     /// This scope cut down to some of its tables.
     ///
     /// # Errors
-    /// [`ScopeError::Wider`] when a table is not inside this scope.
+    /// [`ScopeError::Wider`] when a table is not inside this scope;
+    /// [`ScopeError::DdlNotNarrowed`] for a migration, whose rights are the owner's.
     pub fn narrowed_to(&self, tables: BTreeSet<TableName>) -> Result<Self, ScopeError> {
+        if self.changes_schema() {
+            return Err(ScopeError::DdlNotNarrowed);
+        }
         if let Some(outside) = tables.iter().find(|table| !self.covers(table)) {
             return Err(ScopeError::Wider(outside.to_string()));
         }
@@ -351,82 +293,106 @@ impl Scope {
     }
 }
 
-/// For people: `read public.orders, public.payments`.
+/// For people: `read public.customers where tenant_id = 42; raw card_number`.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verbs: Vec<&str> = self.permissions.iter().map(|p| p.as_str()).collect();
-        let objects = match &self.objects {
-            Objects::Database => "the whole database".to_owned(),
-            Objects::Only { schemas, tables } => schemas
+        let filtered = |table: &TableName| match self.rows.get(table) {
+            Some(condition) => format!("{table} where {condition}"),
+            None => table.to_string(),
+        };
+        let only = match &self.objects {
+            Objects::Database => None,
+            Objects::Only { schemas, tables } => Some((schemas, tables)),
+        };
+        let objects = match only {
+            None => "the whole database".to_owned(),
+            Some((schemas, tables)) => schemas
                 .iter()
                 .map(|schema| format!("schema {schema}"))
-                .chain(tables.iter().map(ToString::to_string))
+                .chain(tables.iter().map(filtered))
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        f.pad(&format!("{} {objects}", verbs.join("+")))
+        let mut text = format!("{} {objects}", verbs.join("+"));
+        let named = |table: &TableName| only.is_some_and(|(_, tables)| tables.contains(table));
+        let others: Vec<String> = self
+            .rows
+            .keys()
+            .filter(|table| !named(table))
+            .map(|table| format!("of {}", filtered(table)))
+            .collect();
+        if !others.is_empty() {
+            text.push_str(&format!("; {}", others.join(", ")));
+        }
+        // Where there is one table, its columns need no longer name.
+        let one = only.is_some_and(|(schemas, tables)| schemas.is_empty() && tables.len() == 1);
+        let raw: Vec<String> = self
+            .unmask
+            .iter()
+            .flat_map(|(table, columns)| columns.iter().map(move |column| (table, column)))
+            .map(|(table, column)| if one { name_part(column) } else { table.column(column) })
+            .collect();
+        if !raw.is_empty() {
+            text.push_str(&format!("; raw {}", raw.join(", ")));
+        }
+        f.pad(&text)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Relation, RelationKind};
+    use super::super::Comparison;
     use super::*;
 
-    fn catalog() -> Catalog {
-        let relation = |schema: &str, name: &str| Relation {
-            name: TableName::new(schema, name),
-            kind: RelationKind::Table,
-            owner: "app".into(),
-            ..Relation::default()
+    #[test]
+    fn a_scope_says_rows_and_what_is_raw() {
+        let table = |name: &str| TableName::new("public", name);
+        let equals = |column: &str, value: &str| Condition::Compare {
+            column: column.into(),
+            operator: Comparison::Equal,
+            value: value.into(),
+            type_name: "integer".into(),
         };
-        Catalog {
-            relations: vec![
-                relation("public", "orders"),
-                relation("public", "payments"),
-                relation("shop", "orders"),
-                relation("shop", "stock"),
-                relation("a", "twin"),
-                relation("b", "twin"),
-                relation("public", "We\"ird. Täble"),
-            ],
-            schemas: vec!["public".into(), "shop".into(), "a".into(), "b".into()],
-            ..Catalog::default()
-        }
-    }
-
-    fn ask(tables: &[&str]) -> Result<Scope, ScopeError> {
-        let tables = tables.iter().map(|t| (*t).to_owned()).collect();
-        AskedScope { tables, ..AskedScope::default() }.resolve(&catalog())
-    }
-
-    #[test]
-    fn r3_names_resolve_to_what_is_there() {
-        assert_eq!(ask(&["orders"]).unwrap().to_string(), "read public.orders");
-        assert_eq!(ask(&["shop.orders", "stock"]).unwrap().to_string(), "read shop.orders, shop.stock");
-        assert_eq!(ask(&["\"We\"\"ird. Täble\""]).unwrap().to_string(), "read public.\"We\"\"ird. Täble\"");
-        assert_eq!(ask(&[]).unwrap().level(), Level::Database);
-    }
-
-    #[test]
-    fn a_name_that_is_not_there_gets_the_nearest() {
-        assert_eq!(ask(&["paymnts"]).unwrap_err().to_string(), "no table paymnts: did you mean payments?");
-        assert_eq!(
-            ask(&["shop.stok"]).unwrap_err().to_string(),
-            "no table shop.stok: did you mean shop.stock or shop.orders?"
+        let mut scope = Scope::new(
+            Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::from([table("customers")]) },
+            BTreeSet::from([Permission::Read]),
         );
-        assert!(matches!(ask(&["twin"]), Err(ScopeError::AmbiguousTable { .. })));
-        assert!(matches!(ask(&["a..b"]), Err(ScopeError::Malformed(_))));
-        assert!(matches!(ask(&["\"open"]), Err(ScopeError::Malformed(_))));
+        assert_eq!((scope.to_string(), scope.level()), ("read public.customers".to_owned(), Level::Table));
+        scope.rows.insert(table("customers"), equals("tenant_id", "42"));
+        scope.unmask.insert(table("customers"), BTreeSet::from(["e mail".to_owned()]));
+        assert_eq!(scope.to_string(), "read public.customers where tenant_id = 42; raw \"e mail\"");
+        assert_eq!(scope.level(), Level::Row);
+        scope.objects = Objects::Only {
+            schemas: BTreeSet::from(["public".to_owned()]),
+            tables: BTreeSet::from([TableName::new("hr", "staff")]),
+        };
+        assert_eq!(
+            scope.to_string(),
+            "read schema public, hr.staff; of public.customers where tenant_id = 42; raw \
+             public.customers.\"e mail\""
+        );
+        assert_eq!(scope.level(), Level::Schema);
     }
 
     #[test]
-    fn b7_a_scope_only_narrows() {
-        let scope = ask(&["orders", "payments"]).unwrap();
-        let one = BTreeSet::from([TableName::new("public", "orders")]);
-        assert_eq!(scope.narrowed_to(one).unwrap().to_string(), "read public.orders");
-        let other = BTreeSet::from([TableName::new("shop", "stock")]);
-        assert_eq!(scope.narrowed_to(other), Err(ScopeError::Wider("shop.stock".into())));
+    fn b7_narrowing_keeps_conditions_and_what_is_raw_and_leaves_migrations_whole() {
+        let (orders, payments) = (TableName::new("public", "orders"), TableName::new("public", "payments"));
+        let mut scope = Scope::new(
+            Objects::Only {
+                schemas: BTreeSet::new(),
+                tables: BTreeSet::from([orders.clone(), payments.clone()]),
+            },
+            BTreeSet::from([Permission::Read]),
+        );
+        for table in [&orders, &payments] {
+            scope.rows.insert(table.clone(), Condition::Null { column: "a".into(), negated: true });
+            scope.unmask.insert(table.clone(), BTreeSet::from(["b".to_owned()]));
+        }
+        let narrowed = scope.narrowed_to(BTreeSet::from([orders.clone()])).unwrap();
+        assert_eq!(narrowed.to_string(), "read public.orders where a IS NOT NULL; raw b");
+        scope.permissions.insert(Permission::Ddl);
+        assert_eq!(scope.narrowed_to(BTreeSet::from([orders])), Err(ScopeError::DdlNotNarrowed));
     }
 
     #[test]

@@ -38,19 +38,28 @@ pub(super) fn denied(policy: &Policy, facts: &Facts, verdict: &Verdict<'_>) -> S
 /// `read of public.orders on production, no classified columns, member of shop, within business hours`
 fn in_words(facts: &Facts) -> String {
     let permissions: Vec<&str> = facts.permissions.iter().map(|p| p.as_str()).collect();
-    let classified: Vec<&str> = facts.sensitivities.iter().map(|s| s.as_str()).collect();
-    let classified = match classified.as_slice() {
-        [] => "no classified columns".to_owned(),
-        kinds => format!("{} columns", kinds.join(" and ")),
-    };
     let hours = if facts.business_hours { "within business hours" } else { "outside business hours" };
     format!(
-        "{} of {} on {}, {classified}, {}, {hours}",
+        "{} of {} on {}, {}, {}, {hours}",
         permissions.join(" and "),
         facts.objects,
         facts.environment.as_str(),
+        classified(facts),
         membership(facts),
     )
+}
+
+/// `raw pii columns, 2 classified columns stay masked`
+fn classified(facts: &Facts) -> String {
+    let raw: Vec<&str> = facts.sensitivities.iter().map(|s| s.as_str()).collect();
+    let raw = (!raw.is_empty()).then(|| format!("raw {} columns", raw.join(" and ")));
+    let masked = match facts.masked {
+        0 => None,
+        1 => Some("1 classified column stays masked".to_owned()),
+        several => Some(format!("{several} classified columns stay masked")),
+    };
+    let said: Vec<String> = raw.into_iter().chain(masked).collect();
+    if said.is_empty() { "no classified columns".to_owned() } else { said.join(", ") }
 }
 
 fn membership(facts: &Facts) -> String {
@@ -68,7 +77,13 @@ fn near_misses(policy: &Policy, facts: &Facts) -> Vec<String> {
     let changes: [Change; 5] = [
         ("for single tables", |facts| facts.level = Level::Table),
         ("read-only", |facts| facts.permissions.retain(|p| *p == Permission::Read)),
-        ("without the classified columns", |facts| facts.sensitivities.clear()),
+        ("with every classified column masked", |facts| {
+            // What a migration's owner sees cannot be masked.
+            if !facts.permissions.contains(&Permission::Ddl) {
+                facts.sensitivities.clear();
+                facts.unmask = false;
+            }
+        }),
         ("within business hours", |facts| facts.business_hours = true),
         ("for a member of the owning team", |facts| facts.teams.extend(facts.owners.iter().cloned())),
     ];

@@ -25,7 +25,12 @@ pub(super) struct Facts {
     pub level: Level,
     /// The objects in words.
     pub objects: String,
+    /// Of the classified columns that are raw.
     pub sensitivities: BTreeSet<Sensitivity>,
+    /// Whether a classified column is asked for raw, by name.
+    pub unmask: bool,
+    /// How many classified columns stay masked.
+    pub masked: usize,
     pub window: Duration,
     pub business_hours: bool,
 }
@@ -45,6 +50,8 @@ impl Facts {
             level: scope.level(),
             objects: objects(scope),
             sensitivities: question.sensitivities.clone(),
+            unmask: !scope.unmask.is_empty(),
+            masked: question.masked,
             window: question.window,
             business_hours: question.business_hours,
         }
@@ -125,6 +132,7 @@ impl Vocabulary {
             pair("permissions", set(&self.permission, facts.permissions.iter().map(|p| p.as_str()))),
             pair("level", entity(&self.level, facts.level.as_str())),
             pair("sensitivities", set(&self.sensitivity, facts.sensitivities.iter().map(|s| s.as_str()))),
+            pair("unmask", RestrictedExpression::new_bool(facts.unmask)),
             pair("business_hours", RestrictedExpression::new_bool(facts.business_hours)),
             pair("minutes", RestrictedExpression::new_long(minutes)),
         ])

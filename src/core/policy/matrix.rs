@@ -2,7 +2,7 @@
 //! a policy text can get wrong.
 
 use super::*;
-use crate::core::model::{Environment, Objects, Permission, TableName};
+use crate::core::model::{Condition, Environment, Objects, Permission, TableName};
 
 fn person(subject: &str, teams: &[&str], roles: &[&str]) -> Person {
     Person {
@@ -24,30 +24,40 @@ fn target(environment: Environment) -> Target {
     }
 }
 
-fn scope(level: &str, write: bool) -> Scope {
+fn scope(level: &str, asks: &str) -> Scope {
+    let orders = TableName::new("public", "orders");
     let objects = match level {
         "database" => Objects::Database,
         "schema" => Objects::Only { schemas: BTreeSet::from(["public".into()]), tables: BTreeSet::new() },
-        _ => Objects::Only {
-            schemas: BTreeSet::new(),
-            tables: BTreeSet::from([TableName::new("public", "orders")]),
-        },
+        _ => Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::from([orders.clone()]) },
     };
-    let mut permissions = BTreeSet::from([Permission::Read]);
-    if write {
-        permissions.insert(Permission::Write);
+    let permissions = match asks {
+        "read" => vec![Permission::Read],
+        "write" => vec![Permission::Read, Permission::Write],
+        "ddl" => vec![Permission::Read, Permission::Write, Permission::Ddl],
+        "export" => vec![Permission::Read, Permission::Export],
+        other => panic!("{other}"),
+    };
+    let mut scope = Scope::new(objects, permissions.into_iter().collect());
+    if level == "row" {
+        scope.rows.insert(orders, Condition::Null { column: "note".into(), negated: true });
     }
-    Scope::new(objects, permissions)
+    scope
 }
 
-fn line(policy: &Policy, asked: (bool, Environment, bool, &str, &[Sensitivity], bool)) -> String {
-    let (member, environment, write, level, sensitivities, business_hours) = asked;
+fn line(policy: &Policy, asked: (bool, Environment, &str, &str, &[Sensitivity], bool)) -> String {
+    let (member, environment, asks, level, sensitivities, business_hours) = asked;
+    let mut scope = scope(level, asks);
+    if !sensitivities.is_empty() && asks != "ddl" {
+        scope.unmask.insert(TableName::new("public", "orders"), BTreeSet::from(["note".into()]));
+    }
     let person = if member { person("alice", &["shop"], &[]) } else { person("gus", &["other"], &[]) };
     let question = Question {
         person: &person,
         target: &target(environment),
-        scope: &scope(level, write),
+        scope: &scope,
         sensitivities: sensitivities.iter().copied().collect(),
+        masked: 0,
         window: Duration::from_secs(3600),
         business_hours,
     };
@@ -56,10 +66,10 @@ fn line(policy: &Policy, asked: (bool, Environment, bool, &str, &[Sensitivity], 
     let slots: Vec<String> = decision.slots.iter().map(ToString::to_string).collect();
     let rules: Vec<&str> = decision.rules.iter().map(|rule| rule.id.as_str()).collect();
     format!(
-        "{:<6} {:<11} {:<5} {:<8} {:<13} {:<5} | {:<6} {:<28} {}",
+        "{:<6} {:<11} {:<6} {:<8} {:<13} {:<5} | {:<6} {:<28} {}",
         if member { "member" } else { "guest" },
         environment.as_str(),
-        if write { "write" } else { "read" },
+        asks,
         level,
         if kinds.is_empty() { "-".to_owned() } else { kinds.join("+") },
         if business_hours { "day" } else { "night" },
@@ -79,19 +89,19 @@ fn r4_the_default_policy_as_a_table() {
     let kinds: [&[Sensitivity]; 6] = [&[], &[Pii], &[Financial], &[Health], &[Secret], &[Pii, Financial]];
     let mut lines = Vec::new();
     for environment in [Environment::Production, Environment::Staging, Environment::Development] {
-        for write in [false, true] {
+        for asks in ["read", "write", "ddl", "export"] {
             for level in ["table", "schema", "database"] {
                 for kind in kinds {
                     for member in [true, false] {
                         for day in [true, false] {
-                            lines.push(line(&policy, (member, environment, write, level, kind, day)));
+                            lines.push(line(&policy, (member, environment, asks, level, kind, day)));
                         }
                     }
                 }
             }
         }
     }
-    assert_eq!(lines.len(), 432);
+    assert_eq!(lines.len(), 864);
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("default_policy", lines.join("\n"));
     });
@@ -106,24 +116,39 @@ fn r4_1_to_r4_3_word_for_word() {
     let none: &[Sensitivity] = &[];
     let cases = [
         // R4.1: read-only, non-sensitive tables, team members, business hours.
-        ((true, Production, false, "table", none, true), "auto", "auto-read"),
-        ((true, Staging, false, "schema", none, true), "auto", "auto-read"),
-        ((true, Production, false, "table", none, false), "single", "single-read"),
-        ((false, Production, false, "table", none, true), "single", "single-read"),
-        ((true, Production, false, "table", &[Pii], true), "single", "single-read-pii"),
+        ((true, Production, "read", "table", none, true), "auto", "auto-read"),
+        ((true, Production, "read", "row", none, true), "auto", "auto-read"),
+        ((true, Staging, "read", "schema", none, true), "auto", "auto-read"),
+        ((true, Production, "read", "table", none, false), "single", "single-read"),
+        ((false, Production, "read", "table", none, true), "single", "single-read"),
+        ((true, Production, "read", "table", &[Pii], true), "single", "single-read-pii"),
+        ((true, Production, "read", "row", &[Pii], true), "single", "single-read-pii"),
         // R4.2: write on staging; read of production PII.
-        ((true, Staging, true, "table", none, true), "single", "single-outside-production"),
-        ((false, Production, false, "table", &[Pii], true), "single", "single-read-pii"),
-        ((true, Development, true, "table", none, false), "auto", "auto-development"),
-        // R4.3: write on production, financial or health data.
-        ((true, Production, true, "table", none, true), "dual", "dual-write-production"),
-        ((true, Production, false, "table", &[Financial], true), "dual", "dual-sensitive"),
-        ((true, Staging, false, "table", &[Health], true), "dual", "dual-sensitive"),
-        ((true, Production, true, "table", &[Secret], true), "dual", "dual-sensitive"),
-        ((true, Production, false, "database", none, true), "dual", "dual-whole-database"),
-        // Nobody but the owning team gets a whole database.
-        ((false, Production, false, "database", none, true), "deny", "no-whole-database-for-guests"),
-        ((false, Development, false, "database", none, true), "deny", "no-whole-database-for-guests"),
+        ((true, Staging, "write", "table", none, true), "single", "single-outside-production"),
+        ((false, Production, "read", "table", &[Pii], true), "single", "single-read-pii"),
+        ((true, Development, "write", "table", none, false), "auto", "auto-development"),
+        // R4.3: write on production, schema changes, financial or health data.
+        ((true, Production, "write", "table", none, true), "dual", "dual-write-production"),
+        ((true, Production, "write", "row", none, true), "dual", "dual-write-production"),
+        ((true, Production, "ddl", "schema", none, true), "dual", "dual-schema-change"),
+        ((true, Staging, "ddl", "schema", &[Health], true), "dual", "dual-schema-change"),
+        ((true, Development, "ddl", "schema", none, true), "dual", "dual-schema-change"),
+        ((true, Production, "read", "table", &[Financial], true), "dual", "dual-sensitive"),
+        ((true, Staging, "read", "table", &[Health], true), "dual", "dual-sensitive"),
+        ((true, Production, "write", "table", &[Secret], true), "dual", "dual-sensitive"),
+        // R7.2: what leaves is approved, on production and unmasked by two.
+        ((true, Production, "export", "table", none, true), "dual", "dual-export"),
+        ((true, Staging, "export", "table", none, true), "single", "single-export"),
+        ((true, Development, "export", "row", none, true), "single", "single-export"),
+        ((true, Development, "export", "table", &[Pii], true), "dual", "dual-export"),
+        // R3: a whole database only by write or migration, and by the owning team.
+        ((true, Production, "read", "database", none, true), "deny", "no-reading-whole-database"),
+        ((true, Development, "read", "database", none, true), "deny", "no-reading-whole-database"),
+        ((true, Production, "export", "database", none, true), "deny", "no-reading-whole-database"),
+        ((true, Production, "write", "database", none, true), "dual", "dual-whole-database"),
+        ((true, Production, "ddl", "database", none, true), "dual", "dual-whole-database"),
+        ((false, Production, "write", "database", none, true), "deny", "no-whole-database-for-guests"),
+        ((false, Development, "ddl", "database", none, true), "deny", "no-whole-database-for-guests"),
     ];
     for (asked, tier, rule) in cases {
         let line = line(&policy, asked);
@@ -132,12 +157,13 @@ fn r4_1_to_r4_3_word_for_word() {
     }
 }
 
-fn ask(policy: &Policy, teams: &[&str], level: &str, write: bool, hours: u64, day: bool) -> Decision {
+fn ask(policy: &Policy, teams: &[&str], level: &str, asks: &str, hours: u64, day: bool) -> Decision {
     policy.decide(&Question {
         person: &person("alice", teams, &[]),
         target: &target(Environment::Production),
-        scope: &scope(level, write),
+        scope: &scope(level, asks),
         sensitivities: BTreeSet::new(),
+        masked: 0,
         window: Duration::from_secs(hours * 3600),
         business_hours: day,
     })
@@ -148,29 +174,70 @@ fn r4_5_a_decision_says_why() {
     let policy = Policy::default_set().unwrap();
     let cases = [
         (
-            ask(&policy, &["shop"], "table", false, 1, true),
+            ask(&policy, &["shop"], "table", "read", 1, true),
             "read of public.orders on production, no classified columns, member of shop, within business hours",
         ),
         (
-            ask(&policy, &["other"], "table", true, 1, false),
+            ask(&policy, &["other"], "table", "write", 1, false),
             "read and write of public.orders on production, no classified columns, not a member of shop, \
              outside business hours",
         ),
         (
-            ask(&policy, &["shop"], "table", false, 9, true),
+            ask(&policy, &["shop"], "table", "read", 9, true),
             "read of public.orders on production, no classified columns, member of shop, within business \
              hours; 9h is too long: the longest possible is 8h",
         ),
         (
-            ask(&policy, &["other"], "database", false, 1, true),
-            "forbidden by the rule \"Only the owning team is let into a whole database\": read of the whole \
-             database on production, no classified columns, not a member of shop, within business hours; it \
-             would be single for single tables, or dual for a member of the owning team",
+            ask(&policy, &["other"], "database", "write", 1, true),
+            "forbidden by the rule \"Only the owning team is let into a whole database\": read and write of the \
+             whole database on production, no classified columns, not a member of shop, within business hours; \
+             it would be dual for single tables, or dual for a member of the owning team",
+        ),
+        (
+            ask(&policy, &["shop"], "database", "read", 1, true),
+            "forbidden by the rule \"A whole database is for writing and migrations; to read, ask for --schema or \
+             --table\": read of the whole database on production, no classified columns, member of shop, within \
+             business hours; it would be auto for single tables",
         ),
     ];
     for (decision, why) in cases {
         assert_eq!(decision.why, why);
         assert_eq!(decision.policy, policy.hash());
+    }
+}
+
+#[test]
+fn r6_5_a_decision_says_what_stays_masked() {
+    let policy = Policy::default_set().unwrap();
+    let decide = |sensitivities: &[Sensitivity], masked| {
+        let question = Question {
+            person: &person("alice", &["shop"], &[]),
+            target: &target(Environment::Production),
+            scope: &scope("table", "read"),
+            sensitivities: sensitivities.iter().copied().collect(),
+            masked,
+            window: Duration::from_secs(3600),
+            business_hours: true,
+        };
+        let decision = policy.decide(&question);
+        format!("{}: {}", decision.tier.as_str(), decision.why)
+    };
+    for (decided, said) in [
+        (
+            decide(&[], 1),
+            "auto: read of public.orders on production, 1 classified column stays masked, member",
+        ),
+        (
+            decide(&[], 2),
+            "auto: read of public.orders on production, 2 classified columns stay masked, member",
+        ),
+        (
+            decide(&[Sensitivity::Pii, Sensitivity::Health], 2),
+            "dual: read of public.orders on production, raw pii and health columns, 2 classified columns stay \
+             masked, member",
+        ),
+    ] {
+        assert!(decided.starts_with(said), "{decided}");
     }
 }
 
@@ -183,14 +250,14 @@ fn a_longer_window_needs_a_heavier_tier() {
         permit (principal, action == Action::"single", resource) when { context.business_hours };
     "#;
     let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
-    let one = ask(&policy, &[], "table", false, 1, true);
+    let one = ask(&policy, &[], "table", "read", 1, true);
     assert_eq!((one.tier, one.longest), (Tier::Auto, Duration::from_secs(3600)));
-    let two = ask(&policy, &[], "table", false, 2, true);
+    let two = ask(&policy, &[], "table", "read", 2, true);
     assert_eq!(two.tier, Tier::Single);
     assert!(two.why.ends_with("; for at most 1h it would be auto"), "{}", two.why);
-    let five = ask(&policy, &[], "table", false, 5, true);
+    let five = ask(&policy, &[], "table", "read", 5, true);
     assert_eq!((five.tier, five.longest), (Tier::Deny, Duration::from_secs(4 * 3600)));
-    let night = ask(&policy, &["shop"], "table", false, 1, false);
+    let night = ask(&policy, &["shop"], "table", "read", 1, false);
     assert_eq!(
         night.why,
         "no rule allows read of public.orders on production, no classified columns, member of shop, outside \
@@ -209,9 +276,9 @@ fn forbids_take_tiers_away_and_order_decides_within_one() {
         forbid (principal, action == Action::"auto", resource);
     "#;
     let policy = Policy::compile(&[("extra.cedar", extra), ("default.cedar", DEFAULT)]).unwrap();
-    let decision = ask(&policy, &["shop"], "table", false, 1, true);
+    let decision = ask(&policy, &["shop"], "table", "read", 1, true);
     assert_eq!((decision.tier, decision.rules[0].id.as_str()), (Tier::Single, "first"));
-    let longer = ask(&policy, &["shop"], "table", false, 2, false);
+    let longer = ask(&policy, &["shop"], "table", "read", 2, false);
     assert_eq!((longer.tier, longer.rules[0].id.as_str()), (Tier::Single, "single-read"));
 }
 
@@ -226,7 +293,7 @@ fn g2_a_rule_that_fails_denies() {
         when { principal is Person && resource is Target && context has minutes && context.minutes * 9223372036854775807 > 5 };
     "#;
     let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
-    let decision = ask(&policy, &[], "table", false, 1, true);
+    let decision = ask(&policy, &[], "table", "read", 1, true);
     assert_eq!(decision.tier, Tier::Deny);
     assert!(decision.why.starts_with("policy cannot decide read of public.orders"), "{}", decision.why);
 }
@@ -327,7 +394,7 @@ fn r10_4_policy_costs_next_to_nothing() {
     for (name, team, level) in [("auto", "shop", "table"), ("deny", "other", "database")] {
         let start = std::time::Instant::now();
         for _ in 0..50 {
-            std::hint::black_box(ask(&policy, &[team], level, false, 1, true));
+            std::hint::black_box(ask(&policy, &[team], level, "read", 1, true));
         }
         let each = start.elapsed() / 50;
         println!("decide ({name}): {each:?}");
@@ -348,12 +415,12 @@ fn the_guide_shows_rules_that_work() {
     let mut sources: Vec<(&str, &str)> = blocks.iter().map(|block| ("docs/policy.md", *block)).collect();
     sources.push(("default.cedar", DEFAULT));
     let policy = Policy::compile(&sources).unwrap();
-    let night = ask(&policy, &["shop"], "table", false, 1, false);
+    let night = ask(&policy, &["shop"], "table", "read", 1, false);
     assert_eq!((night.tier, night.rules[0].id.as_str()), (Tier::Auto, "oncall-orders"));
-    let write = ask(&policy, &["shop"], "table", true, 1, false);
+    let write = ask(&policy, &["shop"], "table", "write", 1, false);
     assert_eq!((write.tier, write.rules[0].id.as_str()), (Tier::Deny, "no-writes-at-night"));
     // What the guide quotes is what is said.
-    let guest = ask(&policy, &["other"], "database", false, 1, true).why;
+    let guest = ask(&policy, &["other"], "database", "write", 1, true).why;
     let one_line = guide.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(one_line.contains(&guest), "{guest}");
 }

@@ -21,7 +21,7 @@ mod matrix;
 
 pub use compile::{PolicyError, Problem};
 pub use hours::BusinessHours;
-pub use sensitivity::sensitivities;
+pub use sensitivity::{Sight, masked, sensitivities};
 
 use super::model::{Decision, Person, PersonRef, Role, RuleRef, Scope, Sensitivity, Slot, Target, Tier};
 use cedar_policy::{Authorizer, Decision as Answer, Effect, PolicySet, Schema};
@@ -67,6 +67,8 @@ pub struct Question<'a> {
     pub scope: &'a Scope,
     /// From [`sensitivities`].
     pub sensitivities: BTreeSet<Sensitivity>,
+    /// How many classified columns stay masked: [`masked`].
+    pub masked: usize,
     /// The window asked for.
     pub window: Duration,
     /// From [`BusinessHours::contains`].

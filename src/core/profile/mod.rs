@@ -4,13 +4,15 @@
 //! Decides what is granted; never how it gets into the database (that is
 //! `server::provision`) nor who may have it (policy).
 
+mod compile;
 mod quote;
 mod views;
 
 pub use quote::{quote_ident, quote_literal};
 pub use views::{OWNER_PREFIX, VIEW_SCHEMA_PREFIX, View, ViewColumn, Views};
 
-use super::model::{Catalog, Classification, Objects, Relation, RelationKind, Scope};
+use super::model::{Catalog, Classification, Scope};
+use compile::Parts;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -51,6 +53,9 @@ pub enum Privilege {
     Delete,
     Usage,
     Connect,
+    /// On the base table of a view: it reads nothing, but lets
+    /// `information_schema` list the columns that are not masked.
+    References,
 }
 
 /// Privileges on one object. A schema's or database's name stands in both places.
@@ -79,61 +84,51 @@ pub struct Profile {
 struct Content<'a> {
     database: &'a str,
     grants: &'a [ObjectGrant],
+    /// Of the relations that have views: the n-th one's views are in the
+    /// profile's n-th view schema.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    schemas: &'a [&'a str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    views: &'a [View],
+    #[serde(rename = "become", skip_serializing_if = "Option::is_none")]
+    become_role: Option<&'a str>,
 }
 
 impl Profile {
     /// Compiles a scope against the catalog as it is now. A whole schema or
     /// database is the relations that it has now; one made later is in the
     /// profile of the next session, because its digest differs.
+    ///
+    /// A relation with a masked column or a condition on its rows becomes a
+    /// view; the rest is granted as it is.
     pub fn compile(
         scope: &Scope,
         catalog: &Catalog,
-        _classification: &Classification,
+        classification: &Classification,
         database: &str,
     ) -> Self {
-        let mut schemas: BTreeSet<&str> = match &scope.objects {
-            Objects::Database => catalog.schemas.iter().map(String::as_str).collect(),
-            Objects::Only { schemas, .. } => schemas.iter().map(String::as_str).collect(),
-        };
-        // So that a target may take CONNECT away from PUBLIC.
-        let mut grants = BTreeSet::from([ObjectGrant {
-            kind: ObjectKind::Database,
-            schema: database.to_owned(),
-            name: database.to_owned(),
-            privileges: vec![Privilege::Connect],
-        }]);
-        for relation in scope.relations(catalog) {
-            schemas.insert(&relation.name.schema);
-            grants.insert(ObjectGrant {
-                kind: ObjectKind::Table,
-                schema: relation.name.schema.clone(),
-                name: relation.name.name.clone(),
-                privileges: table_privileges(relation, scope.writes()),
-            });
-            let sequences = relation.sequences.iter().filter(|_| scope.writes());
-            grants.extend(sequences.map(|sequence| ObjectGrant {
-                kind: ObjectKind::Sequence,
-                schema: sequence.schema.clone(),
-                name: sequence.name.clone(),
-                privileges: vec![Privilege::Usage],
-            }));
-        }
-        grants.extend(schemas.into_iter().map(|schema| ObjectGrant {
-            kind: ObjectKind::Schema,
-            schema: schema.to_owned(),
-            name: schema.to_owned(),
-            privileges: vec![Privilege::Usage],
-        }));
-        Self::of(database, grants.into_iter().collect())
+        Self::of(database, compile::compile(scope, catalog, classification, database))
     }
 
-    fn of(database: &str, grants: Vec<ObjectGrant>) -> Self {
+    fn of(database: &str, parts: Parts) -> Self {
+        let Parts { grants, views, become_role } = parts;
+        let schemas: BTreeSet<&str> = views.iter().map(|view| view.schema.as_str()).collect();
+        let schemas: Vec<&str> = schemas.into_iter().collect();
+        let content = Content {
+            database,
+            grants: &grants,
+            schemas: &schemas,
+            views: &views,
+            become_role: become_role.as_deref(),
+        };
         // Serialising strings and enums cannot fail; were it to, the empty
         // content is refused by the database.
-        let content = serde_json::to_string(&Content { database, grants: &grants }).unwrap_or_default();
+        let content = serde_json::to_string(&content).unwrap_or_default();
         let digest = Sha256::digest(content.as_bytes());
-        let name = format!("{PROFILE_PREFIX}{}", hex(digest.first_chunk::<16>().unwrap_or(&[0; 16])));
-        Self { name, content, grants, views: Arc::default() }
+        let digest = hex(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+        let views = Views { become_role: become_role.clone(), ..Views::of(&digest, &schemas, &views) };
+        let name = format!("{PROFILE_PREFIX}{digest}");
+        Self { name, content, grants, views: Arc::new(views) }
     }
 
     /// The access role's name.
@@ -146,7 +141,8 @@ impl Profile {
         &self.grants
     }
 
-    /// Where the gateway finds the relations that views stand for.
+    /// What the gateway needs to know: where the views are, and whose rights a
+    /// migration has.
     pub fn views(&self) -> &Arc<Views> {
         &self.views
     }
@@ -157,21 +153,10 @@ impl Profile {
     }
 }
 
-/// A materialized view cannot be written; the rest may be, as far as
-/// PostgreSQL finds it updatable.
-fn table_privileges(relation: &Relation, write: bool) -> Vec<Privilege> {
-    let writable = write && relation.kind != RelationKind::MaterializedView;
-    let mut privileges = vec![Privilege::Select];
-    if writable {
-        privileges.extend([Privilege::Insert, Privilege::Update, Privilege::Delete]);
-    }
-    privileges
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{AskedScope, TableName};
+    use crate::core::model::{AskedScope, Relation, RelationKind, TableName};
 
     fn relation(schema: &str, name: &str, kind: RelationKind) -> Relation {
         Relation {
@@ -202,7 +187,7 @@ mod tests {
             write,
             ..AskedScope::default()
         };
-        compile(&asked.resolve(&catalog()).unwrap(), "shop")
+        compile(&asked.resolve(&catalog(), &Classification::default()).unwrap(), "shop")
     }
 
     fn compile(scope: &Scope, database: &str) -> Profile {
@@ -245,7 +230,7 @@ mod tests {
         assert_eq!(by_tables, compiled(&["public"], &[], false));
         assert_eq!(by_tables, compiled(&[], &["totals", "orders"], false));
         assert_ne!(by_tables.name(), compiled(&[], &["orders"], false).name());
-        let scope = AskedScope::default().resolve(&catalog()).unwrap();
+        let scope = AskedScope::default().resolve(&catalog(), &Classification::default()).unwrap();
         let elsewhere = compile(&scope, "shop2");
         assert_ne!(compile(&scope, "shop").name(), elsewhere.name());
     }

@@ -47,9 +47,35 @@ pub struct Views {
     pub schemas: BTreeMap<String, String>,
     /// Columns whose values are sealed: only aggregates of them are shown.
     pub sealed: BTreeMap<TableName, Vec<String>>,
+    /// The owner of the scope's schemas, as whom a session that changes them
+    /// works: it connects with this as its `role`. `None` also where they have
+    /// several owners, or none is known: then nothing can be changed.
+    pub become_role: Option<String>,
 }
 
 impl Views {
+    /// `digest` is the profile's, `schemas` those of its content.
+    pub(super) fn of(digest: &str, schemas: &[&str], views: &[View]) -> Self {
+        let schemas: BTreeMap<String, String> = schemas
+            .iter()
+            .enumerate()
+            .map(|(place, schema)| ((*schema).to_owned(), format!("{VIEW_SCHEMA_PREFIX}{digest}_{place}")))
+            .collect();
+        let mut found = Self::default();
+        for view in views {
+            let relation = TableName::new(view.schema.as_str(), view.name.as_str());
+            let Some(schema) = schemas.get(&view.schema) else { continue };
+            found.relations.insert(relation.clone(), TableName::new(schema.as_str(), view.name.as_str()));
+            let is_sealed = |column: &&ViewColumn| matches!(column.mask, Some(Mask::Aggregate { .. }));
+            let sealed: Vec<String> =
+                view.columns.iter().filter(is_sealed).map(|column| column.name.clone()).collect();
+            if !sealed.is_empty() {
+                found.sealed.insert(relation, sealed);
+            }
+        }
+        Self { schemas, ..found }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.relations.is_empty()
     }

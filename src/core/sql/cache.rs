@@ -164,7 +164,8 @@ fn cost(text: &str, facts: &Facts) -> usize {
                     + s.operators.len()
                     + s.settings.len()
                     + s.columns.len()
-                    + s.attributes.len())
+                    + s.attributes.len()
+                    + s.spots.len())
         })
         .sum();
     2 * text.len() + names + OVERHEAD

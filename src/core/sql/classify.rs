@@ -1,8 +1,8 @@
 //! What a statement is: one arm for each kind of statement.
 
-use super::facts::{Change, Class, CopyEnd, Setting, Statement, TxEffect};
+use super::facts::{Change, Class, CopyEnd, Named, Setting, Statement, TxEffect};
 use super::record;
-use super::walk::{Walker, constant};
+use super::walk::{Walker, constant, constant_location};
 use pg_query::protobuf::{self as pg, DiscardMode, TransactionStmtKind as Tx, VariableSetKind};
 use pg_query::{Node, NodeEnum};
 
@@ -131,6 +131,11 @@ impl<'t> Walker<'t> {
                     self.nodes(&s.relations);
                 } else {
                     self.written(&s.relations);
+                    for node in &s.relations {
+                        if let Some(NodeEnum::RangeVar(relation)) = &node.node {
+                            self.named(relation);
+                        }
+                    }
                 }
                 Class::Lock { mode: s.mode }
             }
@@ -231,6 +236,9 @@ impl<'t> Walker<'t> {
         }
         if s.is_from {
             self.changed(&s.relation);
+            if let Some(relation) = &s.relation {
+                self.named(relation);
+            }
             return Class::CopyIn(end);
         }
         if let Some(relation) = &s.relation {
@@ -269,6 +277,11 @@ impl<'t> Walker<'t> {
         let name = s.name.to_lowercase();
         match VariableSetKind::try_from(s.kind) {
             Ok(VariableSetKind::VarSetValue) => {
+                for item in s.args.iter().filter(|_| name == "search_path") {
+                    if let (Some(at), Some(schema)) = (constant_location(item), constant(item)) {
+                        self.spot(at, Named::PathItem(schema));
+                    }
+                }
                 let values: Option<Vec<String>> = s.args.iter().map(constant).collect();
                 self.setting(&name, values.map_or(Change::Unknown, |v| Change::To(v.join(", "))));
                 Class::Set

@@ -1,6 +1,6 @@
 //! What is known of a text once PostgreSQL's grammar has read it.
 
-use crate::core::model::StatementFacts;
+use crate::core::model::{StatementFacts, TableName};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
@@ -57,8 +57,32 @@ pub struct Statement {
     /// A cursor WITH HOLD: its rows are set aside when the transaction ends.
     pub hold: bool,
     pub effect: TxEffect,
+    /// Where a schema is named, for [`super::Rewrite`].
+    pub spots: Vec<Spot>,
     /// These facts as the ledger keeps them.
     pub record: StatementFacts,
+}
+
+/// A place in a statement that names a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// In bytes from the beginning of the statement's range.
+    pub at: usize,
+    pub what: Named,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// `schema.relation`, or a column named with both.
+    Relation {
+        relation: TableName,
+        /// The database's name stands in front.
+        database: bool,
+    },
+    /// One item of `SET search_path`, or the only one of `SET SCHEMA`.
+    PathItem(String),
+    /// The whole search path as the constant of `set_config`.
+    PathText(String),
 }
 
 /// A name after a dot.
@@ -237,6 +261,7 @@ impl Statement {
             export: false,
             hold: false,
             effect: TxEffect::None,
+            spots: Vec::new(),
             record: StatementFacts::default(),
         }
     }

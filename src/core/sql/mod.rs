@@ -10,11 +10,15 @@ mod cache;
 mod classify;
 mod facts;
 mod record;
+mod rewrite;
 mod schema;
 mod walk;
 
 pub use cache::FactsCache;
-pub use facts::{Attribute, Change, Class, CopyEnd, Facts, Name, Setting, Statement, TxEffect};
+pub use facts::{
+    Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect,
+};
+pub use rewrite::{Rewrite, Rewrites, search_path};
 
 use super::model::ErrorKind;
 
@@ -45,6 +49,10 @@ pub enum SqlError {
     TooLarge,
     #[error("the text cannot be analysed, so dbaccess cannot let it pass: {0}")]
     Unreadable(String),
+    #[error(
+        "{0} is shown through a view, and its name cannot be put in here, so dbaccess cannot let it pass: name the table without its schema"
+    )]
+    NoPlace(String),
 }
 
 impl SqlError {
@@ -52,7 +60,7 @@ impl SqlError {
         match self {
             Self::Syntax { .. } => ErrorKind::Usage,
             Self::TooDeep | Self::TooLarge => ErrorKind::TooMany,
-            Self::Unreadable(_) => ErrorKind::Denied,
+            Self::Unreadable(_) | Self::NoPlace(_) => ErrorKind::Denied,
         }
     }
 
@@ -62,7 +70,7 @@ impl SqlError {
             Self::Syntax { .. } => "42601",
             Self::TooDeep => "54001",
             Self::TooLarge => "54000",
-            Self::Unreadable(_) => "42501",
+            Self::Unreadable(_) | Self::NoPlace(_) => "42501",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The walk over the tree of a query: every node by name, common table
 //! expressions by PostgreSQL's scoping, and [`Walker::unknown`] for the rest.
 
-use super::facts::{Attribute, Change, Name, Setting, Statement};
+use super::facts::{Attribute, Change, Name, Named, Setting, Spot, Statement};
+use crate::core::model::TableName;
 use pg_query::{Node, NodeEnum, protobuf as pg};
 use pg_query::protobuf::AExprKind;
 use std::collections::HashMap;
@@ -114,7 +115,10 @@ impl<'t> Walker<'t> {
                 self.maybe(&j.quals);
             }
 
-            NodeEnum::ColumnRef(c) => self.column(&c.fields),
+            NodeEnum::ColumnRef(c) => {
+                self.column(&c.fields);
+                self.column_spot(c);
+            }
             NodeEnum::FuncCall(f) => self.call(f),
             NodeEnum::AExpr(e) => {
                 self.expression_operator(e);
@@ -193,6 +197,7 @@ impl<'t> Walker<'t> {
             NodeEnum::Constraint(c) => self.constraint(c),
             NodeEnum::TableLikeClause(l) => {
                 if let Some(relation) = &l.relation {
+                    self.named(relation);
                     self.out.reads.insert(relation_name(relation));
                 }
             }
@@ -416,6 +421,7 @@ impl<'t> Walker<'t> {
 
     /// A relation in FROM: a table, unless a common table expression hides it.
     pub fn read(&mut self, relation: &'t pg::RangeVar) {
+        self.named(relation);
         let bare = relation.schemaname.is_empty() && relation.catalogname.is_empty();
         let hidden = bare && self.visible.contains(&relation.relname.as_str());
         if !hidden {
@@ -466,11 +472,39 @@ impl<'t> Walker<'t> {
 
     fn target(&mut self, relation: &'t Option<pg::RangeVar>, reads_too: bool) {
         let Some(relation) = relation else { return self.unknown("a change without a table") };
+        self.named(relation);
         self.write(relation);
         self.range_of(relation, true);
         if reads_too {
             self.out.reads.insert(relation_name(relation));
         }
+    }
+
+    /// A relation that a view may stand for.
+    pub fn named(&mut self, relation: &pg::RangeVar) {
+        if !relation.schemaname.is_empty() {
+            let database = !relation.catalogname.is_empty();
+            let relation_name = TableName::new(&relation.schemaname, &relation.relname);
+            self.spot(relation.location, Named::Relation { relation: relation_name, database });
+        }
+    }
+
+    /// `schema.table.column`, or with the database in front; two names are
+    /// never a schema's (`parse_expr.c`).
+    fn column_spot(&mut self, column: &pg::ColumnRef) {
+        let Some((_, names)) = column.fields.split_last() else { return };
+        let (schema, name, database) = match strings(names).as_slice() {
+            [schema, name] => (*schema, *name, false),
+            [_, schema, name] => (*schema, *name, true),
+            _ => return,
+        };
+        self.spot(column.location, Named::Relation { relation: TableName::new(schema, name), database });
+    }
+
+    /// The parser counts bytes in the whole text; -1 is no place.
+    pub fn spot(&mut self, location: i32, what: Named) {
+        let at = usize::try_from(location).ok().and_then(|at| at.checked_sub(self.out.range.start));
+        self.out.spots.extend(at.map(|at| Spot { at, what }));
     }
 
     fn returning(&mut self, clause: &'t Option<pg::ReturningClause>) {
@@ -552,6 +586,11 @@ impl<'t> Walker<'t> {
     fn set_config(&mut self, args: &'t [Node]) {
         let constant = |index: usize| args.get(index).and_then(uncut_constant);
         let name = constant(0).unwrap_or_default().to_lowercase();
+        if let (true, Some(value), Some(at)) =
+            (name == "search_path", constant(1), args.get(1).and_then(constant_location))
+        {
+            self.spot(at, Named::PathText(value));
+        }
         let change = constant(1).map_or(Change::Unknown, Change::To);
         self.out.settings.push(Setting { name, change });
     }
@@ -726,6 +765,15 @@ fn uncut_constant(node: &Node) -> Option<String> {
             }
         }
         _ => constant(node),
+    }
+}
+
+/// Where a constant is written, in front of or inside of its casts.
+pub(super) fn constant_location(node: &Node) -> Option<i32> {
+    match node.node.as_ref()? {
+        NodeEnum::AConst(value) => Some(value.location),
+        NodeEnum::TypeCast(cast) => constant_location(cast.arg.as_ref()?),
+        _ => None,
     }
 }
 

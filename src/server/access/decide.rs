@@ -6,7 +6,7 @@ use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, ApprovalError, Outcome};
 use crate::core::model::{
     AccessRequest, Actor, AskedScope, Catalog, EndReason, ErrorKind, Grant, GrantId, Identity, Narrowing,
-    Objects, Person, RequestId, Role, SessionId, TableName,
+    Person, RequestId, Role, SessionId, TableName,
 };
 use crate::proto::{Approve, Reason, RequestView, RevokedView};
 use crate::server::gateway::End;
@@ -152,21 +152,17 @@ impl Access {
         request: &AccessRequest,
         tables: &[String],
     ) -> Result<BTreeSet<TableName>, AccessError> {
-        let asked = AskedScope { tables: tables.to_vec(), ..AskedScope::default() };
-        super::request::few_and_short(&asked)?;
+        super::request::few_and_short(&AskedScope { tables: tables.to_vec(), ..AskedScope::default() })?;
+        if tables.is_empty() {
+            return Err(AccessError::usage("narrow to at least one table"));
+        }
         let survey = self.target(&request.target)?.survey().await?;
         let catalog = &survey.catalog;
-        let inside = Catalog {
-            relations: request.scope.relations(catalog).cloned().collect(),
-            schemas: catalog.schemas.clone(),
-            ..Catalog::default()
-        };
+        let relations = request.scope.relations(catalog).cloned().collect();
+        let inside = Catalog { relations, ..Catalog::default() };
         // One that is only elsewhere is refused as wider, by its full name.
-        let resolved = asked.resolve(&inside).or_else(|_| asked.resolve(catalog))?;
-        match resolved.objects {
-            Objects::Only { tables, .. } => Ok(tables),
-            Objects::Database => Err(AccessError::usage("narrow to at least one table")),
-        }
+        let find = |name: &String| inside.find_table(name).or_else(|_| catalog.find_table(name));
+        Ok(tables.iter().map(find).collect::<Result<_, _>>()?)
     }
 
     /// Takes access back: of a grant (with its sessions) or of one session.

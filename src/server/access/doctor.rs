@@ -121,7 +121,9 @@ impl Access {
             let mut findings = within.unwrap_or_else(|_| {
                 vec![problem("reachable", format!("no answer within {} s", PATIENCE.as_secs()), REACH)]
             });
-            findings.extend(state.cached().map(|survey| classified_finding(&survey)));
+            if let Some(survey) = state.cached() {
+                findings.extend(escapes(state, &survey).await);
+            }
             for finding in &mut findings {
                 finding.check = format!("{name}: {}", finding.check);
                 if finding.level != FindingLevel::Ok && finding.remedy.is_none() {
@@ -143,26 +145,15 @@ impl Access {
     }
 }
 
-/// A classification that matches nothing protects nothing.
-fn classified_finding(survey: &Survey) -> Finding {
-    let unknown: Vec<String> = survey
-        .classification
-        .tables()
-        .flat_map(|(table, columns)| columns.keys().map(move |column| (table, column)))
-        .filter(|(table, column)| {
-            let relation = survey.catalog.relation(table);
-            !relation.is_some_and(|relation| relation.columns.iter().any(|known| known.name == **column))
-        })
-        .map(|(table, column)| format!("{table}.{column}"))
-        .collect();
-    if unknown.is_empty() {
-        return ok("classified", "every classified column exists".to_owned());
+/// What escapes the classification, as `dbaccess target check` finds it.
+async fn escapes(state: &TargetState, survey: &Survey) -> Vec<Finding> {
+    let Survey { catalog, classification, .. } = survey;
+    let asked = state.database.escapes(&state.target.classified, catalog, classification);
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(findings)) => findings,
+        Ok(Err(error)) => vec![problem("classified", error.to_string(), REACH)],
+        Err(_) => vec![problem("classified", format!("no answer within {} s", PATIENCE.as_secs()), REACH)],
     }
-    problem(
-        "classified",
-        format!("not in the database: {}", unknown.join(", ")),
-        "correct the names in the server's configuration: what they were to protect is not classified",
-    )
 }
 
 const REACH: &str =

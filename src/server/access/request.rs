@@ -3,8 +3,9 @@
 use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope, ScopeError};
-use crate::core::policy::{Question, sensitivities};
+use crate::core::model::{AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope};
+use crate::core::policy::{Question, masked, sensitivities};
+use crate::core::rows;
 use crate::proto::{NewRequest, RequestView};
 use crate::server::store::Tx;
 use jiff::Timestamp;
@@ -14,10 +15,12 @@ use std::time::Duration;
 /// A reason is for people to read: one paragraph, in characters.
 const LONGEST_REASON: usize = 2000;
 const MOST_NAMES: usize = 500;
+const MOST_CONDITIONS: usize = 50;
+const MOST_UNMASKED: usize = 100;
 /// What is granted at once is bounded, too, where nobody else slows it down.
 const MOST_GRANTS: usize = 100;
-/// Two parts of 63 bytes, every one of them a doubled quote, and what is around them.
-const LONGEST_NAME: usize = 2 * (2 * 63 + 2) + 1;
+/// Three parts of 63 bytes, every one of them a doubled quote, and what is around them.
+const LONGEST_NAME: usize = 3 * (2 * 63 + 2) + 2;
 
 impl Access {
     /// Takes a request in and lets policy decide: granted at once, waiting for
@@ -43,6 +46,7 @@ impl Access {
             sensitivities: sensitivities(&scope, &survey.classification, &survey.catalog)
                 .into_keys()
                 .collect(),
+            masked: masked(&scope, &survey.classification, &survey.catalog).len(),
             window,
             business_hours: self.business_hours().contains(now),
         });
@@ -89,12 +93,24 @@ pub(super) fn short_enough(what: &str, text: Option<&str>) -> Result<(), AccessE
 
 /// Bounds what is sought in a catalog, and repeated in a refusal (G9).
 pub(super) fn few_and_short(scope: &AskedScope) -> Result<(), AccessError> {
+    let too_many = |most: usize, what: &str| {
+        AccessError::usage(format!("a request has at most {most} {what}")).hint("ask for less at a time")
+    };
+    if scope.rows.len() > MOST_CONDITIONS {
+        return Err(too_many(MOST_CONDITIONS, "row conditions"));
+    }
+    if scope.rows.iter().any(|text| text.len() > rows::LONGEST) {
+        return Err(AccessError::usage(rows::RowsError::TooLong.to_string()));
+    }
+    if scope.unmask.len() > MOST_UNMASKED {
+        return Err(too_many(MOST_UNMASKED, "columns to unmask"));
+    }
     let names = || scope.schemas.iter().chain(&scope.tables);
     if names().count() > MOST_NAMES {
         return Err(AccessError::usage(format!("a request names at most {MOST_NAMES} schemas and tables"))
             .hint("ask for their schema: `--schema NAME`"));
     }
-    if names().any(|name| name.len() > LONGEST_NAME) {
+    if names().chain(&scope.unmask).any(|name| name.len() > LONGEST_NAME) {
         return Err(AccessError::usage("a name is longer than any that PostgreSQL has (63 bytes a part)"));
     }
     Ok(())
@@ -122,16 +138,16 @@ fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), Ac
 /// The scope, and the survey that it was found in.
 async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<Survey>), AccessError> {
     let survey = state.survey().await?;
-    match asked.scope.resolve(&survey.catalog) {
+    let name = &state.target.name;
+    let told =
+        |error| AccessError::from(error).hint(format!("`dbaccess targets {name}` lists tables and columns"));
+    match asked.scope.resolve(&survey.catalog, &survey.classification) {
         // Perhaps it is there since a minute: look again before saying no.
-        Err(ScopeError::UnknownTable { .. } | ScopeError::UnknownSchema { .. }) => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             let survey = state.refresh().await?;
-            let scope = asked.scope.resolve(&survey.catalog).map_err(|error| {
-                AccessError::from(error)
-                    .hint(format!("`dbaccess targets {}` lists tables and columns", state.target.name))
-            })?;
+            let scope = asked.scope.resolve(&survey.catalog, &survey.classification).map_err(told)?;
             Ok((scope, survey))
         }
-        result => Ok((result?, survey)),
+        result => Ok((result.map_err(told)?, survey)),
     }
 }

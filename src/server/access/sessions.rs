@@ -18,7 +18,7 @@ use crate::core::model::{
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
 use crate::server::gateway::{End, Live};
-use crate::server::provision::{OpenSession as NewRole, SessionSettings};
+use crate::server::provision::{OpenSession as NewRole, STATEMENT_TIMEOUT, SessionSettings};
 use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES, Verifier};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -227,7 +227,8 @@ impl Access {
             comment: &self.mark.comment(session),
             settings: SessionSettings::careful(
                 format!("{} {}", grant.person.email, session.id),
-                !grant.scope.writes(),
+                !grant.scope.writes() && !grant.scope.changes_schema(),
+                STATEMENT_TIMEOUT,
             ),
             connection_limit: u16::try_from(self.config.limits.connections_per_session).unwrap_or(u16::MAX),
         };

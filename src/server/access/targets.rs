@@ -2,14 +2,16 @@
 
 use super::{Access, AccessError, Caller};
 use crate::core::guard::Vocabulary;
-use crate::core::model::{AskedScope, Catalog, Classification, ErrorKind, Target, nearest};
-use crate::core::policy::BusinessHours;
+use crate::core::model::{
+    AskedScope, Catalog, Classification, Column, ErrorKind, Grant, Relation, Target, nearest,
+};
+use crate::core::policy::{BusinessHours, Sight};
 use crate::proto::{ColumnView, TableView, TargetView};
 use crate::server::config::Config;
 use crate::server::gateway::Way;
 use crate::server::provision::{self, ProvisionError};
 use jiff::SignedDuration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -107,36 +109,58 @@ impl TargetState {
         }
     }
 
-    fn view(&self, caller: &Caller, grants: &[crate::core::model::Grant]) -> TargetView {
+    fn view(&self, caller: &Caller, grants: &[Grant]) -> TargetView {
         let Target { name, environment, service, owners, .. } = &self.target;
-        let tables = self.cached().map(|survey| {
-            let table = |relation: &crate::core::model::Relation| TableView {
-                name: relation.name.to_string(),
-                columns: relation
-                    .columns
-                    .iter()
-                    .map(|column| ColumnView {
-                        name: column.name.clone(),
-                        type_name: column.type_name.clone(),
-                        sensitivity: survey
-                            .classification
-                            .column(&relation.name, &column.name)
-                            .map(|classified| classified.sensitivity.as_str().to_owned()),
-                    })
-                    .collect(),
-            };
-            survey.catalog.relations.iter().map(table).collect()
-        });
+        let grants: Vec<Grant> = grants.iter().filter(|grant| grant.target == *name).cloned().collect();
+        let tables = self.cached().map(|survey| survey.tables(&grants));
         TargetView {
             name: name.clone(),
             environment: environment.as_str().to_owned(),
             service: service.clone(),
             owners: owners.clone(),
             at_home: !owners.is_disjoint(&caller.person.teams),
-            grants: grants.iter().filter(|grant| grant.target == *name).cloned().collect(),
+            grants,
             tables: tables.unwrap_or_default(),
             problem: self.problem(),
         }
+    }
+}
+
+impl Survey {
+    /// The tables, with what somebody sees who holds these grants.
+    fn tables(&self, grants: &[Grant]) -> Vec<TableView> {
+        let Self { catalog, classification, .. } = self;
+        let sights: Vec<Sight<'_>> = grants.iter().map(|grant| Sight::of(&grant.scope, catalog)).collect();
+        let table = |relation: &Relation| {
+            let closed = classification.closed(&relation.name).map(str::to_owned);
+            let column = |column: &Column| {
+                let classified = classification.column(&relation.name, &column.name);
+                let mask = classified.map(|classified| classified.mask.to_string());
+                let raw = sights.iter().any(|sight| sight.is_raw(&relation.name, &column.name));
+                let you_see = match &mask {
+                    _ if closed.is_some() && !sights.iter().any(|sight| sight.owns(&relation.name)) => {
+                        "nothing"
+                    }
+                    Some(mask) if !raw => mask,
+                    _ => "raw",
+                };
+                ColumnView {
+                    name: column.name.clone(),
+                    type_name: column.type_name.clone(),
+                    sensitivity: classified.map(|classified| classified.sensitivity.as_str().to_owned()),
+                    you_see: you_see.to_owned(),
+                    mask,
+                }
+            };
+            let rows = grants.iter().filter_map(|grant| grant.scope.rows.get(&relation.name));
+            TableView {
+                name: relation.name.to_string(),
+                columns: relation.columns.iter().map(column).collect(),
+                rows: rows.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect(),
+                closed,
+            }
+        };
+        catalog.relations.iter().map(table).collect()
     }
 }
 
@@ -171,7 +195,7 @@ impl Access {
 
     /// The one target whose catalog has all of these names.
     pub(super) async fn infer_target(&self, asked: &AskedScope) -> Result<&TargetState, AccessError> {
-        if asked.tables.is_empty() && asked.schemas.is_empty() {
+        if asked.is_database() {
             return Err(AccessError::usage("say which target, or which tables")
                 .hint("`dbaccess request TARGET --table TABLE`; `dbaccess targets` lists the targets"));
         }
@@ -201,7 +225,7 @@ impl Access {
         let mut refusals = Vec::new();
         let mut fitting = Vec::new();
         for state in self.targets.values() {
-            match state.cached().map(|survey| asked.resolve(&survey.catalog)) {
+            match state.cached().map(|survey| asked.resolve(&survey.catalog, &survey.classification)) {
                 Some(Ok(_)) => fitting.push(state),
                 Some(Err(error)) => refusals.push(format!("{}: {error}", state.target.name)),
                 None => refusals.push(format!("{}: not reached yet", state.target.name)),

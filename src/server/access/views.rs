@@ -3,8 +3,8 @@
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval;
-use crate::core::model::{AccessRequest, RequestState, Role};
-use crate::core::policy::sensitivities;
+use crate::core::model::{AccessRequest, RequestState, Role, Sensitivity};
+use crate::core::policy::{masked, sensitivities};
 use crate::proto::{RequestView, RequestsQuery};
 use std::collections::BTreeSet;
 
@@ -51,19 +51,18 @@ impl Access {
     }
 
     fn build(&self, caller: &Caller, loaded: Loaded) -> RequestView {
-        let sensitive = self.target(&loaded.request.target).map_or_else(
-            |_| Vec::new(),
-            |state| {
-                let Some(survey) = state.cached() else { return Vec::new() };
-                sensitivities(&loaded.request.scope, &survey.classification, &survey.catalog)
-                    .into_iter()
-                    .map(|(sensitivity, columns)| format!("{}: {}", sensitivity.as_str(), columns.join(", ")))
-                    .collect()
-            },
-        );
+        let survey = self.target(&loaded.request.target).ok().and_then(|state| state.cached());
+        let (sensitive, masked) = survey.map_or_else(Default::default, |survey| {
+            let scope = &loaded.request.scope;
+            let raw = sensitivities(scope, &survey.classification, &survey.catalog).into_iter();
+            let told = |(sensitivity, columns): (Sensitivity, Vec<String>)| {
+                format!("{}: {}", sensitivity.as_str(), columns.join(", "))
+            };
+            (raw.map(told).collect(), masked(scope, &survey.classification, &survey.catalog))
+        });
         let you_fill = self.you_fill(caller, &loaded);
         let Loaded { request, grant, .. } = loaded;
-        RequestView { request, sensitive, you_fill, grant }
+        RequestView { request, sensitive, masked, you_fill, grant }
     }
 
     /// The roles in which the caller could approve now; the one that an

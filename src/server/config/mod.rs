@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod classified;
 mod directory;
 mod reader;
 mod secret;
@@ -108,6 +109,8 @@ pub struct Upstream {
     pub tls: UpstreamTls,
     /// Objects that a write session leaves behind are given to this role.
     pub object_owner: Option<String>,
+    /// Owners of schemas as whom sessions may work that change a schema.
+    pub ddl_owners: Vec<String>,
 }
 
 /// Whether the connection to a target is encrypted. There is no `prefer`:

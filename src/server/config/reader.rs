@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -158,12 +159,34 @@ impl<'r> Section<'r> {
 
     /// A whole number of at least one and at most `most`.
     pub fn number(&self, name: &str, most: u64, default: u64) -> u64 {
-        let expected = format!("a whole number from 1 to {most}");
+        self.number_within(name, 1..=most).unwrap_or(default)
+    }
+
+    /// A whole number within `range`, where it is given.
+    pub fn number_within(&self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
         let read = |value: &DeValue<'_>| {
             let integer = value.as_integer()?;
-            u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| (1..=most).contains(n))
+            u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n))
         };
-        self.typed(name, &expected, read).map_or(default, |found| found.value)
+        self.typed(name, &expected, read).map(|found| found.value)
+    }
+
+    /// Whether a key is given, of whatever type.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Whether a key's value is a table.
+    pub fn holds_table(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|value| value.get_ref().is_table())
+    }
+
+    /// Reports a key that does not belong here, where it is given.
+    pub fn refuse(&self, name: &str, message: &str) {
+        if let Some(value) = self.find(name) {
+            self.reader.say(value.span().start, &self.key(name), message);
+        }
     }
 
     pub fn boolean(&self, name: &str) -> bool {

@@ -2,8 +2,8 @@
 
 use super::reader::{Section, nearest};
 use super::secret::secret;
-use super::{ConfiguredTarget, Outside, Upstream, UpstreamTls};
-use crate::core::model::{Classified, Environment, Mask, Rule, Selector, Sensitivity, TableName, Target};
+use super::{ConfiguredTarget, Outside, Upstream, UpstreamTls, classified};
+use crate::core::model::{Environment, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -45,7 +45,7 @@ fn target(
         owner.say(format!("there is no table [teams.{}]{hint}", owner.value));
     }
     let owners = owners.iter().map(|owner| owner.value.to_owned()).collect();
-    let classified = section.section("classified").map(classified).unwrap_or_default();
+    let classified = section.section("classified").map(classified::rules).unwrap_or_default();
     let functions = functions(&section);
     let upstream = upstream(&section, outside);
     section.finish();
@@ -76,8 +76,19 @@ fn upstream(section: &Section<'_>, outside: &Outside<'_>) -> Option<Upstream> {
     let port = u16::try_from(section.number("port", 65_535, 5432)).unwrap_or(5432);
     let password = secret(section, "password", outside);
     let object_owner = section.text("object_owner", "the name of a role").map(|found| found.value.to_owned());
+    let ddl_owners = section.texts("ddl_owners", "a list of roles").unwrap_or_default();
+    let ddl_owners = ddl_owners.iter().map(|found| found.value.to_owned()).collect();
     let tls = tls(section, host.as_deref(), outside);
-    Some(Upstream { host: host?, port, database: database?, user: user?, password, tls: tls?, object_owner })
+    Some(Upstream {
+        host: host?,
+        port,
+        database: database?,
+        user: user?,
+        password,
+        tls: tls?,
+        object_owner,
+        ddl_owners,
+    })
 }
 
 fn tls(section: &Section<'_>, host: Option<&str>, outside: &Outside<'_>) -> Option<UpstreamTls> {
@@ -110,46 +121,4 @@ fn tls(section: &Section<'_>, host: Option<&str>, outside: &Outside<'_>) -> Opti
 /// This machine: a loopback address or a Unix socket's directory.
 fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with('/') || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
-/// `"schema.table.column" = "pii"`
-fn classified(section: Section<'_>) -> Vec<Rule> {
-    let mut found = Vec::new();
-    for key in section.names() {
-        let sensitivity = section.parsed(&key, "pii, financial, health or secret", |text| match text {
-            "pii" => Some(Sensitivity::Pii),
-            "financial" => Some(Sensitivity::Financial),
-            "health" => Some(Sensitivity::Health),
-            "secret" => Some(Sensitivity::Secret),
-            _ => None,
-        });
-        let Some([schema, table, column]) = column_name(&key) else {
-            section.say(format!("`{key}` is not a column: expected \"schema.table.column\""));
-            continue;
-        };
-        if let Some(sensitivity) = sensitivity {
-            let table = TableName::new(schema, table);
-            let classified = Classified { sensitivity, mask: Mask::Null };
-            found.push(Rule { selector: Selector::Column { table, column }, classified });
-        }
-    }
-    found
-}
-
-/// The three parts of a column's name; a part in double quotes may hold dots.
-fn column_name(text: &str) -> Option<[String; 3]> {
-    let mut parts = vec![String::new()];
-    let mut quoted = false;
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
-        let part = parts.last_mut()?;
-        match c {
-            '"' if quoted && letters.next_if_eq(&'"').is_some() => part.push('"'),
-            '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
-            c => part.push(c),
-        }
-    }
-    let whole = !quoted && parts.iter().all(|part| !part.is_empty());
-    if whole { parts.try_into().ok() } else { None }
 }

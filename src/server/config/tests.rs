@@ -43,7 +43,7 @@ fn the_example_is_a_configuration() {
                     }
             })
             .map(|rule| rule.classified.sensitivity),
-        Some(Sensitivity::Pii)
+        Some(Sensitivity::Financial)
     );
 }
 
@@ -141,7 +141,8 @@ fn bad_configurations_are_told_with_line_key_and_expectation() {
         (
             "\"public.customers.email\" = \"pii\"",
             "\"public.customers.email\" = \"private\"",
-            "targets.prod-orders.classified.public.customers.email: expected pii, financial, health or secret, found `private`",
+            "targets.prod-orders.classified.public.customers.email: expected pii, financial, health or secret, or \
+             a mask: null, partial, token, aggregate or json, found `private`",
         ),
         (
             "\"public.customers.email\"",

@@ -6,7 +6,7 @@ use super::names::{Names, Prepared};
 use super::refusal::Refusal;
 use crate::core::guard::TxStatus;
 use crate::core::model::StatementResult;
-use crate::core::sql::{Class, Statement};
+use crate::core::sql::{Class, Rewrite, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::WireError;
 use crate::wire::postgres::backend::{self, Fields, TransactionStatus};
@@ -32,6 +32,8 @@ pub struct Running {
     pub simple: bool,
     /// What it executes, in the extended protocol.
     pub prepared: Option<Arc<Prepared>>,
+    /// How the text differs that the server has, of a Query message.
+    pub rewrite: Option<Arc<Rewrite>>,
     /// What the names mean once it has succeeded.
     pub then: Then,
     /// It was refused: the database gets a text that can only fail.
@@ -164,11 +166,17 @@ impl Book {
                 Ok(())
             }
             What::Rest { .. } => Ok(()),
-            What::Frame { tag, body } | What::Head { tag, body } => self.message(tag, body, seen),
+            What::Frame { tag, body } => {
+                let rewrite = self.message(tag, body, seen)?;
+                seen.place(body, rewrite.as_deref());
+                Ok(())
+            }
+            What::Head { tag, body } => self.message(tag, body, seen).map(drop),
         }
     }
 
-    fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<(), WireError> {
+    /// Gives the rewrite of the text that an error is about, where it has one.
+    fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<Option<Arc<Rewrite>>, WireError> {
         match self.tracker.receive(tag, body)? {
             Event::Aside => {}
             Event::Progress => {
@@ -214,7 +222,11 @@ impl Book {
             }
             Event::Failed { token, extended, refused, skipped } => {
                 let failing = self.names.failed(extended);
+                let about = token.as_ref().and_then(|token| token.prepared.as_ref()).or(failing.as_ref());
+                let rewrite = about.and_then(|prepared| prepared.rewrite.clone());
+                let rewrite = rewrite.or_else(|| token.as_ref()?.rewrite.clone());
                 failed(body, token, refused, skipped, failing, seen);
+                return Ok(rewrite);
             }
             Event::Ready(status) => {
                 self.names.ready(status == TransactionStatus::Idle);
@@ -224,7 +236,7 @@ impl Book {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -269,6 +281,17 @@ fn failed(
 }
 
 impl Seen {
+    /// An error about a rewritten text says where in the person's own it is.
+    fn place(&mut self, body: &[u8], rewrite: Option<&Rewrite>) {
+        let Some(rewrite) = rewrite.filter(|_| self.replace.is_none()) else { return };
+        let position = Fields::new(body).field(b'P').and_then(|position| position.parse().ok());
+        if let Some(position) = position {
+            let mut out = BytesMut::new();
+            backend::error_at(&mut out, Fields::new(body), rewrite.position(position));
+            self.replace = Some(out);
+        }
+    }
+
     fn end(&mut self, running: Running, result: StatementResult, rows: u64) {
         self.ended.push_back(Ended { running, result, rows });
     }

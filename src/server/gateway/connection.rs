@@ -180,7 +180,9 @@ impl Connection {
                         match long.take_if(|_| last) {
                             Some(long) => {
                                 let step = self.end_long(long).await?;
-                                if passes && matches!(step, Step::Drop | Step::Replace(_)) {
+                                if passes
+                                    && matches!(step, Step::Drop | Step::Replace(_) | Step::ReplaceAfter(..))
+                                {
                                     // Anything put behind pieces that have gone would be read as their rest.
                                     return Err(Fault::Refused(Refusal::new(
                                         "08P01",
@@ -208,6 +210,13 @@ impl Connection {
                     }
                     Step::Replace(out) => {
                         self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
+                        server.write_all(&out).await?;
+                        sent = next;
+                    }
+                    Step::ReplaceAfter(out, position) => {
+                        self.pass_on(server, buffer.bytes.get(sent..pass)).await?;
+                        server.flush().await?;
+                        self.gateway.journal.synced(position).await.map_err(|error| ledger(&error))?;
                         server.write_all(&out).await?;
                         sent = next;
                     }

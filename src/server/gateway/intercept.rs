@@ -43,8 +43,21 @@ pub enum Step {
     Drop,
     /// Send this in its place.
     Replace(BytesMut),
+    /// Send this in its place, once its record is safe on disk.
+    ReplaceAfter(BytesMut, Position),
     /// Send it; it is the client's last.
     Goodbye,
+}
+
+impl Step {
+    /// The same with other bytes than those that came.
+    fn sending(self, instead: Option<BytesMut>) -> Self {
+        match (self, instead) {
+            (Self::Relay, Some(out)) => Self::Replace(out),
+            (Self::RelayAfter(position), Some(out)) => Self::ReplaceAfter(out, position),
+            (step, _) => step,
+        }
+    }
 }
 
 /// Why the connection cannot go on.
@@ -167,6 +180,10 @@ impl Connection {
                     .hint("send them in several");
             return self.refuse_query(text, refusal, &[]).await;
         }
+        let rewrite = match self.live.rewrite(text, &facts) {
+            Ok(rewrite) => rewrite,
+            Err(error) => return self.refuse_query(text, unreadable(&error), &facts.statements).await,
+        };
         let mut status = self.book().tx_status();
         let mut judged = Vec::with_capacity(facts.statements.len());
         for statement in &facts.statements {
@@ -185,7 +202,8 @@ impl Connection {
             let text = self.with_what_it_runs(one.text, statement);
             let intent = self.intend(&text, &Values::default(), one.class, Some(&one.facts)).await?;
             last = Some(intent);
-            tokens.push(Running { then: one.then, ..running(Some(intent), true) });
+            let rewrite = rewrite.clone();
+            tokens.push(Running { then: one.then, rewrite, ..running(Some(intent), true) });
         }
         let skipped = {
             let mut book = self.book();
@@ -194,7 +212,12 @@ impl Connection {
             book.tracker.query(tokens)?
         };
         self.skip(skipped).await?;
-        Ok(durability.zip(last).map_or(Step::Relay, |(durability, last)| after(durability, last)))
+        let step = durability.zip(last).map_or(Step::Relay, |(durability, last)| after(durability, last));
+        Ok(step.sending(rewrite.map(|rewrite| {
+            let mut out = BytesMut::new();
+            frontend::query(&mut out, rewrite.apply(text));
+            out
+        })))
     }
 
     /// In place of the whole text goes one that fails: nothing of it runs.
@@ -221,7 +244,8 @@ impl Connection {
     }
 
     async fn parse(&self, body: &[u8]) -> Result<Step, Fault> {
-        let Parse { name, text: raw, .. } = Parse::decode(body)?;
+        let message = Parse::decode(body)?;
+        let Parse { name, text: raw, .. } = message;
         let text = match utf8(raw) {
             Ok(text) => text,
             Err(refusal) => return self.refuse_parse(name, &String::from_utf8_lossy(raw), refusal).await,
@@ -235,17 +259,27 @@ impl Connection {
                 return self.refuse_parse(name, text, refusal).await;
             }
         }
+        let rewrite = match self.live.rewrite(text, &facts) {
+            Ok(rewrite) => rewrite,
+            Err(error) => return self.refuse_parse(name, text, unreadable(&error)).await,
+        };
+        let instead = rewrite.as_ref().map(|rewrite| {
+            let mut out = BytesMut::new();
+            frontend::parse(&mut out, name, rewrite.apply(text), message.parameter_oids());
+            out
+        });
         let held = Held::take(&self.texts, text.len(), MOST_TEXTS);
         let (Some(held), true) = (held, self.book().names.len() < MOST_NAMES) else {
             return self.refuse_parse(name, text, too_many_names()).await;
         };
-        let prepared = Arc::new(Prepared { text: text.to_owned(), facts, by_sql: false, _held: held });
+        let prepared =
+            Arc::new(Prepared { text: text.to_owned(), facts, rewrite, by_sql: false, _held: held });
         let mut book = self.book();
         if !book.tracker.is_skipping() {
             book.names.parse(name, prepared);
         }
         book.tracker.send(Sent::Parse)?;
-        Ok(Step::Relay)
+        Ok(Step::Relay.sending(instead))
     }
 
     pub(super) async fn refuse_parse(
@@ -399,7 +433,8 @@ impl Connection {
                 let then = Then::of(statement, || {
                     // A PREPARE that the database accepts is one statement again.
                     let facts = Arc::new(only(statement));
-                    Arc::new(Prepared { text: text.to_owned(), facts, by_sql: true, _held: Held::default() })
+                    let (text, held) = (text.to_owned(), Held::default());
+                    Arc::new(Prepared { text, facts, rewrite: None, by_sql: true, _held: held })
                 });
                 let judged = Judged {
                     text,
@@ -485,6 +520,7 @@ fn running(intent: Option<Position>, simple: bool) -> Running {
         bytes: 0,
         simple,
         prepared: None,
+        rewrite: None,
         then: Then::Nothing,
         refusal: None,
     }

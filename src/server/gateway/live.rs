@@ -6,6 +6,7 @@
 use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
+use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError};
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ pub struct Live {
     pub keys: Keys,
     pub way: Arc<Way>,
     pub counters: Counters,
+    /// What was changed in the names of texts that may come again.
+    rewrites: Rewrites,
     life: watch::Sender<Life>,
     connections: watch::Sender<u32>,
     max_connections: u32,
@@ -83,10 +86,21 @@ impl Live {
             keys,
             way,
             counters: Counters::default(),
+            rewrites: Rewrites::default(),
             life: watch::Sender::new(Life::Open),
             connections: watch::Sender::new(0),
             max_connections,
         }
+    }
+
+    /// What must change in a text before the database gets it, so that a
+    /// person's own names lead to the views of the session. Under a grant for
+    /// migrations they lead to the tables: it has the rights of their owner.
+    pub fn rewrite(&self, text: &str, facts: &Arc<Facts>) -> Result<Option<Arc<Rewrite>>, SqlError> {
+        if self.permit.scope.changes_schema() {
+            return Ok(None);
+        }
+        self.rewrites.of(text, facts, &self.permit.views)
     }
 
     /// Ends the session; the first end stays. Returns at once: connections see

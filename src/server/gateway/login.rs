@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use super::{Gateway, upstream};
 use crate::core::guard;
 use crate::core::model::{EndReason, Secret};
+use crate::core::sql::search_path;
 use crate::server::listen::POSTGRES_ALPN;
 use crate::wire::postgres::backend::{self, TransactionStatus};
 use crate::wire::postgres::frame::Header;
@@ -298,6 +299,11 @@ fn parameters(live: &Live, settings: Vec<(String, String)>) -> Vec<(String, Stri
         _ => who,
     };
     let mut parameters: Vec<_> = settings.into_iter().filter(|setting| !is_name(setting)).collect();
+    for (name, value) in &mut parameters {
+        if name.eq_ignore_ascii_case("search_path") && !live.permit.scope.changes_schema() {
+            *value = search_path(value, &live.permit.views).into_owned();
+        }
+    }
     parameters.push(("application_name".to_owned(), name));
     parameters
 }

@@ -10,7 +10,7 @@
 //! and the caller waits for the answer.
 
 use super::values::Held;
-use crate::core::sql::Facts;
+use crate::core::sql::{Facts, Rewrite};
 use crate::wire::postgres::{Tag, WireError, backend};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,8 +21,11 @@ const NAME: usize = 63;
 /// A text that was parsed, with what is known of it.
 #[derive(Debug)]
 pub struct Prepared {
+    /// The person's own.
     pub text: String,
     pub facts: Arc<Facts>,
+    /// How the text differs that the server has.
+    pub rewrite: Option<Arc<Rewrite>>,
     /// It was prepared by SQL's PREPARE, which is its text.
     pub by_sql: bool,
     pub _held: Held,

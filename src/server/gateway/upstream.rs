@@ -93,7 +93,9 @@ pub async fn connect(live: &Live, parameters: &[(String, String)]) -> Result<Rea
         let mut out = BytesMut::new();
         let fixed = [("user", live.role.as_str()), ("database", upstream.database.as_str())];
         let asked = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        startup::startup(&mut out, 0, fixed.into_iter().chain(asked));
+        // Last, so that nothing asked for stands above it.
+        let owner = live.permit.views.become_role.as_deref().map(|owner| ("role", owner));
+        startup::startup(&mut out, 0, fixed.into_iter().chain(asked).chain(owner));
         greet(&mut stream, live, out).await.map(|(greeting, process_id, key)| Ready {
             stream,
             greeting,

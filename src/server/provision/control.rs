@@ -70,6 +70,13 @@ impl Control {
         })
     }
 
+    /// The same, where nothing can be written, whatever is called.
+    pub(super) fn read_only(upstream: &Upstream, database: &str) -> Result<Self, ProvisionError> {
+        let mut control = Self::new(upstream, database)?;
+        control.config.options("-c default_transaction_read_only=on");
+        Ok(control)
+    }
+
     /// Calls one statement once: what a lost connection means is the caller's to say.
     pub(super) async fn call_once(
         &self,

@@ -15,7 +15,7 @@ pub enum ProvisionError {
     Refused { address: String, user: String, why: String },
     #[error("{0}")]
     Tls(#[from] TlsError),
-    /// The functions of setup.sql are not there, not ours to call, or of another version.
+    /// The functions of the setup are not there, not ours to call, or of another version.
     #[error(
         "database {database} is not set up for this version of dbaccess ({why}): run `dbaccess target setup`"
     )]
@@ -78,7 +78,7 @@ impl Failure {
         {
             return Self::Lost(message);
         }
-        let ours = || message.contains("\"dbaccess_s_") || message.contains("\"dbaccess_p_");
+        let ours = || ["s", "p", "o"].iter().any(|kind| message.contains(&format!("\"dbaccess_{kind}_")));
         // Collisions on catalog rows have no code of their own: "tuple
         // concurrently updated", "could not find tuple for role 16508". A role
         // of ours that vanished under a call was dropped by another one.
@@ -100,7 +100,7 @@ impl Failure {
             || message.contains("for function ") && code == SqlState::INSUFFICIENT_PRIVILEGE;
         if missing {
             ProvisionError::Setup { database: database.to_owned(), why: message }
-        } else if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(&code) {
+        } else if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME].contains(&code) {
             ProvisionError::Vanished(message)
         } else if code == SqlState::LOCK_NOT_AVAILABLE || code == SqlState::QUERY_CANCELED {
             ProvisionError::Busy(message)

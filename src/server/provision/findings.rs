@@ -34,6 +34,11 @@ const CONNECT_AND_TEMPORARY: &str = "
 /// Those of an extension are its authors' and the administrator's to judge.
 const DEFINER_FUNCTIONS: &str = "
     SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC;', p.oid::regprocedure)
+           || coalesce((SELECT ' -- behind ' || string_agg(lead, ', ') FROM (
+                SELECT 'operator ' || o.oid::regoperator::text AS lead FROM pg_operator o WHERE o.oprcode = p.oid
+                UNION ALL
+                SELECT format('cast %s AS %s', c.castsource::regtype, c.casttarget::regtype)
+                FROM pg_cast c WHERE c.castfunc = p.oid) leads), '')
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prosecdef AND has_function_privilege('public', p.oid, 'EXECUTE')
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -44,6 +49,21 @@ const TRUST: &str = "
     SELECT format('line %s: %s %s %s', line_number, type, array_to_string(database, ','),
                   array_to_string(user_name, ','))
     FROM pg_hba_file_rules WHERE auth_method = 'trust' ORDER BY line_number";
+
+/// Leaks past views and row security in older minor versions: from which minor
+/// of 14, 15, 16 and so on it is mended.
+const LEAKS: [(&str, &str, &[i32]); 4] = [
+    ("CVE-2024-4317", "extended statistics are shown to everybody", &[12, 7, 3]),
+    ("CVE-2024-10976", "cached plans keep the row security of another role", &[14, 9, 5, 1]),
+    ("CVE-2025-8713", "the planner's statistics tell values past views and row security", &[19, 14, 10, 6]),
+    ("CVE-2026-6473", "any login can corrupt the server's memory", &[23, 18, 14, 10, 4]),
+];
+
+/// Clusters made before 14.12, 15.7 and 16.3 keep the old views after an update.
+const OLD_STATISTICS_VIEWS: &str = "
+    SELECT format('%I', relname) FROM pg_class
+    WHERE oid IN ('pg_catalog.pg_stats_ext'::regclass, 'pg_catalog.pg_stats_ext_exprs'::regclass)
+      AND pg_get_viewdef(oid) NOT LIKE '%pg_has_role%' ORDER BY 1";
 
 const PASSWORDS: &str = "SELECT current_setting('password_encryption')";
 const PREPARED: &str = "SELECT current_setting('max_prepared_transactions')::int";
@@ -100,6 +120,7 @@ impl Target {
             ..14 => problem("version", message, Some(remedy)),
             _ => warning("version", message, Some(remedy)),
         }];
+        findings.extend(leaks(number));
         let theirs = Timestamp::from_microsecond(row.get(2)).unwrap_or(asked);
         // The truth lies between asking and answering.
         let ahead = if theirs < asked {
@@ -185,7 +206,7 @@ impl Target {
             (
                 "definer_functions",
                 DEFINER_FUNCTIONS,
-                "no function lends its owner's rights to everybody",
+                "no function, operator or cast lends its owner's rights to everybody",
                 "functions lend their owner's rights to everybody, past every scope",
             ),
         ] {
@@ -207,6 +228,7 @@ impl Target {
             .filter(|role| role.until.is_none_or(|until| until < now))
             .map(|role| role.name)
             .collect();
+        let old = self.lines(OLD_STATISTICS_VIEWS).await?;
         let mut findings = vec![if overdue.is_empty() {
             ok("orphans", "no session role is past its window".to_owned())
         } else {
@@ -217,6 +239,19 @@ impl Target {
                 Some("the server sweeps them every minute: its log says why it could not".to_owned()),
             )
         }];
+        if !old.is_empty() {
+            findings.push(problem(
+                "statistics_views",
+                format!(
+                    "{} show statistics, values among them, to everybody (CVE-2024-4317)",
+                    old.join(" and ")
+                ),
+                Some(
+                    "run fix-CVE-2024-4317.sql from PostgreSQL's share directory in every database"
+                        .to_owned(),
+                ),
+            ));
+        }
         let encryption = self.lines(PASSWORDS).await?.concat();
         if encryption != "scram-sha-256" {
             findings.push(warning(
@@ -249,6 +284,23 @@ impl Target {
     }
 }
 
+/// What a server of this version number is known to leak.
+fn leaks(version: i32) -> Option<Finding> {
+    let (major, minor) = (version / 10_000, version % 10_000);
+    let place = usize::try_from(major.checked_sub(14)?).ok()?;
+    let mended = |minors: &&[i32]| minors.get(place).copied();
+    let open: Vec<String> = LEAKS
+        .iter()
+        .filter(|(.., minors)| mended(minors).is_some_and(|mended| minor < mended))
+        .map(|(name, what, _)| format!("{what} ({name})"))
+        .collect();
+    let newest = LEAKS.iter().filter_map(|(.., minors)| mended(minors)).max()?;
+    (!open.is_empty()).then(|| {
+        let remedy = format!("update PostgreSQL to {major}.{newest} or newer");
+        problem("minor_version", open.join("; "), Some(remedy))
+    })
+}
+
 fn listed(check: &str, items: &[String], fine: &str, lax: &str, remedy: &str) -> Finding {
     if items.is_empty() {
         ok(check, fine.to_owned())
@@ -257,7 +309,7 @@ fn listed(check: &str, items: &[String], fine: &str, lax: &str, remedy: &str) ->
     }
 }
 
-fn shortened(items: &[String], separator: &str) -> String {
+pub(super) fn shortened(items: &[String], separator: &str) -> String {
     let shown: Vec<&str> = items.iter().take(SHOWN).map(String::as_str).collect();
     match items.len().saturating_sub(SHOWN) {
         0 => shown.join(separator),
@@ -265,14 +317,39 @@ fn shortened(items: &[String], separator: &str) -> String {
     }
 }
 
-fn ok(check: &str, message: String) -> Finding {
+pub(super) fn ok(check: &str, message: String) -> Finding {
     Finding { check: check.to_owned(), level: FindingLevel::Ok, message, remedy: None }
 }
 
-fn warning(check: &str, message: String, remedy: Option<String>) -> Finding {
+pub(super) fn warning(check: &str, message: String, remedy: Option<String>) -> Finding {
     Finding { check: check.to_owned(), level: FindingLevel::Warning, message, remedy }
 }
 
-fn problem(check: &str, message: String, remedy: Option<String>) -> Finding {
+pub(super) fn problem(check: &str, message: String, remedy: Option<String>) -> Finding {
     Finding { check: check.to_owned(), level: FindingLevel::Problem, message, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_minor_versions_are_told_with_what_they_leak() {
+        for (version, names) in [
+            (140_011, ["4317", "10976", "8713", "6473"].as_slice()),
+            (150_013, &["8713", "6473"]),
+            (160_010, &["6473"]),
+            (170_005, &["8713", "6473"]),
+            (180_001, &["6473"]),
+            (180_004, &[]),
+            (140_023, &[]),
+            (190_000, &[]),
+            (130_001, &[]),
+        ] {
+            let message = leaks(version).map(|finding| finding.message).unwrap_or_default();
+            assert_eq!(message.matches("CVE-").count(), names.len(), "{version}: {message}");
+            assert!(names.iter().all(|name| message.contains(name)), "{version}: {message}");
+        }
+        assert_eq!(leaks(170_005).unwrap().remedy.unwrap(), "update PostgreSQL to 17.10 or newer");
+    }
 }

@@ -8,7 +8,7 @@
 //!                              (dispose_owned in other databases, where something was left)
 //! ```
 //!
-//! The target does the work in a handful of definer functions (`setup.sql`)
+//! The target does the work in a handful of definer functions (`setup/`)
 //! that defend themselves; the server's login may do nothing but call them.
 //! This room decides no access: it is called with what was decided, by the use
 //! cases that open and close sessions, by the sweeper and by doctor. It never
@@ -18,15 +18,18 @@ mod catalog;
 mod close;
 mod control;
 mod error;
+mod escapes;
 mod findings;
 mod open;
 mod roles;
+mod sample;
 mod setup;
 
 pub use close::{Closed, Step, StepTime};
 pub use error::ProvisionError;
-pub use open::{OpenSession, SessionSettings};
+pub use open::{OpenSession, STATEMENT_TIMEOUT, SessionSettings};
 pub use roles::{ManagedProfile, ManagedRole};
+pub use sample::Sampler;
 pub use setup::{SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 
 use crate::core::model::{Catalog, Classification, Scope};

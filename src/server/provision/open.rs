@@ -41,14 +41,18 @@ pub struct SessionSettings {
 impl SessionSettings {
     /// Careful settings for a session on a busy production database: an idle
     /// transaction makes the application's next migration wait.
-    pub fn careful(application_name: impl Into<String>, read_only: bool) -> Self {
+    pub fn careful(
+        application_name: impl Into<String>,
+        read_only: bool,
+        statement_timeout: Duration,
+    ) -> Self {
         Self {
             application_name: application_name.into(),
             read_only,
-            statement_timeout: Duration::from_secs(15 * 60),
+            statement_timeout,
             lock_timeout: Duration::from_secs(5),
-            idle_in_transaction_timeout: Duration::from_secs(5 * 60),
-            temp_file_limit_mib: 1024,
+            idle_in_transaction_timeout: Duration::from_secs(60),
+            temp_file_limit_mib: 256,
         }
     }
 
@@ -75,6 +79,10 @@ const ATTEMPTS: usize = 4;
 const OPEN: &str = "
     SELECT dbaccess.open_session($1, $2, $3::timestamptz, $4, $5, $6, $7::jsonb, $8)
     WHERE dbaccess.version() = $9";
+
+/// How long a statement may run where nothing is configured; a person may SET
+/// it longer.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Target {
     /// Makes the session's role. One round trip when the profile is there.
@@ -135,6 +143,14 @@ impl Target {
         let sql = "SELECT dbaccess.ensure_profile($1, $2)";
         let parameters = [(&profile.name() as _, Type::TEXT), (&profile.to_json() as _, Type::TEXT)];
         self.opening.call(sql, &parameters).await.map(drop)
+    }
+
+    /// Gives the tokens of one domain, or of all, new keys: those seen until now
+    /// no longer join with those to come. Returns the number of domains.
+    pub async fn rotate_tokens(&self, domain: Option<&str>) -> Result<i32, ProvisionError> {
+        let sql = "SELECT dbaccess.rotate_tokens($1)";
+        let rows = self.opening.call(sql, &[(&domain, Type::TEXT)]).await?;
+        Ok(rows.first().map_or(0, |row| row.get(0)))
     }
 
     fn outdated(&self) -> ProvisionError {

@@ -7,9 +7,9 @@ use crate::core::model::Secret;
 use crate::core::profile::{quote_ident, quote_literal};
 use crate::server::config::Upstream;
 
-/// Raised with every change of setup.sql: targets of another version are asked
+/// Raised with every change of the setup's SQL: targets of another version are asked
 /// to run the setup again.
-pub const SETUP_VERSION: i32 = 1;
+pub const SETUP_VERSION: i32 = 2;
 
 /// Who owns what a session leaves behind when nobody is configured.
 const NOBODY: &str = "dbaccess_objects";
@@ -23,16 +23,29 @@ pub struct SetupParams {
     pub gateway_verifier: Option<Secret>,
     /// Who gets the ordinary tables that write sessions leave behind.
     pub object_owner: Option<String>,
+    /// Owners of schemas as whom a session that changes them may work.
+    pub ddl_owners: Vec<String>,
 }
+
+/// The script in its order: each part is a chapter for the DBA who reads it.
+const CHAPTERS: [&str; 7] = [
+    include_str!("setup/roles.sql"),
+    include_str!("setup/masks.sql"),
+    include_str!("setup/sealed.sql"),
+    include_str!("setup/views.sql"),
+    include_str!("setup/profiles.sql"),
+    include_str!("setup/sessions.sql"),
+    include_str!("setup/finish.sql"),
+];
 
 /// The script for one database; it is to be run in each of the cluster.
 pub fn setup_sql(params: &SetupParams) -> String {
-    render(include_str!("setup.sql"), params)
+    render(&CHAPTERS.concat(), params)
 }
 
 /// The script that undoes it, likewise.
 pub fn teardown_sql(params: &SetupParams) -> String {
-    render(include_str!("teardown.sql"), params)
+    render(include_str!("setup/teardown.sql"), params)
 }
 
 /// Applies the setup in every database that accepts connections, as the
@@ -73,6 +86,7 @@ fn render(template: &str, params: &SetupParams) -> String {
         (":\"gateway\"", quote_ident(&params.gateway_login)),
         (":'verifier'", quote_literal(verifier)),
         (":'object_owner'", quote_literal(owner)),
+        (":'ddl_owners'", quote_literal(&array(&params.ddl_owners))),
     ];
     let mut script = String::with_capacity(template.len() + 256);
     let mut rest = template;
@@ -92,6 +106,12 @@ fn render(template: &str, params: &SetupParams) -> String {
     }
 }
 
+/// As PostgreSQL reads `text[]` (manual 8.15.2).
+fn array(items: &[String]) -> String {
+    let quoted = |item: &String| format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""));
+    format!("{{{}}}", items.iter().map(quoted).collect::<Vec<_>>().join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,13 +122,19 @@ mod tests {
             gateway_login: "we:'verifier'ird\"".to_owned(),
             gateway_verifier: Some(Secret::new("SCRAM")),
             object_owner: Some("o'brien".to_owned()),
+            ddl_owners: vec!["plain".to_owned(), "o'\\\"x".to_owned()],
         };
         let script = setup_sql(&params);
         assert!(script.contains("TO \"we:'verifier'ird\"\"\";"), "{script}");
         assert!(script.contains("SET LOCAL dbaccess.gateway = 'we:''verifier''ird\"';"));
         assert!(script.contains("RETURN 'o''brien';"));
-        let plain =
-            SetupParams { gateway_login: "gw".to_owned(), gateway_verifier: None, object_owner: None };
+        assert!(script.contains(r#"RETURN  E'{"plain","o''\\\\\\"x"}'::text[];"#), "{script}");
+        let plain = SetupParams {
+            gateway_login: "gw".to_owned(),
+            gateway_verifier: None,
+            object_owner: None,
+            ddl_owners: Vec::new(),
+        };
         for script in [setup_sql(&plain), teardown_sql(&plain)] {
             assert!(!script.contains(":'") && !script.contains(":\"") && !script.contains(":version"));
         }

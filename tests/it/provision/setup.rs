@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::support::pg_server::{MAJORS, bin_of, give_to_server_user};
-use dbaccess::core::model::ErrorKind;
+use dbaccess::core::model::{Classification, ErrorKind};
 use dbaccess::core::profile::quote_literal;
 use dbaccess::proto::FindingLevel;
 use dbaccess::server::config::UpstreamTls;
@@ -45,7 +45,7 @@ async fn the_servers_login_can_call_the_functions_and_nothing_else(shop: &mut Sh
     assert_eq!(
         value(&gateway, callable).await.as_deref(),
         Some(
-            "close_session dispose_owned drop_profile end_connections ensure_profile lock_session open_session version"
+            "close_session dispose_owned drop_profile end_connections ensure_profile lock_session open_session rotate_tokens version"
         )
     );
     let careless = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'dbaccess'::regnamespace AND prosecdef
@@ -198,7 +198,7 @@ async fn a_missing_setup_is_said_and_applying_it_again_is_harmless(shop: &mut Sh
     assert!(databases.iter().any(|name| name == "template1"), "{databases:?}");
     assert!(shop.target.close_session(&alice.role).await.expect("it ends").existed);
 
-    let future = setup_sql(&params(None)).replace("RETURN 1;", "RETURN 2;");
+    let future = setup_sql(&params(None)).replace("RETURN 2;", "RETURN 3;");
     run(&shop.admin, &future).await;
     let error = shop.session_with(&profile, true).await.err().expect("another version");
     assert!(error.to_string().contains("dbaccess target setup"), "{error}");
@@ -357,7 +357,8 @@ async fn an_administrator_need_not_be_a_superuser() {
 
         let target = Target::new(server.upstream("shop", GATEWAY, GATEWAY_PASSWORD)).unwrap();
         let catalog = target.catalog().await.expect("the catalog is readable");
-        let asked = writing(tables(&["orders"])).resolve(&catalog).expect("it exists");
+        let asked =
+            writing(tables(&["orders"])).resolve(&catalog, &Classification::default()).expect("it exists");
         let profile = target.profile(&asked, &catalog, &Classification::default());
         let (role, scram) = (session_role(os::random()), verifier("x"));
         let session = OpenSession {
@@ -366,7 +367,7 @@ async fn an_administrator_need_not_be_a_superuser() {
             until: os::now() + SignedDuration::from_hours(1),
             profile: &profile,
             comment: "alice",
-            settings: SessionSettings::careful("alice", false),
+            settings: SessionSettings::careful("alice", false, STATEMENT_TIMEOUT),
             connection_limit: 2,
         };
         if major == 14 {
@@ -423,7 +424,7 @@ async fn opening_and_closing_take_milliseconds(shop: &mut Shop) {
             until: shop.until,
             profile: &profile,
             comment: "",
-            settings: SessionSettings::careful("x", true),
+            settings: SessionSettings::careful("x", true, STATEMENT_TIMEOUT),
             connection_limit: 8,
         };
         let started = Instant::now();

@@ -1,5 +1,5 @@
 use super::super::codec::{frame, put_cstr};
-use super::{TransactionStatus, tag};
+use super::{Fields, TransactionStatus, tag};
 use bytes::{BufMut, BytesMut};
 
 pub fn authentication_ok(out: &mut BytesMut) {
@@ -59,6 +59,20 @@ pub fn key_data(out: &mut BytesMut, process_id: u32, key: &[u8]) {
 
 pub fn ready_for_query(out: &mut BytesMut, status: TransactionStatus) {
     frame(out, tag::READY, |out| out.put_u8(status.byte()));
+}
+
+/// The same ErrorResponse with another place: in the statement, in characters from 1.
+pub fn error_at(out: &mut BytesMut, error: Fields<'_>, position: usize) {
+    frame(out, tag::ERROR, |out| {
+        for (code, text) in error.iter() {
+            out.put_u8(code);
+            match code {
+                b'P' => put_cstr(out, position.to_string()),
+                _ => put_cstr(out, text),
+            }
+        }
+        out.put_u8(0);
+    });
 }
 
 /// An ErrorResponse or NoticeResponse in our own words.
