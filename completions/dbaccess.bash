@@ -190,6 +190,12 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__ledger,verify)
                 cmd="dbaccess__subcmd__help__subcmd__ledger__subcmd__verify"
                 ;;
+            dbaccess__subcmd__help__subcmd__target,check)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__check"
+                ;;
+            dbaccess__subcmd__help__subcmd__target,classify)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__classify"
+                ;;
             dbaccess__subcmd__help__subcmd__target,setup)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__setup"
                 ;;
@@ -208,11 +214,23 @@ _dbaccess() {
             dbaccess__subcmd__ledger__subcmd__help,verify)
                 cmd="dbaccess__subcmd__ledger__subcmd__help__subcmd__verify"
                 ;;
+            dbaccess__subcmd__target,check)
+                cmd="dbaccess__subcmd__target__subcmd__check"
+                ;;
+            dbaccess__subcmd__target,classify)
+                cmd="dbaccess__subcmd__target__subcmd__classify"
+                ;;
             dbaccess__subcmd__target,help)
                 cmd="dbaccess__subcmd__target__subcmd__help"
                 ;;
             dbaccess__subcmd__target,setup)
                 cmd="dbaccess__subcmd__target__subcmd__setup"
+                ;;
+            dbaccess__subcmd__target__subcmd__help,check)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__check"
+                ;;
+            dbaccess__subcmd__target__subcmd__help,classify)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__classify"
                 ;;
             dbaccess__subcmd__target__subcmd__help,help)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__help"
@@ -683,7 +701,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__exec)
-            opts="-o -h --grant --output --server --ca --help"
+            opts="-o -h --grant --output --export --format --force --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -699,6 +717,25 @@ _dbaccess() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --export)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "csv text" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -1067,8 +1104,36 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__target)
-            opts="setup"
+            opts="setup classify check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__classify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1495,7 +1560,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target)
-            opts="-h --server --ca --help setup help"
+            opts="-h --server --ca --help setup classify check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1516,9 +1581,113 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__target__subcmd__help)
-            opts="setup help"
+        dbaccess__subcmd__target__subcmd__check)
+            opts="-o -h --config --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__classify)
+            opts="-y -o -h --config --admin --sample --unsure --yes --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help)
+            opts="setup classify check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__classify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -143,8 +143,12 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l grant -d 'The
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l export -d 'Write the rows of one query to a new file that only you can read' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l format -d 'How the file is written: csv with a header, or PostgreSQL\'s own text' -r -f -a "csv\t''
+text\t''"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l force -d 'Replace the file if there is one'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
@@ -215,11 +219,13 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -s h -l help -d 'Print help'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l config -d 'The server\'s configuration file' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l admin -d 'The administrator to connect as; the password comes from PGPASSWORD or a prompt' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
@@ -227,7 +233,27 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l print -d 'Print the SQL instead of running it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l remove -d 'Take everything of dbaccess out of the target again, roles of sessions included'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l config -d 'The server\'s configuration file' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l admin -d 'The administrator to look at values as; the password comes from PGPASSWORD or a prompt. Without, only names and types are looked at' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l sample -d 'How many rows of a table to look at; 0 is none' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l unsure -d 'Accept weak hints too'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s y -l yes -d 'Accept without asking'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l config -d 'The server\'s configuration file' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l config -d 'The server\'s configuration file' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
@@ -269,6 +295,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Set one; an empty value removes it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "path" -d 'Show where the file is'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
 
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_seen_subcommand_from describe" -f -a "(dbaccess complete targets 2>/dev/null)"

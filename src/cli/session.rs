@@ -115,7 +115,7 @@ pub const MISLEADING: [&str; 10] = [
 /// An open session. [`Live::end`] ends it; when it is only dropped, the server
 /// ends it once it misses this client.
 pub struct Live {
-    client: Arc<Client>,
+    pub client: Arc<Client>,
     pub id: SessionId,
     pub connection: Connection,
     pub password: Secret,

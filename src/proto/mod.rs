@@ -4,8 +4,8 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    AccessRequest, AskedScope, EndReason, ErrorKind, Grant, GrantId, Permission, Person, PersonRef, Role,
-    Session, SessionId, StatementResult, Totals,
+    AccessRequest, AskedScope, EndReason, ErrorKind, Export, Grant, GrantId, Permission, Person, PersonRef,
+    Role, Session, SessionId, StatementResult, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -286,6 +286,9 @@ pub struct AuditRow {
     pub rows: u64,
     pub bytes: u64,
     pub duration_us: Option<u64>,
+    /// Of the data that an export took out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
 }
 
 /// One finding of `GET /v1/doctor?target=`.

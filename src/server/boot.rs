@@ -3,10 +3,11 @@
 
 use super::access::{Access, Parts};
 use super::config::{Config, IdentityProvider, Server};
-use super::gateway::{Gateway, Registry, end_point};
+use super::gateway::{Gateway, Registry, Watch, end_point};
 use super::identity::{IdentityConfig, Provider};
 use super::journal::{EventQuery, Index, Journal, Options};
 use super::metrics::Metrics;
+use super::outbound::Outbound;
 use super::outbox::Outbox;
 use super::store::Store;
 use super::tasks;
@@ -61,8 +62,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (outbox, outbox_task) = Outbox::new(store.clone(), journal.clone(), last_event(&index).await?);
     let registry = Arc::new(Registry::default());
     let metrics = Arc::new(Metrics::default());
-    let gateway =
-        Arc::new(Gateway::new(Arc::clone(&registry), journal.clone(), Arc::clone(&metrics), &config.limits));
+    let (watch, reads) = Watch::new(config.alerts.bulk.rows);
+    let gateway = Arc::new(Gateway::new(
+        Arc::clone(&registry),
+        journal.clone(),
+        Arc::clone(&metrics),
+        watch,
+        &config.limits,
+    ));
+    let webhook = config.alerts.webhook.clone();
     let (policy, metrics_listen) = (config.policy.hash().to_owned(), config.metrics);
     let provider = Provider::new(identity_config(&config.identity))?;
     let access = Arc::new(Access::new(Parts {
@@ -79,6 +87,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 
     let mut all = tasks::spawn(&access);
     all.spawn(outbox_task.run());
+    all.spawn(tasks::weigh_reads(Arc::clone(&access), reads));
+    if let Some(webhook) = webhook {
+        all.spawn(Outbound::new(webhook, store.clone(), access.alerted())?.run());
+    }
     all.spawn(follow(index, journal.clone()));
     let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), policy };
     store.write(move |tx| tx.record(crate::os::now(), &started)).await?;

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod journal;
 pub mod listen;
 pub mod metrics;
+pub mod outbound;
 pub mod outbox;
 pub mod provision;
 pub mod setup;

@@ -4,7 +4,7 @@
 
 use super::place::{Place, Way};
 use super::relay;
-use super::support::env::{Setting, TestEnv, TestPerson, eventually};
+use super::support::env::{Setting, TestEnv, TestPerson, UNLIMITED, eventually};
 use super::support::pg_server::{give_to_server_user, installed_bin};
 use dbaccess::demo::pki::Pki;
 use dbaccess::demo::postgres::as_server_user;
@@ -29,7 +29,7 @@ const POSTGRES: &[&str] = &[
     "max_wal_size=4GB",
     "autovacuum=off",
 ];
-const LIMITS: &str = "[limits]\nconnections_per_session = 1000\nsessions_per_person = 100\nwaiting_requests_per_person = 100\n";
+const LIMITS: &str = "[limits]\nstatement_timeout = \"15m\"\nidle_in_transaction = \"15m\"\nconnections_per_session = 1000\nsessions_per_person = 100\nwaiting_requests_per_person = 100\n";
 
 pub struct World {
     /// The processes of `dbaccess connect`, tunnel first. They end before their server.
@@ -44,8 +44,12 @@ pub struct World {
 impl World {
     pub async fn start() -> Self {
         eprintln!("starting PostgreSQL, pgbouncer and dbaccess, and filling {ACCOUNTS} accounts");
-        let setting =
-            Setting { extra: LIMITS.to_owned(), native: true, postgres: POSTGRES, ..Setting::default() };
+        let setting = Setting {
+            extra: format!("{LIMITS}{UNLIMITED}"),
+            native: true,
+            postgres: POSTGRES,
+            ..Setting::default()
+        };
         let env = TestEnv::with(setting).await;
         let bin = installed_bin();
         fill(&env, &bin).await;

@@ -114,7 +114,7 @@ fn views(catalog: &Catalog, major: u32) {
     assert_eq!(reads("catalog.kept"), ["public.users.email"]);
     assert!(reads("public.counted").is_empty());
     // Who lends rights to a view, also behind an operator and a cast.
-    for view in ["public.calling", "public.operating", "public.casting"] {
+    for view in ["public.calling", "public.operating", "public.casting", "public.gathering"] {
         assert!(!table(catalog, view).definers.is_empty(), "{view}");
     }
     assert_eq!(table(catalog, "public.calling").definers, ["public.peek"]);
@@ -169,6 +169,7 @@ async fn r6_what_copies_a_classified_column_is_classified_or_closed() {
             "public.calling",
             "public.casting",
             "public.computed",
+            "public.gathering",
             "public.nested",
             "public.operating",
             "public.plain",

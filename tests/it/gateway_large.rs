@@ -1,6 +1,6 @@
 //! Messages of hundreds of megabytes, both ways, in a server that stays small.
 
-use crate::support::env::{Setting, TestEnv};
+use crate::support::env::{Setting, TestEnv, UNLIMITED};
 use crate::support::held::{Held, audit, outcomes, writer};
 use crate::support::raw_pg::RawPg;
 use bytes::{BufMut as _, BytesMut};
@@ -30,7 +30,12 @@ async fn pour(raw: &mut RawPg, size: usize, chunk: impl for<'r> Fn(&'r mut RawPg
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn g9_three_hundred_megabytes_pass_with_bounded_memory() {
-    let env = TestEnv::with(Setting { databases: vec![("large", SQL)], ..Setting::default() }).await;
+    let env = TestEnv::with(Setting {
+        databases: vec![("large", SQL)],
+        extra: UNLIMITED.to_owned(),
+        ..Setting::default()
+    })
+    .await;
     let alice = writer(&env, "large").await;
     let held = Held::open(&alice, "large");
     let mut raw = held.raw().await;

@@ -59,7 +59,7 @@ async fn g4_who_gets_in_and_who_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g9_fifty_connections_at_once_and_not_one_more() {
-    let extra = "[limits]\nconnections_per_session = 50".to_owned();
+    let extra = "[limits]\nstatement_timeout = \"15m\"\nconnections_per_session = 50".to_owned();
     let setting = Setting { databases: vec![("doors", "")], extra, ..Setting::default() };
     let env = TestEnv::with(setting).await;
     let alice = writer(&env, "doors").await;

@@ -8,12 +8,13 @@ use dbaccess::core::model::Permission::{Export, Read, Write};
 use dbaccess::core::model::{Budget, GrantId, Objects, Path, PersonRef, Scope, SessionId, TableName};
 use dbaccess::core::profile::Views;
 use dbaccess::server::config::Limits;
-use dbaccess::server::gateway::{Gateway, Live, Registry, Way};
+use dbaccess::server::gateway::{Gateway, Live, Registry, Watch, Way};
 use dbaccess::server::journal::{Journal, Options};
 use dbaccess::wire::postgres::backend::Fields;
 use dbaccess::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 
@@ -90,8 +91,10 @@ impl World {
             sessions_per_person: 1,
             connections_per_session: 10,
             waiting_requests_per_person: 1,
+            statement_timeout: Duration::from_secs(30),
+            idle_in_transaction: Duration::from_secs(60),
         };
-        let gateway = Arc::new(Gateway::new(registry, journal.clone(), Arc::default(), &limits));
+        let gateway = Arc::new(Gateway::new(registry, journal.clone(), Arc::default(), Watch::new(u64::MAX).0, &limits));
         Self { gateway, dir, journal, _pg: pg }
     }
 

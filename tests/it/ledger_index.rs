@@ -36,6 +36,7 @@ fn outcome(n: u8, intent: Position, rows: u64) -> String {
         rows,
         bytes: 10 * rows,
         duration_us: 250,
+        export: None,
     };
     serde_json::to_string(&record).unwrap()
 }

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod approvals;
@@ -9,9 +11,13 @@ mod bad_input;
 #[cfg(test)]
 mod bad_input_server;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod builtins;
 #[cfg(test)]
 mod catalog;
+#[cfg(test)]
+mod classify;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
@@ -28,6 +34,11 @@ mod demo;
 mod doctor;
 #[cfg(test)]
 mod expiry;
+#[cfg(test)]
+mod exports;
+#[cfg(test)]
+#[path = "../fuzz/mod.rs"]
+mod fuzz;
 #[cfg(test)]
 mod gateway_attacks;
 #[cfg(test)]
@@ -66,6 +77,8 @@ mod meta;
 mod provision;
 #[cfg(test)]
 mod record;
+#[cfg(test)]
+mod redteam;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //! session role is used directly, without any gateway, because the database is
 //! the boundary (G3).
 
+mod deploys;
 mod ending;
 mod scope;
+mod sealed;
 mod setup;
 
 use crate::support::pg_server::PgServer;

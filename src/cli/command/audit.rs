@@ -91,6 +91,7 @@ fn words(result: &StatementResult) -> String {
         StatementResult::Suspended => "part of the rows".to_owned(),
         StatementResult::Error { sqlstate, message } => format!("error {sqlstate}: {message}"),
         StatementResult::Refused { sqlstate, message } => format!("refused {sqlstate}: {message}"),
+        StatementResult::Cut { sqlstate, message } => format!("cut {sqlstate}: {message}"),
         StatementResult::Skipped => "skipped".to_owned(),
         StatementResult::Unknown => "unknown".to_owned(),
     }

@@ -1,5 +1,6 @@
 use super::Context;
 use super::connect::{End, finish};
+use super::export::ExportArgs;
 use super::grants::pick;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, note};
@@ -15,7 +16,9 @@ use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage, SimpleQueryRow};
 /// Run SQL in a session of its own and print the result.
 ///
 /// Several statements, separated by semicolons, run as one transaction unless
-/// they say otherwise. Values are printed as PostgreSQL writes them.
+/// they say otherwise. Values are printed as PostgreSQL writes them. With
+/// --export one query's rows go to a file, and its hash goes on the record: that
+/// takes a grant that has `export`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExecArgs {
     /// The database
@@ -27,6 +30,8 @@ pub struct ExecArgs {
     grant: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    export: ExportArgs,
 }
 
 impl ExecArgs {
@@ -61,7 +66,14 @@ impl ExecArgs {
             }
         });
         let cancel = client.cancel_token();
-        let mut query = pin!(print_results(&client, &self.sql, self.output.output));
+        let session = live.id.to_string();
+        let work = async {
+            match &self.export.export {
+                Some(path) => self.export.write(&live.client, &session, &client, &self.sql, path).await,
+                None => print_results(&client, &self.sql, self.output.output).await,
+            }
+        };
+        let mut query = pin!(work);
         let mut cancelled = false;
         let end = loop {
             tokio::select! {
@@ -214,12 +226,12 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// What the database or the gateway said, with the exit code that fits.
-fn query_failed(error: &tokio_postgres::Error) -> CliError {
+pub(super) fn query_failed(error: &tokio_postgres::Error) -> CliError {
     let Some(database) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map(|cause| cause.to_string());
         if error.to_string().contains("unexpected message") {
             return CliError::usage("exec shows results; it cannot carry COPY's data")
-                .hint("dbaccess connect TARGET -- psql -c '\\copy … to FILE'");
+                .hint("dbaccess exec TARGET 'SELECT …' --export FILE");
         }
         let failed = CliError::new(ErrorKind::Unreachable, "the connection through the tunnel failed");
         return failed.why(cause.unwrap_or_else(|| error.to_string()));

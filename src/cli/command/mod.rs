@@ -10,6 +10,7 @@ mod connect;
 mod deny;
 mod doctor;
 mod exec;
+mod export;
 mod grants;
 mod holder;
 mod ledger;

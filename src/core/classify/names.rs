@@ -320,8 +320,10 @@ const PEOPLE: &[&str] = &[
 pub(super) fn meaning(column: &str, type_name: &str, table: &str) -> Option<(Meaning, Confidence)> {
     let words = words(column);
     let holds = |phrase: &str| {
-        let phrase: Vec<&str> = phrase.split(' ').collect();
-        words.windows(phrase.len()).any(|window| window.iter().eq(phrase.iter()))
+        (0..words.len()).any(|start| {
+            let mut rest = words.iter().skip(start);
+            phrase.split(' ').all(|part| rest.next().is_some_and(|word| word == part))
+        })
     };
     let mut best: Option<(usize, Meaning, Confidence)> = None;
     for (meaning, confidence, phrases) in PHRASES {

@@ -39,7 +39,5 @@ fn counts_rows(name: &Name) -> bool {
     const SESSIONS: &[&str] =
         &["pg_stat_activity", "pg_stat_ssl", "pg_stat_gssapi", "pg_stat_replication", "pg_statistic_ext"];
     let name = name.name.as_str();
-    name.starts_with("pg_stat")
-        && !SESSIONS.contains(&name)
-        && !name.starts_with("pg_stat_progress_")
+    name.starts_with("pg_stat") && !SESSIONS.contains(&name) && !name.starts_with("pg_stat_progress_")
 }

@@ -123,10 +123,21 @@ fn rule(class: Class) -> Rule {
         Class::SelectInto { .. } | Class::CreateTable { .. } | Class::CreateTableAs { .. } => Rule::Migration,
         Class::Migration(_) => Rule::Migration,
         Class::Ddl(
-            "CREATE FUNCTION" | "ALTER FUNCTION" | "CREATE TRIGGER" | "ALTER TABLE … TRIGGER" | "CREATE RULE"
-            | "ALTER TABLE … RULE" | "CREATE POLICY" | "ALTER POLICY" | "ALTER TABLE … ROW LEVEL SECURITY"
-            | "CREATE EVENT TRIGGER" | "ALTER EVENT TRIGGER" | "CREATE CAST" | "CREATE LANGUAGE"
-            | "CREATE EXTENSION" | "ALTER EXTENSION",
+            "CREATE FUNCTION"
+            | "ALTER FUNCTION"
+            | "CREATE TRIGGER"
+            | "ALTER TABLE … TRIGGER"
+            | "CREATE RULE"
+            | "ALTER TABLE … RULE"
+            | "CREATE POLICY"
+            | "ALTER POLICY"
+            | "ALTER TABLE … ROW LEVEL SECURITY"
+            | "CREATE EVENT TRIGGER"
+            | "ALTER EVENT TRIGGER"
+            | "CREATE CAST"
+            | "CREATE LANGUAGE"
+            | "CREATE EXTENSION"
+            | "ALTER EXTENSION",
         ) => Rule::Never(CODE),
         Class::Ddl("CASCADE in a change of the schema") => {
             Rule::Never("drop what depends on it first, by name: CASCADE reaches other people's objects")
@@ -167,4 +178,3 @@ pub(super) fn is_system(name: &Name) -> bool {
         }
     }
 }
-

@@ -20,7 +20,14 @@ struct Case {
     statements: Vec<String>,
 }
 
-fn routine(schema: &str, name: &str, what: RoutineKind, definer: bool, language: &str, body: &str) -> Routine {
+fn routine(
+    schema: &str,
+    name: &str,
+    what: RoutineKind,
+    definer: bool,
+    language: &str,
+    body: &str,
+) -> Routine {
     Routine {
         schema: schema.into(),
         name: name.into(),
@@ -50,7 +57,14 @@ fn catalog(more: bool) -> Catalog {
     let mut extra = vec![
         routine("shop", "net", Function, false, "sql", "RETURN round($1 / 1.19, 2)"),
         routine("shop", "label", Function, false, "sql", "BEGIN ATOMIC\n SELECT shop.net($1)::text;\nEND"),
-        routine("shop", "restock", Function, false, "sql", "UPDATE shop.stock SET qty = qty + 1 RETURNING qty"),
+        routine(
+            "shop",
+            "restock",
+            Function,
+            false,
+            "sql",
+            "UPDATE shop.stock SET qty = qty + 1 RETURNING qty",
+        ),
         routine("shop", "through", Function, false, "sql", "SELECT public.get_user_email($1)"),
         routine("shop", "ping", Function, false, "sql", "SELECT shop.pong($1 - 1)"),
         routine("shop", "pong", Function, false, "sql", "SELECT shop.ping($1) || query_to_xml($1)"),

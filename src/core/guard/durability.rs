@@ -86,7 +86,11 @@ pub(super) fn of(may_write: bool, statement: &Statement, known: &Vocabulary, tx:
         | TxEffect::RollbackTo => return Durability::Written,
         TxEffect::None => {}
     }
-    if tx == TxStatus::Idle && may_have_effect(statement, known) { Durability::Synced } else { Durability::Written }
+    if tx == TxStatus::Idle && may_have_effect(statement, known) {
+        Durability::Synced
+    } else {
+        Durability::Written
+    }
 }
 
 fn may_have_effect(statement: &Statement, known: &Vocabulary) -> bool {

@@ -48,7 +48,15 @@ const EXTENSIONS: &[(&str, Of)] = &[
     ("tablefunc", Of::Only(&["normal_rand"])),
     (
         "timescaledb",
-        Of::Only(&["time_bucket", "time_bucket_gapfill", "locf", "interpolate", "first", "last", "histogram"]),
+        Of::Only(&[
+            "time_bucket",
+            "time_bucket_gapfill",
+            "locf",
+            "interpolate",
+            "first",
+            "last",
+            "histogram",
+        ]),
     ),
     // But those that run SQL of their own making, change tables, or tell of all
     // rows by the planner's statistics.

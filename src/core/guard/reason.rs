@@ -2,10 +2,10 @@
 //! grant, and what to do instead.
 
 use super::{Permit, Refusal, Rights};
-use crate::core::model::Objects;
+use crate::core::model::{Objects, Permission};
+use crate::core::scope::{request_command, shell_quoted};
 use crate::core::sql::Name;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// Why not, before it is put in words for one permit. The first part says what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,19 +64,19 @@ pub(super) fn refusal(permit: &Permit, reason: Reason) -> Refusal {
     let (message, hint) = match reason {
         Reason::NeedsWrite(what) => (
             format!("{what} needs write access, and grant {grant} is to {scope}"),
-            format!("ask for it: {}", request(permit, false, "--write")),
+            format!("ask for it: {}", request_with(permit, Permission::Write)),
         ),
         Reason::NeedsExport(what) => (
             format!("{what} takes rows out, and grant {grant} is to {scope}, without export"),
-            format!("ask for it: {}", request(permit, false, "--export")),
+            format!("ask for it: {}", request_with(permit, Permission::Export)),
         ),
         Reason::NeedsMigration(what) => (
             format!("{what} changes the schema, and grant {grant} is to {scope}"),
-            format!("ask for it: {}", request(permit, true, "--ddl")),
+            format!("ask for it: {}", request_with(permit, Permission::Ddl)),
         ),
         Reason::Outside(what) => (
             format!("{what} is outside grant {grant}, which is to {scope}"),
-            format!("ask for that schema: dbaccess request {} --schema SCHEMA --ddl", quoted(target)),
+            format!("ask for that schema: dbaccess request {} --schema SCHEMA --ddl", shell_quoted(target)),
         ),
         Reason::TellsOfRows(what) => (
             format!("{what} can tell of rows outside grant {grant}, which is for some rows only"),
@@ -89,37 +89,22 @@ pub(super) fn refusal(permit: &Permit, reason: Reason) -> Refusal {
                  [\"{function}\"] under [targets.{target}]"
             ),
         ),
-        Reason::Never(what, instead) => (
-            format!("{what} is not allowed in a dbaccess session (grant {grant})"),
-            instead.into_owned(),
-        ),
+        Reason::Never(what, instead) => {
+            (format!("{what} is not allowed in a dbaccess session (grant {grant})"), instead.into_owned())
+        }
     };
     Refusal { sqlstate: "42501", message, hint }
 }
 
-/// The command that asks for the same objects, or for their schemas, with more.
-fn request(permit: &Permit, schemas_only: bool, more: &str) -> String {
-    let mut command = format!("dbaccess request {}", quoted(&permit.target));
-    match &permit.scope.objects {
-        Objects::Database => command += " --database",
-        Objects::Only { schemas, tables } => {
-            let of_tables = tables.iter().filter(|_| schemas_only).map(|table| &table.schema);
-            for schema in schemas.iter().chain(of_tables).collect::<BTreeSet<_>>() {
-                command += &format!(" --schema {}", quoted(schema));
-            }
-            for table in tables.iter().filter(|_| !schemas_only) {
-                command += &format!(" --table {}", quoted(&table.to_string()));
-            }
-        }
+/// The command that asks for the same objects and for one thing more; a
+/// migration is asked for by schema.
+pub fn request_with(permit: &Permit, more: Permission) -> String {
+    let mut scope = permit.scope.clone();
+    scope.permissions.insert(more);
+    if let (Permission::Ddl, Objects::Only { schemas, tables }) = (more, &mut scope.objects) {
+        schemas.extend(std::mem::take(tables).into_iter().map(|table| table.schema));
+        scope.rows.clear();
+        scope.unmask.clear();
     }
-    format!("{command} {more}")
-}
-
-/// A word as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    request_command(&permit.target, &scope)
 }

@@ -26,7 +26,8 @@ pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Re
     let Some((_, rule)) = SETTINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
         let what = format!("changing the setting {}", shown(name));
         // Row security and functions may trust a setting of the application's own.
-        let custom = "a setting of the application's own may decide which rows are shown; ask for rows by --row";
+        let custom =
+            "a setting of the application's own may decide which rows are shown; ask for rows by --row";
         let instead = if name.contains('.') { custom } else { "it stays as the role has it" };
         return Some(Reason::never(what, instead));
     };

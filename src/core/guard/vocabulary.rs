@@ -130,7 +130,12 @@ impl Vocabulary {
             let class = |class| {
                 matches!(
                     class,
-                    Class::Select | Class::Values | Class::Insert | Class::Update | Class::Delete | Class::Merge
+                    Class::Select
+                        | Class::Values
+                        | Class::Insert
+                        | Class::Update
+                        | Class::Delete
+                        | Class::Merge
                 )
             };
             statement.classes().all(class)
@@ -247,7 +252,8 @@ impl Vocabulary {
         let column = self.cast_columns.iter().find(|(column, tables)| {
             casting && (all || statement.columns.contains(*column)) && tables.iter().any(reads)
         });
-        let row = statement.reads.iter().find(|name| statement.whole_rows && !meant(&self.casts, name).is_empty());
+        let row =
+            statement.reads.iter().find(|name| statement.whole_rows && !meant(&self.casts, name).is_empty());
         let of = column.map(|(column, _)| column.clone()).or_else(|| row.map(ToString::to_string))?;
         Some(Reason::never(
             format!("casting {of}, whose type has a cast of its own that dbaccess does not let pass,"),
@@ -339,7 +345,9 @@ fn at_first(routine: &Routine) -> Judged {
     if routine.definer {
         return Judged::Refused(DEFINER);
     }
-    if let Some(passes) = routine.extension.as_deref().and_then(|name| extensions::passes(name, &routine.name)) {
+    if let Some(passes) =
+        routine.extension.as_deref().and_then(|name| extensions::passes(name, &routine.name))
+    {
         return if passes { Judged::Passes(Needs::NONE) } else { Judged::Refused(UNREAD) };
     }
     match routine.language.as_str() {
@@ -351,7 +359,8 @@ fn at_first(routine: &Routine) -> Judged {
 /// The statements of a body that is judged by them. One that cannot be read
 /// becomes a statement that no rule lets pass.
 fn body(routine: &Routine) -> Option<Facts> {
-    let by_extension = || routine.extension.as_deref().and_then(|name| extensions::passes(name, &routine.name));
+    let by_extension =
+        || routine.extension.as_deref().and_then(|name| extensions::passes(name, &routine.name));
     if routine.definer || routine.language != "sql" || by_extension().is_some() {
         return None;
     }

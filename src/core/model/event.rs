@@ -2,7 +2,8 @@
 //! its keys are stable, because auditors' programs read them.
 
 use super::{
-    AccessRequest, Approval, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId, SessionId, Totals,
+    AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId,
+    SessionId, Totals,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub enum Event {
     SessionDead { session: SessionId, role: String, latency_ms: u64, totals: Totals },
     #[serde(rename = "role.swept")]
     RoleSwept { target: String, role: String },
+    /// A statement or session has read unusually much (R7.3).
+    #[serde(rename = "alert.bulk_read")]
+    BulkRead { read: Box<BulkRead> },
     #[serde(rename = "connection.opened")]
     ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
     #[serde(rename = "connection.closed")]
@@ -80,6 +84,12 @@ pub enum StatementResult {
     },
     /// The gateway refused it; the database never saw it.
     Refused {
+        sqlstate: String,
+        message: String,
+    },
+    /// The gateway stopped it in its result: over a budget (R7.1). What of it was
+    /// returned is counted; the database may have finished it all the same.
+    Cut {
         sqlstate: String,
         message: String,
     },

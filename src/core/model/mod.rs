@@ -2,6 +2,7 @@
 //! session, event. A value that exists is valid; what is raw is parsed once, here.
 
 mod budget;
+mod bulk;
 mod catalog;
 mod classification;
 mod condition;
@@ -20,7 +21,8 @@ mod session;
 mod statement;
 mod target;
 
-pub use budget::Budget;
+pub use budget::{Budget, Budgets};
+pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
 pub use classification::{Classification, Classified, Rule, Selector};
 pub use condition::{Comparison, Condition};
@@ -29,9 +31,9 @@ pub use event::{Actor, Event, StatementResult};
 pub use grant::{Grant, Revoked};
 pub use id::{ConnectionId, GrantId, RequestId, SessionId};
 pub use kind::ErrorKind;
-pub(crate) use mask::words;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
+pub(crate) use mask::words;
 pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use person::{Identity, Person, PersonRef};
 pub use request::{
@@ -41,5 +43,5 @@ pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;
 pub use session::{EndReason, Session, SessionState, Totals};
-pub use statement::{StatementFacts, StatementRecord};
+pub use statement::{Export, StatementFacts, StatementRecord};
 pub use target::{Environment, Sensitivity, Target};

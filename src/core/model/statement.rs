@@ -40,7 +40,18 @@ pub enum StatementRecord<'a> {
         rows: u64,
         bytes: u64,
         duration_us: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        export: Option<Export>,
     },
+}
+
+/// What left the database as COPY data: of the file that a client made of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// Of the data, in hex.
+    pub sha256: String,
+    pub bytes: u64,
+    pub rows: u64,
 }
 
 /// What the grammar found in a statement: a JSON object with the keys `verbs`,

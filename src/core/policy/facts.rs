@@ -2,7 +2,8 @@
 
 use super::Question;
 use crate::core::model::{
-    Environment, Level, Objects, Permission, Person, PersonRef, Role, Scope, Sensitivity, Target, Tier,
+    Environment, Level, Objects, Permission, Person, PersonRef, Role, Scope, Sensitivity, TableName, Target,
+    Tier,
 };
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
@@ -68,9 +69,12 @@ const NAMES_SHOWN: usize = 4;
 
 fn objects(scope: &Scope) -> String {
     let Objects::Only { schemas, tables } = &scope.objects else { return "the whole database".to_owned() };
-    let names =
-        schemas.iter().map(|name| format!("schema {name}")).chain(tables.iter().map(ToString::to_string));
-    let names: Vec<String> = names.collect();
+    let table = |name: &TableName| {
+        let some = if scope.rows.contains_key(name) { "some rows of " } else { "" };
+        format!("{some}{name}")
+    };
+    let names: Vec<String> =
+        schemas.iter().map(|name| format!("schema {name}")).chain(tables.iter().map(table)).collect();
     match names.len().saturating_sub(NAMES_SHOWN) {
         0 => names.join(", "),
         more => {

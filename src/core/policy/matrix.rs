@@ -178,6 +178,11 @@ fn r4_5_a_decision_says_why() {
             "read of public.orders on production, no classified columns, member of shop, within business hours",
         ),
         (
+            ask(&policy, &["shop"], "row", "read", 1, true),
+            "read of some rows of public.orders on production, no classified columns, member of shop, within \
+             business hours",
+        ),
+        (
             ask(&policy, &["other"], "table", "write", 1, false),
             "read and write of public.orders on production, no classified columns, not a member of shop, \
              outside business hours",

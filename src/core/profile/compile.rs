@@ -54,9 +54,7 @@ pub(super) fn compile(
     }
     let become_role = if scope.changes_schema() { only_owner(catalog, &schemas) } else { None };
     grants.extend(
-        schemas
-            .into_iter()
-            .map(|schema| grant(ObjectKind::Schema, schema, schema, vec![Privilege::Usage])),
+        schemas.into_iter().map(|schema| grant(ObjectKind::Schema, schema, schema, vec![Privilege::Usage])),
     );
     Parts { grants: grants.into_iter().collect(), views: views.into_iter().collect(), become_role }
 }
@@ -134,7 +132,9 @@ impl Masks<'_> {
         let mask = self.classified(&column.name)?;
         let key = &self.relation.primary_key;
         let possible = match mask {
-            Mask::Aggregate { .. } => !key.is_empty() && key.iter().all(|part| self.classified(part).is_none()),
+            Mask::Aggregate { .. } => {
+                !key.is_empty() && key.iter().all(|part| self.classified(part).is_none())
+            }
             Mask::Json { .. } => matches!(column.type_name.as_str(), "json" | "jsonb"),
             Mask::Null | Mask::Partial(_) | Mask::Token { .. } => true,
         };

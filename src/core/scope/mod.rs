@@ -84,7 +84,9 @@ impl AskedScope {
         }
         let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for schema in schemas {
-            let owner = catalog.owner(schema).ok_or_else(|| ScopeError::UnknownOwner(schema.clone()))?;
+            // No session can become a predefined role, such as pg_database_owner.
+            let owner = catalog.owner(schema).filter(|owner| !owner.starts_with("pg_"));
+            let owner = owner.ok_or_else(|| ScopeError::UnknownOwner(schema.clone()))?;
             owners.entry(owner.to_owned()).or_default().push(format!("schema {schema}"));
         }
         for relation in tables.iter().filter_map(|table| catalog.relation(table)) {

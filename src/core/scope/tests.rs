@@ -212,3 +212,54 @@ fn a_scope_is_printed_as_the_command_that_asks_for_it() {
     assert_eq!(shell_quoted("it's"), "'it'\\''s'");
     assert_eq!(shell_quoted(""), "''");
 }
+
+/// Names that hurt careless programs (the red team's list), each found again by
+/// the name that it is printed with, in every flag.
+#[test]
+fn hostile_names_are_found_by_what_is_printed_of_them() {
+    let names = [
+        "users\"; DROP TABLE users; --",
+        "o'brien",
+        "Weird \"Täble\" ☃",
+        "SELECT",
+        "user",
+        "\u{202e}evil",
+        "public.users",
+        "\"",
+        "\"\"",
+        "a\nb",
+        "a;b",
+        "a: b",
+        "$$",
+        "{}",
+        "%s",
+        "--",
+        "/*",
+        "users ",
+        "USERS",
+        "İstanbul",
+        "a.b.c",
+        "-1",
+        "1abc",
+    ];
+    for name in names {
+        let catalog = Catalog { relations: vec![relation(name, name, &["id", name])], ..Catalog::default() };
+        let table = TableName::new(name, name);
+        let rule = Rule {
+            selector: Selector::Column { table: table.clone(), column: name.into() },
+            classified: Classified { sensitivity: Sensitivity::Pii, mask: Mask::Null },
+        };
+        let classification = Classification::of(&[rule], &catalog);
+        let condition = Condition::Null { column: name.into(), negated: false };
+        let asked = AskedScope {
+            tables: vec![table.to_string()],
+            rows: vec![format!("{table}: {condition}")],
+            unmask: vec![table.column(name)],
+            ..AskedScope::default()
+        };
+        let scope =
+            asked.resolve(&catalog, &classification).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(scope.rows, BTreeMap::from([(table.clone(), condition)]));
+        assert_eq!(scope.unmask, BTreeMap::from([(table, BTreeSet::from([name.to_owned()]))]));
+    }
+}

@@ -24,15 +24,19 @@ pub(super) fn statement(text: &str, raw: &pg::RawStmt) -> Statement {
     statement
 }
 
+/// White space as PostgreSQL's scanner has it. What Unicode has besides is part
+/// of a name there: cutting it off would cut the name.
+const SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\x0b', '\x0c'];
+
 /// The parser counts bytes; a length of 0 means to the end of the text.
 fn range(text: &str, raw: &pg::RawStmt) -> std::ops::Range<usize> {
     let start = usize::try_from(raw.stmt_location).unwrap_or(0);
     let length = usize::try_from(raw.stmt_len).unwrap_or(0);
     let end = if length == 0 { text.len() } else { start.saturating_add(length).min(text.len()) };
     let Some(own) = text.get(start..end) else { return 0..text.len() };
-    let begun = own.trim_start();
+    let begun = own.trim_start_matches(SPACE);
     let start = end - begun.len();
-    start..start + begun.trim_end().len()
+    start..start + begun.trim_end_matches(SPACE).len()
 }
 
 impl<'t> Walker<'t> {
@@ -187,9 +191,7 @@ impl<'t> Walker<'t> {
             NodeEnum::LoadStmt(_) => Class::Load,
             NodeEnum::CheckPointStmt(_) => Class::Checkpoint,
 
-            other => {
-                self.schema_change(other).unwrap_or(Class::Unknown("a statement that it does not know"))
-            }
+            other => self.schema_change(other).unwrap_or(Class::Unknown("a statement that it does not know")),
         }
     }
 

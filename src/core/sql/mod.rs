@@ -15,9 +15,7 @@ mod schema;
 mod walk;
 
 pub use cache::FactsCache;
-pub use facts::{
-    Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect,
-};
+pub use facts::{Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect};
 pub use rewrite::{Rewrite, Rewrites, search_path};
 
 use super::model::ErrorKind;

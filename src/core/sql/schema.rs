@@ -186,9 +186,8 @@ impl<'t> Walker<'t> {
             _ => return Class::Ddl("DROP of such an object"),
         };
         let names: Vec<Option<Name>> = s.objects.iter().map(object_name).collect();
-        let is_temporary = |name: &Option<Name>| {
-            name.as_ref().is_some_and(|name| name.schema.as_deref() == Some("pg_temp"))
-        };
+        let is_temporary =
+            |name: &Option<Name>| name.as_ref().is_some_and(|name| name.schema.as_deref() == Some("pg_temp"));
         let temporary = verb == "DROP TABLE" && names.iter().all(is_temporary);
         names.into_iter().for_each(|name| self.changes(name));
         match () {
@@ -242,7 +241,9 @@ impl<'t> Walker<'t> {
     fn rename(&mut self, s: &'t pg::RenameStmt) -> Class {
         use ObjectType as O;
         let known = match O::try_from(s.rename_type) {
-            Ok(O::ObjectTable | O::ObjectIndex | O::ObjectSequence | O::ObjectView | O::ObjectMatview) => true,
+            Ok(O::ObjectTable | O::ObjectIndex | O::ObjectSequence | O::ObjectView | O::ObjectMatview) => {
+                true
+            }
             Ok(O::ObjectColumn) => s.relation_type != O::ObjectForeignTable as i32,
             Ok(O::ObjectAttribute | O::ObjectTabconstraint) => true,
             Ok(O::ObjectType | O::ObjectDomain | O::ObjectDomconstraint) => true,

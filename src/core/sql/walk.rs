@@ -3,8 +3,8 @@
 
 use super::facts::{Attribute, Change, Name, Named, Setting, Spot, Statement};
 use crate::core::model::TableName;
-use pg_query::{Node, NodeEnum, protobuf as pg};
 use pg_query::protobuf::AExprKind;
+use pg_query::{Node, NodeEnum, protobuf as pg};
 use std::collections::HashMap;
 
 pub(super) struct Walker<'t> {

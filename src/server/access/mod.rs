@@ -3,6 +3,7 @@
 //! changes what people may do.
 
 mod audit;
+mod bulk;
 mod decide;
 mod doctor;
 mod ending;
@@ -16,6 +17,7 @@ mod targets;
 mod views;
 mod visible;
 
+pub use bulk::Told;
 pub(in crate::server) use ending::why;
 pub use error::AccessError;
 
@@ -32,6 +34,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use targets::TargetState;
+use tokio::sync::Notify;
 
 /// Everything the use-cases stand on; built once, in `boot`.
 pub struct Access {
@@ -49,6 +52,8 @@ pub struct Access {
     mark: sweep::Mark,
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
+    /// There is an alert for the webhook.
+    pub(super) alerted: Arc<Notify>,
 }
 
 /// A signed-in person making a call.
@@ -91,6 +96,7 @@ impl Access {
             idle: sweep::Idle::default(),
             mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
+            alerted: Arc::default(),
         })
     }
 
@@ -107,6 +113,11 @@ impl Access {
     /// Waits until everything committed so far is on the ledger.
     pub async fn flush(&self) -> Result<(), AccessError> {
         Ok(self.outbox.flushed().await?)
+    }
+
+    /// Rings whenever there is an alert for the webhook.
+    pub fn alerted(&self) -> Arc<Notify> {
+        Arc::clone(&self.alerted)
     }
 
     /// Forgets tokens that nobody can renew any more.

@@ -18,7 +18,8 @@ use crate::core::model::{
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
 use crate::server::gateway::{End, Live};
-use crate::server::provision::{OpenSession as NewRole, STATEMENT_TIMEOUT, SessionSettings};
+use crate::server::provision::{OpenSession as NewRole, SessionSettings};
+use crate::server::store::Tx;
 use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES, Verifier};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ struct Plan {
     session: Session,
     profile: Profile,
     vocabulary: Arc<Vocabulary>,
+    budget: Budget,
 }
 
 impl Access {
@@ -70,7 +72,7 @@ impl Access {
         let now = crate::os::now();
         self.journal.health().map_err(|_| self.ledger_stuck())?;
         let plan = self.plan(&subject, &open, now).await?;
-        let Plan { grant, session, profile, vocabulary } = &plan;
+        let Plan { grant, session, profile, vocabulary, budget } = &plan;
         let password = Secret::from_random(crate::os::random());
         let keys = scram_keys(&Secret::from_random(crate::os::random()))?;
         let verifier = keys.verifier();
@@ -86,7 +88,7 @@ impl Access {
                 until: grant.until,
                 views: Arc::clone(profile.views()),
                 vocabulary: Arc::clone(vocabulary),
-                budget: Budget::UNLIMITED,
+                budget: *budget,
             },
             session.role.clone(),
             scram_keys(&password)?.verifier(),
@@ -147,6 +149,10 @@ impl Access {
         let found = self.store.read(move |tx| tx.grants_named(&asked).map_err(AccessError::from)).await?;
         let grant = own(found, subject, &open.grant)?;
         usable(&grant, now)?;
+        let request = grant.request.clone();
+        let read = move |tx: &Tx<'_>| tx.request(request.as_str()).map_err(AccessError::from);
+        let tier = self.store.read(read).await?.decision.tier;
+        let budget = self.config.budgets.of(tier, &grant.scope);
         let target = self.target(&grant.target)?;
         let survey = target.fresh_survey().await?;
         let profile = target.database.profile(&grant.scope, &survey.catalog, &survey.classification);
@@ -165,7 +171,7 @@ impl Access {
             dead_at: None,
             totals: Totals::default(),
         };
-        Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary) })
+        Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary), budget })
     }
 
     /// The session is on record before its role exists: a crash between the
@@ -225,11 +231,14 @@ impl Access {
             until: grant.until,
             profile,
             comment: &self.mark.comment(session),
-            settings: SessionSettings::careful(
-                format!("{} {}", grant.person.email, session.id),
-                !grant.scope.writes() && !grant.scope.changes_schema(),
-                STATEMENT_TIMEOUT,
-            ),
+            settings: SessionSettings {
+                idle_in_transaction_timeout: self.config.limits.idle_in_transaction,
+                ..SessionSettings::careful(
+                    format!("{} {}", grant.person.email, session.id),
+                    !grant.scope.writes() && !grant.scope.changes_schema(),
+                    self.config.limits.statement_timeout,
+                )
+            },
             connection_limit: u16::try_from(self.config.limits.connections_per_session).unwrap_or(u16::MAX),
         };
         self.target(&grant.target)?.database.open_session(&open).await?;

@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod budgets;
 mod classified;
 mod directory;
 mod reader;
@@ -17,7 +18,7 @@ mod tests;
 pub use directory::Directory;
 pub use reader::Problem;
 
-use crate::core::model::{ErrorKind, Secret, Target};
+use crate::core::model::{Budgets, BulkRule, ErrorKind, Secret, Target};
 use crate::core::policy::{BusinessHours, Policy};
 use reader::{Reader, Section};
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub struct Config {
     pub default_window: Duration,
     pub targets: BTreeMap<String, ConfiguredTarget>,
     pub limits: Limits,
+    /// How much sessions may read (R7.1).
+    pub budgets: Budgets,
+    pub alerts: Alerts,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }
@@ -94,6 +98,27 @@ pub struct Limits {
     pub sessions_per_person: usize,
     pub connections_per_session: usize,
     pub waiting_requests_per_person: usize,
+    /// How long a statement of a session runs, unless it asks for more (an hour at most).
+    pub statement_timeout: Duration,
+    /// How long a session may keep a transaction open and do nothing in it.
+    pub idle_in_transaction: Duration,
+}
+
+/// What is told of, and where to (R7.3).
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    pub bulk: BulkRule,
+    pub webhook: Option<Webhook>,
+}
+
+/// Where alerts are posted to.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub url: String,
+    /// Signs what is posted.
+    pub secret: Option<Secret>,
+    /// A certificate authority beside the system's.
+    pub ca: Option<PathBuf>,
 }
 
 /// How the server reaches one target, as its own restricted login.

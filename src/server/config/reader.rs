@@ -189,6 +189,18 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// How much of something: a number of at least one, one with a unit of
+    /// bytes (`16MiB`), or `unlimited`.
+    pub fn amount(&self, name: &str, default: u64) -> u64 {
+        let expected = "a number from 1, a size such as 16MiB, or \"unlimited\"";
+        let read = |value: &DeValue<'_>| match value {
+            DeValue::String(text) => amount(text),
+            _ => value.as_integer().and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok()),
+        };
+        let positive = |value: &DeValue<'_>| read(value).filter(|n| *n > 0);
+        self.typed(name, expected, positive).map_or(default, |found| found.value)
+    }
+
     pub fn boolean(&self, name: &str) -> bool {
         self.typed(name, "true or false", DeValue::as_bool).is_some_and(|found| found.value)
     }
@@ -282,4 +294,21 @@ pub(super) fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> 
     let scored = names.map(|name| (strsim::jaro_winkler(asked, name), name));
     let best = scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|(_, name)| name)
+}
+
+fn amount(text: &str) -> Option<u64> {
+    if text == "unlimited" {
+        return Some(u64::MAX);
+    }
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let shift = match unit.trim_start() {
+        "" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }

@@ -1,11 +1,12 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
+use super::budgets::{alerts, budgets};
 use super::reader::Section;
 use super::secret::secret;
 use super::target::targets;
 use super::{Config, Directory, IdentityProvider, Limits, Outside, Server};
-use crate::core::model::{Role, parse_duration};
+use crate::core::model::{Role, format_duration, parse_duration};
 use crate::core::policy::{BusinessHours, DEFAULT, Policy, PolicyError};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
@@ -34,6 +35,8 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         .required_section("targets", "at least one table [targets.NAME]")
         .map(|section| targets(section, &known, outside));
     let limits = limits(root.section("limits"));
+    let budgets = budgets(root.section("budgets"));
+    let alerts = alerts(root.section("alerts"), outside);
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         section.finish();
@@ -51,6 +54,8 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         default_window: rules.default_window,
         targets: targets?,
         limits,
+        budgets,
+        alerts,
         metrics,
     })
 }
@@ -93,7 +98,7 @@ fn https(section: &Section<'_>, name: &str) -> Option<String> {
     })
 }
 
-fn length(section: &Section<'_>, name: &str, default: Duration) -> Duration {
+pub(super) fn length(section: &Section<'_>, name: &str, default: Duration) -> Duration {
     section.parsed(name, LENGTH, |text| parse_duration(text).ok()).unwrap_or(default)
 }
 
@@ -266,7 +271,18 @@ fn limits(section: Option<Section<'_>>) -> Limits {
         let n = section.as_ref().map_or(default, |section| section.number(name, most, default));
         usize::try_from(n).unwrap_or(usize::MAX)
     };
+    let time = |name: &str, most: Duration, default: Duration| {
+        let fits = |length: &Duration| *length <= most;
+        let expected = format!("a length of time such as 30s, at most {}", format_duration(most));
+        let section = section.as_ref();
+        let given = section.and_then(|section| {
+            section.parsed(name, &expected, |text| parse_duration(text).ok().filter(fits))
+        });
+        given.unwrap_or(default)
+    };
     let limits = Limits {
+        statement_timeout: time("statement_timeout", HOUR, Duration::from_secs(30)),
+        idle_in_transaction: time("idle_in_transaction", HOUR, Duration::from_secs(60)),
         statement_bytes: number("statement_bytes", 1 << 30, 16 << 20),
         sessions_per_person: number("sessions_per_person", 1000, 10),
         connections_per_session: number("connections_per_session", 10_000, 100),

@@ -292,3 +292,40 @@ fn r4_3_an_approval_that_nobody_could_give_is_told() {
           dual-whole-database): expected a table [roles.NAME] for one of them"]
     );
 }
+
+#[test]
+fn r7_1_budgets_take_sizes_and_keep_what_is_left_out() {
+    let text = EXAMPLE
+        .replace("[budgets.auto]", "[budgets.auto]\nstatement_rows = 10\nstatement_bytes = \"2 MiB\"")
+        .replace("[alerts]", "[budgets.export]\nsession_rows = 7\n[budgets.dual]\nsession_bytes = \"unlimited\"\n[alerts]\nwebhook = \"http://localhost:1/x\"\nbulk_share = \"20%\"");
+    let config = parse(&text).unwrap();
+    let Budgets { auto, dual, export, .. } = config.budgets;
+    assert_eq!((auto.statement_rows, auto.statement_bytes, auto.session_rows), (10, 2 << 20, 500_000));
+    assert_eq!((dual.session_bytes, dual.statement_rows), (u64::MAX, 500_000));
+    assert_eq!((export.session_rows, export.statement_rows), (7, u64::MAX));
+    assert_eq!((config.alerts.bulk.share_percent, config.alerts.bulk.rows), (20, 10_000));
+    assert_eq!(config.limits.statement_timeout, Duration::from_secs(30));
+    for (from, to, expected) in [
+        (
+            "[budgets.auto]",
+            "[budgets.auto]\nstatement_rows = 0",
+            "budgets.auto.statement_rows: expected a number from 1, a size",
+        ),
+        (
+            "[budgets.auto]",
+            "[budgets.auto]\nstatement_bytes = \"9MB\"",
+            "budgets.auto.statement_bytes: expected a number from 1",
+        ),
+        ("[budgets.auto]", "[budgets.audo]", "budgets.audo: unknown key: did you mean auto?"),
+        ("[alerts]", "[alerts]\nwebhook = \"http://example.com\"", "alerts.webhook: expected an https URL"),
+        ("[alerts]", "[alerts]\nbulk_share = \"101%\"", "alerts.bulk_share: expected a share of a table"),
+        (
+            "[limits]",
+            "[limits]\nstatement_timeout = \"2h\"",
+            "limits.statement_timeout: expected a length of time such as 30s, at most 1h",
+        ),
+    ] {
+        let found = problems(&EXAMPLE.replace(from, to));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+}

@@ -2,23 +2,32 @@
 //! which text, and what each statement has done so far. Pure state; the pump
 //! holds it under a lock that is never kept over I/O.
 
-use super::names::{Names, Prepared};
+use super::budget::Taken;
+use super::cut::Cut;
+use super::fingerprint::Fingerprint;
+use super::live::Live;
+use super::names::{Names, Prepared, key};
 use super::refusal::Refusal;
 use crate::core::guard::TxStatus;
 use crate::core::model::StatementResult;
-use crate::core::sql::{Class, Rewrite, Statement};
+use crate::core::sql::{Class, Facts, Rewrite, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::WireError;
 use crate::wire::postgres::backend::{self, Fields, TransactionStatus};
-use crate::wire::postgres::frame::What;
+use crate::wire::postgres::frame::{Header, Piece, Scanner, What};
+use crate::wire::postgres::frontend::tag;
 use crate::wire::postgres::tracker::{Event, Sent, Tracker};
 use bytes::BytesMut;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Replies that one connection may wait for.
 const MOST_PENDING: usize = 8192;
+/// An error that tells what is wrong and no more, in bytes.
+const SHORT: usize = 512;
+/// Portals and cursors of which it is kept what they have returned.
+const MOST_PORTALS: usize = 1000;
 
 /// A statement on its way.
 #[derive(Debug)]
@@ -38,6 +47,50 @@ pub struct Running {
     pub then: Then,
     /// It was refused: the database gets a text that can only fail.
     pub refusal: Option<Refusal>,
+    /// The text that it stands in, and its place there.
+    pub facts: Option<(Arc<Facts>, usize)>,
+    /// The portal or cursor that its rows are a piece of.
+    pub portal: Option<Vec<u8>>,
+    /// What was returned, earlier pieces included; known from its first row on.
+    pub taken: Option<Taken>,
+    /// It went over a budget: what the client is told.
+    pub cut: Option<Refusal>,
+    /// Of the data of an export.
+    pub fingerprint: Option<Box<Fingerprint>>,
+}
+
+pub fn running(intent: Option<Position>, simple: bool) -> Running {
+    Running {
+        intent,
+        started: Instant::now(),
+        rows: 0,
+        bytes: 0,
+        simple,
+        prepared: None,
+        rewrite: None,
+        then: Then::Nothing,
+        refusal: None,
+        facts: None,
+        portal: None,
+        taken: None,
+        cut: None,
+        fingerprint: None,
+    }
+}
+
+impl Running {
+    /// How it ended where the server's own word is not what counts.
+    fn was_cut(&mut self) -> Option<StatementResult> {
+        let Refusal { sqlstate, message, .. } = self.cut.take()?;
+        Some(StatementResult::Cut { sqlstate: sqlstate.to_owned(), message })
+    }
+
+    /// Nobody will ever know how it ended.
+    pub fn unanswered(mut self) -> Ended {
+        let result = self.was_cut().unwrap_or(StatementResult::Unknown);
+        let rows = self.rows;
+        Ended { running: self, result, rows }
+    }
 }
 
 /// What a statement's success changes about names.
@@ -65,12 +118,16 @@ pub struct Ended {
     pub rows: u64,
 }
 
-/// What a piece of the server's stream means for the pump.
-#[derive(Default)]
-pub struct Seen {
-    pub ended: VecDeque<Ended>,
-    /// Put these bytes in the place of the piece.
-    pub replace: Option<BytesMut>,
+/// What the pump does with a piece of the server's stream.
+#[derive(Debug, Default)]
+pub enum Fate {
+    #[default]
+    Pass,
+    Drop,
+    /// These bytes go in its place.
+    Replace(BytesMut),
+    /// These bytes go first.
+    Before(BytesMut),
 }
 
 pub struct Book {
@@ -85,10 +142,27 @@ pub struct Book {
     pub doomed: bool,
     /// Bytes of COPY data that came before the server asked for them.
     early: u64,
+    live: Arc<Live>,
+    /// A statement went over a budget, and the client was not told.
+    pub cut: Option<Cut>,
+    /// A cancel for it is on its way: nothing that it could hit may go upstream.
+    pub cancelling: bool,
+    /// One was sent for this batch.
+    pub cancelled: bool,
+    /// A message was let through and is being judged: the tracker will know of it.
+    pub deciding: bool,
+    /// Messages of the extended protocol went upstream since the last ReadyForQuery.
+    unsynced: bool,
+    /// Since when a transaction is open and nothing is asked.
+    quiet: Option<Instant>,
+    /// The rest of a long frame goes where its head went.
+    dropping: bool,
+    /// What portals and cursors have returned that were not read to their end.
+    pieces: HashMap<Vec<u8>, Taken>,
 }
 
-impl Default for Book {
-    fn default() -> Self {
+impl Book {
+    pub fn new(live: Arc<Live>) -> Self {
         Self {
             tracker: Tracker::new(MOST_PENDING),
             names: Names::default(),
@@ -96,11 +170,18 @@ impl Default for Book {
             moved: false,
             doomed: false,
             early: 0,
+            live,
+            cut: None,
+            cancelling: false,
+            cancelled: false,
+            deciding: false,
+            unsynced: false,
+            quiet: None,
+            dropping: false,
+            pieces: HashMap::new(),
         }
     }
-}
 
-impl Book {
     /// The transaction status for the next message: certain only when nothing is
     /// on its way and ReadyForQuery was the last that came.
     pub fn tx_status(&self) -> TxStatus {
@@ -156,38 +237,158 @@ impl Book {
         }
     }
 
-    /// One piece of what the server sends. The rest of a long frame means nothing new.
-    pub fn see(&mut self, what: &What<'_>, bytes: usize, seen: &mut Seen) -> Result<(), WireError> {
-        match *what {
-            What::Bulk { tag, frames } => {
-                let running = self.tracker.rows(tag)?;
-                running.rows += frames;
-                running.bytes += bytes as u64;
-                Ok(())
-            }
-            What::Rest { .. } => Ok(()),
-            What::Frame { tag, body } => {
-                let rewrite = self.message(tag, body, seen)?;
-                seen.place(body, rewrite.as_deref());
-                Ok(())
-            }
-            What::Head { tag, body } => self.message(tag, body, seen).map(drop),
+    /// A message of the client is going to be judged and told to the tracker.
+    pub fn decide(&mut self, message: u8) {
+        self.deciding = true;
+        self.quiet = None;
+        self.unsynced |=
+            matches!(message, tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE);
+    }
+
+    /// Since when the client keeps a transaction open and asks nothing. Asked
+    /// at each pause of the server; `now` is taken only where there is one.
+    pub fn note_quiet(&mut self, now: impl FnOnce() -> Instant) {
+        if self.in_transaction() && self.tracker.is_quiet() {
+            self.quiet.get_or_insert_with(now);
         }
     }
 
-    /// Gives the rewrite of the text that an error is about, where it has one.
-    fn message(&mut self, tag: u8, body: &[u8], seen: &mut Seen) -> Result<Option<Arc<Rewrite>>, WireError> {
+    pub fn quiet_since(&self) -> Option<Instant> {
+        self.quiet.filter(|_| self.in_transaction() && self.tracker.is_quiet())
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.tracker.status() != TransactionStatus::Idle || self.unsynced
+    }
+
+    /// The next piece of what the server sends: of rows no more than the budget
+    /// has room for. The row behind the last is cut, and what follows is not
+    /// for the client.
+    pub fn next<'b>(
+        &mut self,
+        scanner: &mut Scanner,
+        bytes: &'b [u8],
+    ) -> Result<Option<Piece<'b>>, WireError> {
+        let rows = matches!(bytes.first(), Some(&(backend::tag::DATA_ROW | backend::tag::COPY_DATA)));
+        if self.is_cut() || !(rows || scanner.left() > 0) {
+            return scanner.next(bytes);
+        }
+        let live = Arc::clone(&self.live);
+        let mut session = live.taken();
+        let mut statement = self.statement_taken();
+        let left = scanner.left();
+        let piece = scanner.next_within(bytes, live.room(&statement, &session))?;
+        if let Some(Piece { bytes, what: What::Bulk { frames, .. } }) = piece {
+            // Whole rows count where they begin.
+            let bytes = (bytes.len() + scanner.left()).saturating_sub(left) as u64;
+            session.add(frames, bytes);
+            statement.add(frames, bytes);
+            if let Some(running) = self.tracker.current() {
+                running.taken = Some(statement);
+            }
+        } else if piece.is_none() && scanner.held_back(bytes).is_some() {
+            self.cut(live.over(&statement, &session, true));
+            return scanner.next(bytes);
+        }
+        Ok(piece)
+    }
+
+    /// What the statement being answered has returned, earlier pieces of its portal included.
+    fn statement_taken(&mut self) -> Taken {
+        let Some(running) = self.tracker.current() else { return Taken::default() };
+        let earlier = || {
+            let name = running.portal.as_deref().filter(|_| !self.pieces.is_empty())?;
+            self.pieces.get(key(name)).copied()
+        };
+        running.taken.or_else(earlier).unwrap_or_default()
+    }
+
+    /// Whether a message of another kind than rows, which holds data all the
+    /// same, has room in the budget; it counts then.
+    fn has_room(&mut self, tag: u8, length: usize) -> bool {
+        if !matches!(tag, backend::tag::ERROR | backend::tag::NOTICE | backend::tag::FUNCTION_RESULT) {
+            return true;
+        }
+        let rows = u64::from(tag == backend::tag::FUNCTION_RESULT);
+        let live = Arc::clone(&self.live);
+        let mut session = live.taken();
+        let mut statement = self.statement_taken();
+        let room = live.room(&statement, &session);
+        // A short error is told even to a session that has used all up: without it
+        // nobody would know what is wrong.
+        let short = length <= SHORT && tag == backend::tag::ERROR;
+        if !short && (rows > room.frames || length as u64 > room.bytes) {
+            // A notice between statements has nobody to fail.
+            if tag != backend::tag::NOTICE || self.tracker.current().is_some() {
+                self.cut(live.over(&statement, &session, rows > 0));
+            }
+            return false;
+        }
+        session.add(rows, length as u64);
+        statement.add(rows, length as u64);
+        if let Some(running) = self.tracker.current() {
+            running.taken = Some(statement);
+        }
+        true
+    }
+
+    /// One piece of what the server sends. The rest of a long frame means nothing new.
+    pub fn see(&mut self, piece: &Piece<'_>, ended: &mut VecDeque<Ended>) -> Result<Fate, WireError> {
+        match piece.what {
+            What::Bulk { tag, frames } => {
+                let cut = self.cut.is_some();
+                let running = self.tracker.rows(tag)?;
+                if cut {
+                    return Ok(Fate::Drop);
+                }
+                running.rows += frames;
+                running.bytes += piece.bytes.len() as u64;
+                if let Some(fingerprint) = &mut running.fingerprint {
+                    fingerprint.add(piece.bytes);
+                }
+                Ok(Fate::Pass)
+            }
+            What::Rest { .. } => Ok(if self.dropping { Fate::Drop } else { Fate::Pass }),
+            What::Frame { tag, body } | What::Head { tag, body } => {
+                // The length that the server says, which may not be all here.
+                let length = Header::peek(piece.bytes).map_or(0, Header::frame_len);
+                let whole = matches!(piece.what, What::Frame { .. });
+                let fate = self.message(tag, body, length, whole, ended)?;
+                self.dropping = matches!(fate, Fate::Drop | Fate::Replace(_));
+                Ok(fate)
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        length: usize,
+        whole: bool,
+        ended: &mut VecDeque<Ended>,
+    ) -> Result<Fate, WireError> {
+        let room = self.is_cut() || self.has_room(tag, length);
+        let fatal = tag == backend::tag::ERROR && Fields::new(body).is_fatal();
+        let mut fate = Fate::Pass;
+        let mut copies_in = false;
         match self.tracker.receive(tag, body)? {
-            Event::Aside => {}
+            // Said at any time; but a notice is a way out for data.
+            Event::Aside => {
+                let drop = tag == backend::tag::NOTICE && (self.is_cut() || !room);
+                return Ok(if drop { Fate::Drop } else { Fate::Pass });
+            }
             Event::Progress => {
                 if let backend::tag::PARSE_COMPLETE
                 | backend::tag::BIND_COMPLETE
                 | backend::tag::CLOSE_COMPLETE = tag
                 {
-                    self.names.confirmed(tag)?;
+                    let portal = self.names.confirmed(tag)?;
+                    self.forget_pieces(portal.as_deref());
                 }
             }
             Event::CopyIn { swallowed } => {
+                copies_in = true;
                 let early = std::mem::take(&mut self.early);
                 if let Some(running) = self.tracker.current() {
                     running.bytes += early;
@@ -199,45 +400,101 @@ impl Book {
                     Then::Nothing => {}
                     Then::Prepare { name, prepared } => self.names.set(&name, prepared),
                     Then::Deallocate(name) => self.names.forget(name.as_deref()),
-                    Then::Cursor(name) => self.names.forget_portal(name.as_deref()),
+                    Then::Cursor(name) => {
+                        self.names.forget_portal(name.as_deref());
+                        match name {
+                            Some(name) => self.forget_pieces(Some(&name)),
+                            None => self.pieces.clear(),
+                        }
+                    }
                     Then::Discard => {
                         self.names.forget(None);
                         self.names.forget_portal(None);
+                        self.pieces.clear();
                     }
                 }
+                // Another FETCH may come of the same cursor.
+                if tag.0.starts_with("FETCH") {
+                    self.keep_pieces(&token);
+                }
+                if let Some(cut) = &mut self.cut {
+                    cut.finished(tag.0);
+                }
                 let rows = tag.rows().unwrap_or(token.rows);
-                seen.end(token, StatementResult::Ok { tag: tag.0.to_owned() }, rows);
+                end(ended, token, StatementResult::Ok { tag: tag.0.to_owned() }, rows);
             }
             Event::Empty { token } => {
                 if let Some(token) = token {
-                    seen.end(token, StatementResult::Ok { tag: String::new() }, 0);
+                    end(ended, token, StatementResult::Ok { tag: String::new() }, 0);
                 }
             }
             Event::Suspended { token } => {
+                self.keep_pieces(&token);
                 let rows = token.rows;
-                seen.end(token, StatementResult::Suspended, rows);
+                end(ended, token, StatementResult::Suspended, rows);
             }
             Event::Returned { token } => {
-                seen.end(token, StatementResult::Ok { tag: "FUNCTION".to_owned() }, 0);
+                end(ended, token, StatementResult::Ok { tag: "FUNCTION".to_owned() }, 0);
             }
             Event::Failed { token, extended, refused, skipped } => {
                 let failing = self.names.failed(extended);
                 let about = token.as_ref().and_then(|token| token.prepared.as_ref()).or(failing.as_ref());
                 let rewrite = about.and_then(|prepared| prepared.rewrite.clone());
                 let rewrite = rewrite.or_else(|| token.as_ref()?.rewrite.clone());
-                failed(body, token, refused, skipped, failing, seen);
-                return Ok(rewrite);
+                fate = failed(body, token, refused, skipped, failing, ended);
+                if let (Fate::Pass, Some(rewrite)) = (&fate, rewrite.filter(|_| whole)) {
+                    fate = placed(body, &rewrite);
+                }
+                if fatal {
+                    // The connection ends, and the database says why.
+                    self.cut = None;
+                } else if let Some(error) = self.cut_failed() {
+                    fate = error;
+                }
+                return Ok(fate);
             }
             Event::Ready(status) => {
                 self.names.ready(status == TransactionStatus::Idle);
                 self.early = 0;
                 if self.tracker.is_idle() {
-                    (self.unsettled, self.moved) = (false, false);
+                    (self.unsettled, self.moved, self.unsynced) = (false, false, false);
                 }
+                return Ok(self.cut_ready(status));
             }
         }
-        Ok(None)
+        if self.is_cut() {
+            self.cut_goes_on(copies_in);
+            fate = Fate::Drop;
+        }
+        Ok(fate)
     }
+
+    fn keep_pieces(&mut self, token: &Running) {
+        let Some((name, taken)) = token.portal.as_deref().zip(token.taken) else { return };
+        if self.pieces.len() >= MOST_PORTALS {
+            // The session's own budget still holds.
+            self.pieces.clear();
+        }
+        self.pieces.insert(key(name).to_vec(), taken);
+    }
+
+    /// The name stands for another portal now, or for none.
+    fn forget_pieces(&mut self, name: Option<&[u8]>) {
+        if let Some(name) = name.filter(|_| !self.pieces.is_empty()) {
+            self.pieces.remove(key(name));
+        }
+    }
+}
+
+/// An error about a rewritten text says where in the person's own it is.
+fn placed(body: &[u8], rewrite: &Rewrite) -> Fate {
+    let fields = Fields::new(body);
+    let Some(position) = fields.field(b'P').and_then(|position| position.parse().ok()) else {
+        return Fate::Pass;
+    };
+    let mut out = BytesMut::new();
+    backend::error_at(&mut out, fields, rewrite.position(position));
+    Fate::Replace(out)
 }
 
 /// `failing`: the statement whose Parse or Bind this may be about.
@@ -247,8 +504,9 @@ fn failed(
     refused: bool,
     skipped: Vec<Running>,
     failing: Option<Arc<Prepared>>,
-    seen: &mut Seen,
-) {
+    ended: &mut VecDeque<Ended>,
+) -> Fate {
+    let mut fate = Fate::Pass;
     let fields = Fields::new(body);
     let error = || StatementResult::Error {
         sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
@@ -261,13 +519,13 @@ fn failed(
             Some(refusal) => {
                 let mut out = BytesMut::new();
                 refusal.error(&mut out);
-                seen.replace = Some(out);
+                fate = Fate::Replace(out);
                 StatementResult::Refused { sqlstate: refusal.sqlstate.to_owned(), message: refusal.message }
             }
             None => error(),
         };
         let rows = token.rows;
-        seen.end(token, result, rows);
+        end(ended, token, result, rows);
     }
     for (index, token) in skipped.into_iter().enumerate() {
         // The Execute of what could not even be parsed or bound has failed with it.
@@ -276,25 +534,18 @@ fn failed(
             Some(_) => error(),
             None => StatementResult::Skipped,
         };
-        seen.end(token, result, 0);
+        end(ended, token, result, 0);
     }
+    fate
 }
 
-impl Seen {
-    /// An error about a rewritten text says where in the person's own it is.
-    fn place(&mut self, body: &[u8], rewrite: Option<&Rewrite>) {
-        let Some(rewrite) = rewrite.filter(|_| self.replace.is_none()) else { return };
-        let position = Fields::new(body).field(b'P').and_then(|position| position.parse().ok());
-        if let Some(position) = position {
-            let mut out = BytesMut::new();
-            backend::error_at(&mut out, Fields::new(body), rewrite.position(position));
-            self.replace = Some(out);
-        }
-    }
-
-    fn end(&mut self, running: Running, result: StatementResult, rows: u64) {
-        self.ended.push_back(Ended { running, result, rows });
-    }
+/// What was cut has ended so, whatever the server made of it.
+fn end(ended: &mut VecDeque<Ended>, mut running: Running, result: StatementResult, rows: u64) {
+    let (result, rows) = match running.was_cut() {
+        Some(cut) => (cut, running.rows),
+        None => (result, rows),
+    };
+    ended.push_back(Ended { running, result, rows });
 }
 
 impl Then {

@@ -9,13 +9,13 @@
 //! Both directions run in one task and share the [`Book`]. Bytes are relayed as
 //! they came; of a result only frame headers are looked at.
 
-use super::book::{Book, Ended, Running, Seen};
-use super::intercept::{Fault, Step};
+use super::book::{Book, Ended, Fate, Running};
+use super::intercept::{Fault, POISON, Step};
 use super::live::Connections;
 use super::long::Long;
 use super::refusal::Refusal;
 use super::{Gateway, upstream};
-use crate::core::model::{ConnectionId, StatementRecord, StatementResult};
+use crate::core::model::{ConnectionId, StatementRecord, StatementResult, format_duration};
 use crate::server::journal::{JournalError, NotAppended, Position};
 use crate::wire::postgres::frame::{Limits, Scanner, What};
 use crate::wire::postgres::frontend;
@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 
@@ -34,6 +34,8 @@ const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
 /// For answers to a client that has said all, and for the last word to one.
 const GRACE: Duration = Duration::from_secs(1);
+/// How much later than the database the gateway ends an idle transaction.
+const IDLE_GRACE: Duration = Duration::from_secs(2);
 /// For the server to answer what was cancelled.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -44,6 +46,10 @@ pub struct Connection {
     pub(super) book: Mutex<Book>,
     /// Replies have come: who waits for room or for a name looks again.
     replies: Notify,
+    /// The book has words of ours for the server.
+    words: Notify,
+    /// A cancel is wanted.
+    cancel: Notify,
     /// The ledger's position of the last intent: nothing goes upstream before it is written.
     pub(super) intended: AtomicU64,
     /// Bytes of prepared texts, and of values in portals.
@@ -56,9 +62,11 @@ impl Connection {
         Self {
             id: ConnectionId::from_random(crate::os::random()),
             gateway,
+            book: Mutex::new(Book::new(Arc::clone(&live))),
             live,
-            book: Mutex::default(),
             replies: Notify::new(),
+            words: Notify::new(),
+            cancel: Notify::new(),
             intended: AtomicU64::new(0),
             texts: Arc::default(),
             values: Arc::default(),
@@ -78,15 +86,19 @@ impl Connection {
         let fault = {
             let back = self.back(&mut from_server, &mut to_client, &mut relay);
             tokio::pin!(back);
+            let beside = self.beside(process_id, key);
+            tokio::pin!(beside);
             tokio::select! {
                 biased;
                 end = self.live.wait_end() => Some(Fault::Refused(self.gateway.ended(&self.live, &end))),
+                refusal = &mut beside => Some(Fault::Refused(refusal)),
                 result = self.forward(&mut from_client, &mut to_server) => match result {
                     // The client has said all; what it asked may still be answered,
                     // and the server ends by itself.
                     Ok(()) => tokio::select! {
                         biased;
                         end = self.live.wait_end() => Some(Fault::Refused(self.gateway.ended(&self.live, &end))),
+                        refusal = &mut beside => Some(Fault::Refused(refusal)),
                         result = &mut back => result.err(),
                         () = tokio::time::sleep(GRACE) => None,
                     },
@@ -128,11 +140,7 @@ impl Connection {
             tracing::warn!(connection = %self.id, %error, "what was answered last is not on record");
         }
         let left: Vec<Running> = self.book().tracker.drain().collect();
-        relay.ended.extend(left.into_iter().map(|running| Ended {
-            running,
-            result: StatementResult::Unknown,
-            rows: 0,
-        }));
+        relay.ended.extend(left.into_iter().map(Running::unanswered));
         if let Err(error) = self.outcomes(&mut relay.ended).await {
             tracing::warn!(connection = %self.id, %error, "an outcome is not on record");
         }
@@ -165,12 +173,15 @@ impl Connection {
                             sent = pass;
                             self.wait_for_replies(server, tag, body).await?;
                         }
-                        if matches!(piece.what, What::Frame { .. }) {
+                        self.book().decide(tag);
+                        let step = if matches!(piece.what, What::Frame { .. }) {
                             self.message(tag, body).await?
                         } else {
                             let begun = long.insert(self.begin_long(tag, body)?);
                             if begun.passes { Step::Relay } else { Step::Drop }
-                        }
+                        };
+                        self.book().deciding = long.is_some();
+                        step
                     }
                     What::Rest { last, .. } => {
                         let passes = long.as_ref().is_none_or(|long| long.passes);
@@ -180,6 +191,7 @@ impl Connection {
                         match long.take_if(|_| last) {
                             Some(long) => {
                                 let step = self.end_long(long).await?;
+                                self.book().deciding = false;
                                 if passes
                                     && matches!(step, Step::Drop | Step::Replace(_) | Step::ReplaceAfter(..))
                                 {
@@ -233,7 +245,15 @@ impl Connection {
                 server.flush().await?;
                 buffer.bytes.advance(pass);
             }
-            if buffer.read(client).await? == 0 {
+            let read = loop {
+                tokio::select! {
+                    biased;
+                    // Not within a message of the client's.
+                    () = self.words.notified(), if scanner.at_boundary() => self.say_words(server).await?,
+                    read = buffer.read(client) => break read?,
+                }
+            };
+            if read == 0 {
                 // As on a direct connection: what was sent whole still runs, but
                 // a COPY without its end fails.
                 server.shutdown().await?;
@@ -253,6 +273,19 @@ impl Connection {
         Ok(server.write_all(bytes.unwrap_or_default()).await?)
     }
 
+    /// Sends what the book wants said to the server.
+    async fn say_words<W>(&self, server: &mut W) -> Result<(), Fault>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let words = self.book().words(POISON)?;
+        if let Some(words) = words {
+            server.write_all(&words).await?;
+            server.flush().await?;
+        }
+        Ok(())
+    }
+
     /// Waits until a message may be judged: asks the server to send what it
     /// holds back (Flush has no effect but that), and looks again at each reply.
     async fn wait_for_replies<W>(&self, server: &mut W, tag: u8, body: &[u8]) -> Result<(), Fault>
@@ -265,6 +298,7 @@ impl Connection {
         server.flush().await?;
         loop {
             let replies = self.replies.notified();
+            self.say_words(server).await?;
             if !self.must_wait(tag, body)? {
                 let mut book = self.book();
                 book.unsettled &= !book.is_settled();
@@ -287,46 +321,133 @@ impl Connection {
         self.outcomes(ended).await?;
         loop {
             // Bytes at the front that go to the client as they are, and behind
-            // them perhaps a frame that another one replaces.
+            // them perhaps a frame that does not.
             let mut pass = 0;
-            let mut seen = Seen { ended: std::mem::take(ended), ..Seen::default() };
+            let mut fate = Fate::Pass;
             let scanned = {
                 let mut book = self.book();
                 loop {
-                    let piece = match scanner.next(buffer.bytes.get(pass..).unwrap_or_default()) {
+                    let piece = match book.next(scanner, buffer.bytes.get(pass..).unwrap_or_default()) {
                         Ok(Some(piece)) => piece,
                         Ok(None) => break Ok(()),
                         Err(error) => break Err(error),
                     };
-                    let length = piece.bytes.len();
-                    *covered = pass + length;
-                    if let Err(error) = book.see(&piece.what, length, &mut seen) {
-                        break Err(error);
+                    *covered = pass + piece.bytes.len();
+                    match book.see(&piece, ended) {
+                        Ok(Fate::Pass) => pass = *covered,
+                        Ok(other) => {
+                            fate = other;
+                            break Ok(());
+                        }
+                        Err(error) => break Err(error),
                     }
-                    if seen.replace.is_some() {
-                        break Ok(());
-                    }
-                    pass = *covered;
                 }
             };
-            *ended = seen.ended;
             scanned?;
             self.outcomes(ended).await?;
+            let all = matches!(fate, Fate::Pass);
             if *covered > 0 {
                 *at_boundary = false;
-                client.write_all(buffer.bytes.get(..pass).unwrap_or_default()).await?;
-                if let Some(out) = &seen.replace {
-                    client.write_all(out).await?;
+                let write = buffer.bytes.get(..pass).unwrap_or_default();
+                if !write.is_empty() {
+                    client.write_all(write).await?;
+                }
+                match fate {
+                    Fate::Pass => *at_boundary = scanner.at_boundary(),
+                    Fate::Drop => *at_boundary = true,
+                    Fate::Replace(out) => {
+                        client.write_all(&out).await?;
+                        *at_boundary = true;
+                    }
+                    Fate::Before(out) => {
+                        client.write_all(&out).await?;
+                        client.write_all(buffer.bytes.get(pass..*covered).unwrap_or_default()).await?;
+                        *at_boundary = scanner.at_boundary();
+                    }
                 }
                 client.flush().await?;
-                *at_boundary = scanner.at_boundary();
                 buffer.bytes.advance(std::mem::take(covered));
                 self.replies.notify_waiters();
             }
-            if seen.replace.is_none() && buffer.read(server).await? == 0 {
-                return Ok(());
+            if all {
+                self.pause();
+                if buffer.read(server).await? == 0 {
+                    let unheard = self.book().cut_unheard();
+                    if let Some(out) = unheard.filter(|_| *at_boundary) {
+                        client.write_all(&out).await?;
+                        client.flush().await?;
+                    }
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// The server has been heard so far, and is silent for a moment.
+    fn pause(&self) {
+        let mut book = self.book();
+        book.note_quiet(Instant::now);
+        if book.begin_cancel() {
+            self.cancel.notify_one();
+        }
+        if book.wants_words() {
+            self.words.notify_one();
+        }
+    }
+
+    /// What is done beside the two directions: cancels, and a look at the clock.
+    /// Returns why the connection must end.
+    async fn beside(&self, process_id: u32, key: &[u8]) -> Refusal {
+        tokio::select! {
+            refusal = self.cancels(process_id, key) => refusal,
+            refusal = self.idle_in_transaction() => refusal,
+        }
+    }
+
+    /// Cancels what was cut; each cancel is answered before it counts as done.
+    async fn cancels(&self, process_id: u32, key: &[u8]) -> Refusal {
+        loop {
+            self.cancel.notified().await;
+            let cancelled = upstream::cancel(&self.live.way, process_id, key);
+            match tokio::time::timeout(SETTLE, cancelled).await {
+                Ok(Ok(())) => {}
+                // It was not sent: what was cut runs to its end, unseen.
+                Ok(Err(error)) => {
+                    tracing::warn!(connection = %self.id, %error, "cannot cancel what is over its budget");
+                }
+                Err(_) => {
+                    // It may still hit something: then there must be nothing to hit.
+                    return Refusal::new("57P01", "the database does not answer a cancel request")
+                        .hint("connect again");
+                }
+            }
+            self.book().cancelling = false;
+            self.replies.notify_waiters();
+        }
+    }
+
+    /// Waits until the client has kept a transaction open and idle for too long.
+    /// The database has the same limit, but a session may lift it there, and it
+    /// does not count a batch without its Sync. The locks that such a transaction
+    /// holds make an application's migration wait, and all behind that.
+    async fn idle_in_transaction(&self) -> Refusal {
+        // The database's own limit comes first, where it is as it was.
+        let limit = self.gateway.idle_in_transaction + IDLE_GRACE;
+        let mut look_at = Instant::now() + limit;
+        loop {
+            tokio::time::sleep_until(look_at.into()).await;
+            let (quiet, now) = (self.book().quiet_since(), Instant::now());
+            match quiet.map(|since| since + limit) {
+                Some(end) if end <= now => break,
+                Some(end) => look_at = end,
+                // One that begins to be idle now is not too long so before then.
+                None => look_at = now + limit,
+            }
+        }
+        let length = format_duration(self.gateway.idle_in_transaction);
+        tracing::info!(session = %self.live.permit.session, "ended a connection with an idle transaction");
+        Refusal::new("25P03", format!("a transaction was open and idle for more than {length}"))
+            .hint("it holds locks that others wait for; connect again, and commit or roll back sooner")
     }
 
     /// Puts outcomes on record, each of them taken off when it is. Cancel-safe.
@@ -341,6 +462,7 @@ impl Connection {
     pub(super) async fn outcome(&self, ended: &Ended) -> Result<(), Refusal> {
         let Ended { running, result, rows } = ended;
         if let Some(intent) = running.intent {
+            let ran = !matches!(result, StatementResult::Skipped);
             let record = StatementRecord::Outcome {
                 intent: intent.0,
                 session: Cow::Borrowed(&self.live.permit.session),
@@ -348,9 +470,11 @@ impl Connection {
                 rows: *rows,
                 bytes: running.bytes,
                 duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+                export: running.fingerprint.as_ref().filter(|_| ran).map(|print| print.finish(*rows)),
             };
             self.append(&record).await?;
         }
+        self.watch(running);
         let counters = &self.live.counters;
         counters.rows.fetch_add(*rows, Ordering::Relaxed);
         counters.bytes.fetch_add(running.bytes, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 //! Nothing is sent here. The answer says what the pump does with the bytes, and
 //! for how much of the record it waits first (G1).
 
-use super::book::{Book, Ended, Running, Then};
+use super::book::{Book, Ended, Running, Then, running};
 use super::connection::Connection;
 use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
@@ -18,12 +18,11 @@ use crate::wire::postgres::{Tag, WireError};
 use bytes::BytesMut;
 use std::borrow::Cow;
 use std::sync::{Arc, MutexGuard};
-use std::time::Instant;
 
 /// What the database gets in place of a refused statement: it fails in the
 /// grammar, so it fails in every state of a transaction, and it tells whoever
 /// reads the database's log why it is there.
-const POISON: &str = "dbaccess refused this statement; see its ledger";
+pub(super) const POISON: &str = "dbaccess refused this statement; see its ledger";
 /// Prepared statements and portals that one connection may keep, and the bytes
 /// of their texts.
 const MOST_NAMES: usize = 10_000;
@@ -89,7 +88,11 @@ impl Connection {
     /// of the bound on replies, or because a name in it is in doubt.
     pub fn must_wait(&self, message: u8, body: &[u8]) -> Result<bool, Fault> {
         let book = self.book();
-        if book.tracker.room() < ROOM {
+        if message == tag::TERMINATE {
+            return Ok(false);
+        }
+        // A cancel must not hit this one, nor may the error of a cut be mistaken for its.
+        if book.tracker.room() < ROOM || book.is_cut() || book.cancelling {
             return Ok(true);
         }
         // While the server waits for COPY data it answers nothing: it is for the
@@ -187,7 +190,7 @@ impl Connection {
         let mut status = self.book().tx_status();
         let mut judged = Vec::with_capacity(facts.statements.len());
         for statement in &facts.statements {
-            match self.judge(statement, text, status) {
+            match self.judge(statement, text, status).and_then(|one| self.admit(statement).map(|()| one)) {
                 Ok((one, after)) => {
                     status = after;
                     judged.push(one);
@@ -198,12 +201,12 @@ impl Connection {
         let durability = judged.iter().map(|one| one.durability).max();
         let mut tokens = Vec::with_capacity(judged.len());
         let mut last = None;
-        for (one, statement) in judged.into_iter().zip(&facts.statements) {
+        for (index, (one, statement)) in judged.into_iter().zip(&facts.statements).enumerate() {
             let text = self.with_what_it_runs(one.text, statement);
             let intent = self.intend(&text, &Values::default(), one.class, Some(&one.facts)).await?;
             last = Some(intent);
-            let rewrite = rewrite.clone();
-            tokens.push(Running { then: one.then, rewrite, ..running(Some(intent), true) });
+            let token = self.reads(running(Some(intent), true), &facts, index);
+            tokens.push(Running { then: one.then, rewrite: rewrite.clone(), ..token });
         }
         let skipped = {
             let mut book = self.book();
@@ -365,12 +368,18 @@ impl Connection {
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
             let intent = self.intend(&text, &Values::default(), "execute portal", None).await?;
-            return self.sent_execute(running(Some(intent), false), after(Durability::Synced, intent)).await;
+            let token = Running { portal: Some(name.to_vec()), ..running(Some(intent), false) };
+            return self.sent_execute(token, after(Durability::Synced, intent)).await;
         };
         let Some(statement) = portal.prepared.facts.statements.first() else {
             return self.sent_execute(running(None, false), Step::Relay).await;
         };
         let judged = self.judge(statement, &portal.prepared.text, status).map_err(Fault::Refused)?.0;
+        if let Err(refusal) = self.admit(statement) {
+            let mut poison = BytesMut::new();
+            frontend::parse(&mut poison, b"dbaccess", POISON, []);
+            return self.refuse_extended(judged.text, refusal, poison).await;
+        }
         let text = self.with_what_it_runs(judged.text, statement);
         let sha256 = portal.parameters_sha256.as_deref();
         let facts = Some(&judged.facts);
@@ -378,7 +387,8 @@ impl Connection {
         let prepared = Some(Arc::clone(&portal.prepared));
         // What SQL has prepared already is not prepared once more.
         let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
-        let token = Running { then, prepared, ..running(Some(intent), false) };
+        let token = self.reads(running(Some(intent), false), &portal.prepared.facts, 0);
+        let token = Running { then, prepared, portal: Some(name.to_vec()), ..token };
         self.sent_execute(token, after(judged.durability, intent)).await
     }
 
@@ -510,20 +520,6 @@ fn after(durability: Durability, intent: Position) -> Step {
 pub(super) fn too_many_names() -> Refusal {
     Refusal::new("54000", format!("more than {MOST_NAMES} prepared statements and portals, or too long ones"))
         .hint("close those that are not used any more")
-}
-
-fn running(intent: Option<Position>, simple: bool) -> Running {
-    Running {
-        intent,
-        started: Instant::now(),
-        rows: 0,
-        bytes: 0,
-        simple,
-        prepared: None,
-        rewrite: None,
-        then: Then::Nothing,
-        refusal: None,
-    }
 }
 
 fn only(statement: &Statement) -> Facts {

@@ -3,15 +3,18 @@
 //! A [`Live`] value is the proof that a session was granted and provisioned;
 //! the gateway opens nothing without one.
 
+use super::budget::Taken;
 use super::upstream::Way;
 use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
-use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError};
+use crate::core::profile::Views;
+use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError, search_path};
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -28,6 +31,8 @@ pub struct Live {
     pub counters: Counters,
     /// What was changed in the names of texts that may come again.
     rewrites: Rewrites,
+    /// What was read against the budget, by all connections.
+    taken: Mutex<Taken>,
     life: watch::Sender<Life>,
     connections: watch::Sender<u32>,
     max_connections: u32,
@@ -58,6 +63,8 @@ pub struct Counters {
     pub statements: AtomicU64,
     pub rows: AtomicU64,
     pub bytes: AtomicU64,
+    /// Questions about sealed columns.
+    pub aggregates: AtomicU64,
 }
 
 impl Counters {
@@ -87,6 +94,7 @@ impl Live {
             way,
             counters: Counters::default(),
             rewrites: Rewrites::default(),
+            taken: Mutex::default(),
             life: watch::Sender::new(Life::Open),
             connections: watch::Sender::new(0),
             max_connections,
@@ -94,13 +102,28 @@ impl Live {
     }
 
     /// What must change in a text before the database gets it, so that a
-    /// person's own names lead to the views of the session. Under a grant for
-    /// migrations they lead to the tables: it has the rights of their owner.
+    /// person's own names lead to the views of the session.
     pub fn rewrite(&self, text: &str, facts: &Arc<Facts>) -> Result<Option<Arc<Rewrite>>, SqlError> {
-        if self.permit.scope.changes_schema() {
-            return Ok(None);
+        match self.views() {
+            Some(views) => self.rewrites.of(text, facts, views),
+            None => Ok(None),
         }
-        self.rewrites.of(text, facts, &self.permit.views)
+    }
+
+    /// A search path of the client's, with the views' schemas.
+    pub fn search_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        self.views().map_or(Cow::Borrowed(path), |views| search_path(path, views))
+    }
+
+    /// The views that names lead to. A migration has the rights of the tables'
+    /// owner, and its names lead to them.
+    fn views(&self) -> Option<&Views> {
+        Some(&*self.permit.views).filter(|views| views.become_role.is_none())
+    }
+
+    /// What the session has read. Keep it for no longer than it takes to count.
+    pub fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session; the first end stays. Returns at once: connections see

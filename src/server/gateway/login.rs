@@ -12,7 +12,6 @@ use super::refusal::Refusal;
 use super::{Gateway, upstream};
 use crate::core::guard;
 use crate::core::model::{EndReason, Secret};
-use crate::core::sql::search_path;
 use crate::server::listen::POSTGRES_ALPN;
 use crate::wire::postgres::backend::{self, TransactionStatus};
 use crate::wire::postgres::frame::Header;
@@ -300,8 +299,8 @@ fn parameters(live: &Live, settings: Vec<(String, String)>) -> Vec<(String, Stri
     };
     let mut parameters: Vec<_> = settings.into_iter().filter(|setting| !is_name(setting)).collect();
     for (name, value) in &mut parameters {
-        if name.eq_ignore_ascii_case("search_path") && !live.permit.scope.changes_schema() {
-            *value = search_path(value, &live.permit.views).into_owned();
+        if name.eq_ignore_ascii_case("search_path") {
+            *value = live.search_path(value).into_owned();
         }
     }
     parameters.push(("application_name".to_owned(), name));

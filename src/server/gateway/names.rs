@@ -165,27 +165,30 @@ impl Names {
         self.pending.push_back(Change::Batch { sync });
     }
 
-    /// ParseComplete, BindComplete or CloseComplete: the change that it confirms is made.
-    pub fn confirmed(&mut self, tag: u8) -> Result<(), WireError> {
+    /// ParseComplete, BindComplete or CloseComplete: the change that it confirms
+    /// is made. Gives the name that is another portal now, or none.
+    pub fn confirmed(&mut self, tag: u8) -> Result<Option<Vec<u8>>, WireError> {
         match (tag, self.pending.pop_front()) {
             (backend::tag::PARSE_COMPLETE, Some(Change::Parse { name, prepared })) => {
                 self.statements.insert(name, prepared);
             }
             (backend::tag::BIND_COMPLETE, Some(Change::Bind { name, portal })) => {
-                self.portals.insert(name, portal);
+                self.portals.insert(name.clone(), portal);
+                return Ok(Some(name));
             }
             (backend::tag::CLOSE_COMPLETE, Some(Change::CloseStatement { name })) => {
                 self.statements.remove(&name);
             }
             (backend::tag::CLOSE_COMPLETE, Some(Change::ClosePortal { name })) => {
                 self.portals.remove(&name);
+                return Ok(Some(name));
             }
             _ => {
                 let expected = "an answer to what was asked";
                 return Err(WireError::Unexpected { expected, got: Tag(tag) });
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// An error: what is left of the batch is skipped, and after one of the
@@ -245,6 +248,6 @@ impl Names {
     }
 }
 
-fn key(name: &[u8]) -> &[u8] {
+pub(super) fn key(name: &[u8]) -> &[u8] {
     name.get(..NAME).unwrap_or(name)
 }

@@ -12,6 +12,7 @@ use bytes::BytesMut;
 pub struct Refusal {
     pub sqlstate: &'static str,
     pub message: String,
+    pub detail: Option<String>,
     pub hint: Option<String>,
     /// Where in the statement, in characters from 1.
     pub position: Option<usize>,
@@ -19,11 +20,16 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self { sqlstate, message: message.into(), hint: None, position: None }
+        Self { sqlstate, message: message.into(), detail: None, hint: None, position: None }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
         self
     }
 
@@ -43,6 +49,10 @@ impl Refusal {
     }
 
     fn encode<'a>(&'a self, report: Report<'a>, out: &mut BytesMut) {
+        let report = match &self.detail {
+            Some(detail) => report.detail(detail),
+            None => report,
+        };
         let report = match &self.hint {
             Some(hint) => report.hint(hint),
             None => report,

@@ -36,7 +36,7 @@ mod writer;
 
 pub use blob::read_record;
 pub use error::{JournalError, NotAppended};
-pub use index::{EventQuery, EventRow, Index};
+pub use index::{EventQuery, EventRow, Index, PastRead};
 pub use recover::Recovered;
 
 use crate::core::ledger::PublicKey;

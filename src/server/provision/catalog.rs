@@ -14,8 +14,14 @@ use tokio_postgres::types::Type;
 /// Schemas that are nobody's to ask for: the system's, and dbaccess's own.
 pub(super) const SYSTEM: &str = "^(pg_|information_schema$|dbaccess$|dbaccess_secret$|dbaccess_v_)";
 
+/// `public` belongs to the predefined role pg_database_owner (since PostgreSQL
+/// 15), whose one member is the database's owner.
 const SCHEMAS: &str = "
-    SELECT nspname::text, pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname !~ $1 ORDER BY 1";
+    SELECT n.nspname::text,
+           pg_get_userbyid(CASE WHEN pg_get_userbyid(n.nspowner) = 'pg_database_owner' THEN d.datdba
+                                ELSE n.nspowner END)::text
+    FROM pg_namespace n CROSS JOIN pg_database d
+    WHERE d.datname = current_database() AND n.nspname !~ $1 ORDER BY 1";
 
 const RELATIONS: &str = "
     SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, pg_get_userbyid(c.relowner)::text,
@@ -35,6 +41,7 @@ const RELATIONS: &str = "
         LEFT JOIN pg_description
             ON classoid = 'pg_class'::regclass AND objoid = attrelid AND objsubid = attnum
         WHERE attnum > 0 AND NOT attisdropped
+          AND attrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f'))
         GROUP BY attrelid) a ON a.attrelid = c.oid
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ $1
     ORDER BY 2, 3";
@@ -101,22 +108,25 @@ const ORIGINS: &str = "
     JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ $1
     CROSS JOIN LATERAL (SELECT r.ev_action::text AS tree OFFSET 0) t
     LEFT JOIN LATERAL (
-        SELECT array_agg(m[1]::int2) AS columns, array_agg(m[2]::oid) AS tables,
-               array_agg(m[3]::int2) AS origins
-        FROM regexp_split_to_table(t.tree, ':resno ') AS entry
-        CROSS JOIN regexp_match(entry,
-            '^(\\d+) :resname (?:[^ \\\\]|\\\\.)+ :ressortgroupref \\d+ :resorigtbl (\\d+) :resorigcol (\\d+) ') AS m
-        WHERE m[2] <> '0') o ON t.tree NOT LIKE '%{QUERY %{QUERY %'
+        SELECT array_agg(split_part(entry, ' ', 1)::int2) AS columns,
+               array_agg(split_part(origin, ' ', 1)::oid) AS tables,
+               array_agg(split_part(origin, ' ', 3)::int2) AS origins
+        FROM string_to_table(t.tree, ':resno ') AS entry
+        CROSS JOIN LATERAL (SELECT split_part(entry, ' :resorigtbl ', 2) AS origin OFFSET 0) o
+        WHERE origin <> '' AND origin NOT LIKE '0 %') o ON t.tree NOT LIKE '%{QUERY %{QUERY %'
     WHERE r.rulename = '_RETURN'";
 
-/// Functions that lend views their owner's rights, directly or as an operator.
+/// Functions that lend views their owner's rights: called directly or by a
+/// cast, as an operator, or as a part of an aggregate.
 const DEFINERS: &str = "
     SELECT DISTINCT r.ev_class, pn.nspname || '.' || p.proname
     FROM pg_proc p
     JOIN pg_namespace pn ON pn.oid = p.pronamespace AND pn.nspname !~ $1
     LEFT JOIN pg_operator o ON o.oprcode = p.oid
+    LEFT JOIN pg_aggregate g ON p.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn,
+        g.aggminvtransfn, g.aggmfinalfn, g.aggserialfn, g.aggdeserialfn)
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass
-        AND (d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+        AND (d.refclassid = 'pg_proc'::regclass AND d.refobjid IN (p.oid, g.aggfnoid)
              OR d.refclassid = 'pg_operator'::regclass AND d.refobjid = o.oid)
     JOIN pg_rewrite r ON r.oid = d.objid
     WHERE p.prosecdef ORDER BY 2";

@@ -100,7 +100,9 @@ impl Failure {
             || message.contains("for function ") && code == SqlState::INSUFFICIENT_PRIVILEGE;
         if missing {
             ProvisionError::Setup { database: database.to_owned(), why: message }
-        } else if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME].contains(&code) {
+        } else if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME]
+            .contains(&code)
+        {
             ProvisionError::Vanished(message)
         } else if code == SqlState::LOCK_NOT_AVAILABLE || code == SqlState::QUERY_CANCELED {
             ProvisionError::Busy(message)

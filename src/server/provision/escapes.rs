@@ -315,7 +315,7 @@ impl Looked<'_> {
         };
         let (mut names, mut remedies) = (Vec::new(), Vec::new());
         for (function, _, others) in found.filter(|(_, body, _)| speaks(body)) {
-            remedies.push(format!("REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC;"));
+            remedies.push(format!("REVOKE EXECUTE ON ROUTINE {function} FROM PUBLIC;"));
             let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
             names.push(format!("{function}{others}"));
         }

@@ -33,7 +33,7 @@ const CONNECT_AND_TEMPORARY: &str = "
 
 /// Those of an extension are its authors' and the administrator's to judge.
 const DEFINER_FUNCTIONS: &str = "
-    SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC;', p.oid::regprocedure)
+    SELECT format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC;', p.oid::regprocedure)
            || coalesce((SELECT ' -- behind ' || string_agg(lead, ', ') FROM (
                 SELECT 'operator ' || o.oid::regoperator::text AS lead FROM pg_operator o WHERE o.oprcode = p.oid
                 UNION ALL

@@ -28,13 +28,14 @@ pub struct SetupParams {
 }
 
 /// The script in its order: each part is a chapter for the DBA who reads it.
-const CHAPTERS: [&str; 7] = [
+const CHAPTERS: [&str; 8] = [
     include_str!("setup/roles.sql"),
     include_str!("setup/masks.sql"),
     include_str!("setup/sealed.sql"),
     include_str!("setup/views.sql"),
     include_str!("setup/profiles.sql"),
     include_str!("setup/sessions.sql"),
+    include_str!("setup/deploys.sql"),
     include_str!("setup/finish.sql"),
 ];
 

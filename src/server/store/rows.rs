@@ -25,6 +25,18 @@ pub struct OutboxRow {
     pub body: String,
 }
 
+/// An alert on its way to the webhook.
+pub struct AlertRow {
+    pub id: i64,
+    pub at: Timestamp,
+    pub body: String,
+    /// Failed ones.
+    pub attempts: i64,
+}
+
+/// Alerts that may wait for a webhook; beyond, the oldest is given up. It stays on the ledger.
+const MOST_ALERTS: u32 = 10_000;
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// The most rows that the beginning of an id is compared with: one that fits so
@@ -100,6 +112,41 @@ impl Tx<'_> {
     pub fn outbox_sent(&self, up_to: i64) -> Result<()> {
         self.run("DELETE FROM outbox WHERE id <= ?1", [up_to])?;
         Ok(())
+    }
+
+    /// Writes an alert down for the webhook, in this transaction.
+    pub fn save_alert(&self, at: Timestamp, event: &Event) -> Result<()> {
+        let body = serde_json::to_string(event)?;
+        self.run(
+            "INSERT INTO alert (at, body, next_at) VALUES (?1, ?2, ?1)",
+            params![at.as_microsecond(), body],
+        )?;
+        self.run(
+            "DELETE FROM alert WHERE id <= (SELECT id FROM alert ORDER BY id DESC LIMIT 1 OFFSET ?1)",
+            [MOST_ALERTS],
+        )?;
+        Ok(())
+    }
+
+    /// Alerts whose next attempt is due, oldest first.
+    pub fn due_alerts(&self, now: Timestamp, limit: u32) -> Result<Vec<AlertRow>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id, at, body, attempts FROM alert WHERE next_at <= ?1 ORDER BY next_at, id LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![now.as_microsecond(), limit], |row| {
+            Ok(AlertRow { id: row.get(0)?, at: time(row.get(1)?), body: row.get(2)?, attempts: row.get(3)? })
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    pub fn alert_sent(&self, id: i64) -> Result<()> {
+        self.run("DELETE FROM alert WHERE id = ?1", [id]).map(drop)
+    }
+
+    pub fn alert_failed(&self, id: i64, next: Timestamp) -> Result<()> {
+        let next = next.as_microsecond();
+        self.run("UPDATE alert SET attempts = attempts + 1, next_at = ?2 WHERE id = ?1", params![id, next])
+            .map(drop)
     }
 
     pub fn save_person(&self, person: &Identity) -> Result<()> {

@@ -66,6 +66,17 @@ const STEPS: &[&str] = &[
     CREATE INDEX spent_id_token_until ON spent_id_token (until);
     CREATE INDEX request_by_person ON request (subject, created_at);
 ",
+    "
+    -- Alerts that the webhook has not taken yet.
+    CREATE TABLE alert (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        next_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX alert_due ON alert (next_at);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

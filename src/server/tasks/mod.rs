@@ -2,9 +2,11 @@
 //! catalogs, stale tokens. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
-use crate::server::access::{Access, AccessError};
+use crate::server::access::{Access, AccessError, Told};
+use crate::server::gateway::LargeRead;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -40,6 +42,16 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
         }));
     }
     tasks
+}
+
+/// Weighs the gateway's large reads, one at a time, until the gateway is gone.
+pub async fn weigh_reads(access: Arc<Access>, mut reads: mpsc::Receiver<LargeRead>) {
+    let mut told = Told::default();
+    while let Some(read) = reads.recv().await {
+        if let Err(error) = access.weigh(read, &mut told).await {
+            tracing::warn!(%error, "a large read was not weighed");
+        }
+    }
 }
 
 /// Runs `work` at once and then every `period`; a failure is logged when it

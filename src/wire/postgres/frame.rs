@@ -88,6 +88,18 @@ impl Default for Limits {
     }
 }
 
+/// How much more of rows and COPY data may pass, in frames and in bytes of
+/// whole frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    pub frames: u64,
+    pub bytes: u64,
+}
+
+impl Bounds {
+    pub const NONE: Self = Self { frames: u64::MAX, bytes: u64::MAX };
+}
+
 /// A run of bytes of the stream and what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
@@ -147,20 +159,30 @@ impl Scanner {
         self.passing.is_none()
     }
 
-    /// The next piece at the front of `bytes`, or `None` when more is needed.
-    pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Piece<'a>>, WireError> {
-        self.next_within(bytes, u64::MAX)
+    /// Bytes still to come of the frame that passes in pieces; 0 between frames.
+    pub fn left(&self) -> usize {
+        self.passing.map_or(0, |(_, left)| left)
     }
 
-    /// As [`Scanner::next`], but a run of rows ends behind the `frames`th row
-    /// that begins in it, for a limit that must be met exactly. With 0 the rest
-    /// of a begun row still passes and a new one gives `None`.
-    pub fn next_within<'a>(&mut self, bytes: &'a [u8], frames: u64) -> Result<Option<Piece<'a>>, WireError> {
+    /// The next piece at the front of `bytes`, or `None` when more is needed.
+    pub fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<Piece<'a>>, WireError> {
+        self.next_within(bytes, Bounds::NONE)
+    }
+
+    /// As [`Scanner::next`], but a run of rows ends before the one that is out
+    /// of bounds, for a limit that must be met exactly: a row counts with its
+    /// whole length when it begins. The rest of a begun row always passes, and a
+    /// row that must not begin gives `None`: see [`Scanner::held_back`].
+    pub fn next_within<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        bounds: Bounds,
+    ) -> Result<Option<Piece<'a>>, WireError> {
         if bytes.is_empty() {
             return Ok(None);
         }
         if let Some((tag, left)) = self.passing {
-            return self.pass(bytes, tag, left, frames);
+            return self.pass(bytes, tag, left, bounds);
         }
         let Some(header) = Header::peek(bytes) else {
             // A tag that nobody knows is refused at once, not after a length.
@@ -168,7 +190,7 @@ impl Scanner {
         };
         let treatment = self.known(header.tag)?;
         match treatment {
-            Treatment::Bulk => self.run(bytes, 0, header.tag, frames),
+            Treatment::Bulk => self.run(bytes, 0, header.tag, bounds),
             Treatment::Whole => self.whole(bytes, header.check(self.limits.whole)?),
             Treatment::Text if header.len > self.limits.whole => {
                 // Always less than the frame, so that it cannot pass for a whole one.
@@ -180,6 +202,13 @@ impl Scanner {
             }
             Treatment::Text | Treatment::Head => self.whole(bytes, header.check(self.limits.frame)?),
         }
+    }
+
+    /// After `None`: the row at the front of `bytes` that the bounds keep back.
+    /// Otherwise a row never waits for more than its header.
+    pub fn held_back(&self, bytes: &[u8]) -> Option<Header> {
+        let is_bulk = |header: &Header| (self.treatment)(header.tag) == Some(Treatment::Bulk);
+        Header::peek(bytes).filter(|header| self.at_boundary() && is_bulk(header))
     }
 
     fn known(&self, tag: u8) -> Result<Treatment, WireError> {
@@ -218,12 +247,12 @@ impl Scanner {
         bytes: &'a [u8],
         tag: u8,
         left: usize,
-        frames: u64,
+        bounds: Bounds,
     ) -> Result<Option<Piece<'a>>, WireError> {
         let taken = left.min(bytes.len());
         self.passing = (taken < left).then_some((tag, left - taken));
         if self.known(tag)? == Treatment::Bulk {
-            return self.run(bytes, taken, tag, frames);
+            return self.run(bytes, taken, tag, bounds);
         }
         let bytes = bytes.get(..taken).unwrap_or_default();
         Ok(Some(Piece { bytes, what: What::Rest { tag, last: self.passing.is_none() } }))
@@ -235,10 +264,10 @@ impl Scanner {
         bytes: &'a [u8],
         mut at: usize,
         tag: u8,
-        max: u64,
+        mut bounds: Bounds,
     ) -> Result<Option<Piece<'a>>, WireError> {
         let mut frames = 0;
-        while frames < max {
+        while frames < bounds.frames {
             let Some(header) = bytes.get(at..).and_then(Header::peek) else { break };
             if header.tag != tag {
                 break;
@@ -249,6 +278,8 @@ impl Scanner {
                 Err(_) if at > 0 => break,
                 Err(error) => return Err(error),
             }
+            let Some(room) = bounds.bytes.checked_sub(header.frame_len() as u64) else { break };
+            bounds.bytes = room;
             frames += 1;
             at += header.frame_len();
             if let Some(left) = at.checked_sub(bytes.len()).filter(|&left| left > 0) {

@@ -55,4 +55,5 @@ CREATE VIEW counted AS SELECT count(*) FROM users;
 CREATE VIEW calling AS SELECT peek(id) FROM orders;
 CREATE VIEW operating AS SELECT ## id AS found FROM orders;
 CREATE VIEW casting AS SELECT ROW(id)::uid::text AS found FROM orders;
+CREATE VIEW gathering AS SELECT gather('x') AS found FROM orders;
 CREATE MATERIALIZED VIEW catalog.kept AS SELECT email FROM users WITH NO DATA;

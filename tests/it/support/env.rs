@@ -18,6 +18,15 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_dbaccess");
+/// Budgets for tests that move more than a person should.
+pub const UNLIMITED: &str = r#"
+[budgets]
+auto = { statement_rows = "unlimited", statement_bytes = "unlimited", session_rows = "unlimited", session_bytes = "unlimited" }
+single = { statement_rows = "unlimited", statement_bytes = "unlimited", session_rows = "unlimited", session_bytes = "unlimited" }
+dual = { statement_rows = "unlimited", statement_bytes = "unlimited", session_rows = "unlimited", session_bytes = "unlimited" }
+"#;
+/// Tests run statements for as long as they take, unless they say otherwise.
+const PATIENT: &str = "[limits]\nstatement_timeout = \"15m\"\nidle_in_transaction = \"15m\"\n";
 const GATEWAY_PASSWORD: &str = "gateway-login-for-tests";
 
 /// What a test wants to be different.
@@ -177,7 +186,11 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
             from = hours.0,
             to = hours.1,
             pg_port = pg.port(),
-            extra = setting.extra,
+            extra = if setting.extra.contains("[limits]") {
+                setting.extra
+            } else {
+                format!("{PATIENT}{}", setting.extra)
+            },
             token_lifetime = setting.token_lifetime,
         );
         std::fs::write(dir.path().join("server.toml"), config).unwrap();

@@ -131,6 +131,7 @@ pub fn outcome(row: &Value) -> String {
         Some(tag) => format!("ok {tag}"),
         None => code("error")
             .or_else(|| code("refused"))
+            .or_else(|| code("cut"))
             .unwrap_or_else(|| result.as_str().unwrap_or("?").to_owned()),
     };
     match row["rows"].as_u64().unwrap() {

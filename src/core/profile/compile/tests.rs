@@ -45,7 +45,8 @@ fn catalog() -> Catalog {
         columns: vec![column("a", "integer")],
         ..Relation::default()
     };
-    let owner = |schema: &str, owner: &str| SchemaOwner { schema: schema.to_owned(), owner: owner.to_owned() };
+    let owner =
+        |schema: &str, owner: &str| SchemaOwner { schema: schema.to_owned(), owner: owner.to_owned() };
     Catalog {
         relations: vec![people, child, names, plain],
         schemas: vec!["hr".to_owned(), "public".to_owned()],
@@ -107,7 +108,8 @@ fn r6_a_masked_column_makes_a_view_and_the_rest_is_granted_as_it_is() {
         ]
     );
     let held = |name: &str| -> Vec<Privilege> {
-        let tables = parts.grants.iter().filter(|grant| grant.kind == ObjectKind::Table && grant.name == name);
+        let tables =
+            parts.grants.iter().filter(|grant| grant.kind == ObjectKind::Table && grant.name == name);
         tables.flat_map(|grant| grant.privileges.clone()).collect()
     };
     assert_eq!(held("people"), [Privilege::References]);
@@ -222,11 +224,8 @@ fn hostile_identifiers_stay_values_of_the_content() {
             columns: vec![column(name, "text")],
             ..Relation::default()
         };
-        let catalog = Catalog {
-            relations: vec![relation],
-            schemas: vec![name.to_owned()],
-            ..Catalog::default()
-        };
+        let catalog =
+            Catalog { relations: vec![relation], schemas: vec![name.to_owned()], ..Catalog::default() };
         let rule = Rule {
             selector: Selector::Column { table: TableName::new(name, name), column: name.to_owned() },
             classified: Classified { sensitivity: Sensitivity::Pii, mask: email() },

@@ -10,7 +10,7 @@ use std::path::Path;
 /// Changes with the schema: an index of another version is made anew.
 pub(super) const VERSION: u32 = 2;
 
-/// Times are microseconds since 1970; `result` and `parameters` are JSON.
+/// Times are microseconds since 1970; `result`, `parameters` and `export` are JSON.
 pub(super) const SCHEMA: &str = "
     BEGIN;
     CREATE TABLE progress (
@@ -22,12 +22,16 @@ pub(super) const SCHEMA: &str = "
         subject TEXT NOT NULL, email TEXT NOT NULL COLLATE NOCASE, target TEXT NOT NULL,
         session TEXT NOT NULL, grant_id TEXT NOT NULL, connection TEXT NOT NULL,
         class TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL, facts TEXT,
-        result TEXT, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, duration_us INTEGER
+        result TEXT, rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, duration_us INTEGER,
+        export TEXT
     ) STRICT;
     CREATE INDEX statements_session ON statements (session, seq);
     CREATE INDEX statements_subject ON statements (subject, seq);
     CREATE INDEX statements_email ON statements (email, seq);
     CREATE INDEX statements_target ON statements (target, seq);
+    -- What is usual, of reads that return some: a small part of all.
+    CREATE INDEX statements_person_reads ON statements (target, subject, at) WHERE rows >= 100;
+    CREATE INDEX statements_target_reads ON statements (target, at) WHERE rows >= 100;
     CREATE TABLE events (
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
     ) STRICT;
@@ -86,7 +90,8 @@ impl<'t> Rows<'t> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             outcome: transaction.prepare(
-                "UPDATE statements SET result = ?2, rows = ?3, bytes = ?4, duration_us = ?5 WHERE seq = ?1",
+                "UPDATE statements SET result = ?2, rows = ?3, bytes = ?4, duration_us = ?5, export = ?6
+                 WHERE seq = ?1",
             )?,
             event: transaction.prepare("INSERT INTO events (seq, at, kind, body) VALUES (?1, ?2, ?3, ?4)")?,
         })
@@ -122,13 +127,15 @@ impl<'t> Rows<'t> {
                 serde_json::to_string(&parameters).unwrap_or_default(),
                 facts.as_deref().map(StatementFacts::as_json),
             ]),
-            Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, .. }) => {
+            Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
+                let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());
                 self.outcome.execute(params![
                     integer(intent),
                     serde_json::to_string(&result).unwrap_or_default(),
                     integer(rows),
                     integer(bytes),
                     integer(duration_us),
+                    export,
                 ])
             }
             None => {

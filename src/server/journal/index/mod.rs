@@ -9,11 +9,12 @@
 mod feed;
 mod query;
 
-pub use query::{EventQuery, EventRow};
+pub use query::{EventQuery, EventRow, PastRead};
 
 use super::tail::Cursor;
 use super::{JournalError, Position};
 use crate::proto::{AuditQuery, AuditRow};
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use std::fs;
 use std::io;
@@ -77,6 +78,21 @@ impl Index {
     pub async fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, JournalError> {
         let query = query.clone();
         self.ask(move |store| store.answer(|connection| query::events(connection, &query))).await
+    }
+
+    /// The newest of a target's reads of a hundred rows and more since then, of
+    /// one person or of all; at most 500.
+    pub async fn past_reads(
+        &self,
+        target: &str,
+        subject: Option<&str>,
+        since: Timestamp,
+    ) -> Result<Vec<PastRead>, JournalError> {
+        let (target, subject) = (target.to_owned(), subject.map(str::to_owned));
+        self.ask(move |store| {
+            store.answer(|connection| query::past_reads(connection, &target, subject.as_deref(), since))
+        })
+        .await
     }
 
     async fn ask<T: Send + 'static>(

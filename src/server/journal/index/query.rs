@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
+/// So many reads are enough to see what is usual.
+const MOST_PAST: u32 = 500;
 
 /// Which records other than statements are asked for.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +48,7 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
     }
     wanted.page(query.since, query.before, query.limit);
     let columns = "seq, at, subject, email, target, session, grant_id, connection, text, parameters, \
-                   result, rows, bytes, duration_us, facts";
+                   result, rows, bytes, duration_us, export, facts";
     wanted.select(connection, columns, "statements", |row| {
         Ok(AuditRow {
             seq: natural(row, 0)?,
@@ -62,9 +64,48 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
             rows: natural(row, 11)?,
             bytes: natural(row, 12)?,
             duration_us: row.get::<_, Option<i64>>(13)?.map(i64::unsigned_abs),
-            facts: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
+            export: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
+            facts: row.get::<_, Option<String>>(15)?.map(|text| json(15, &text)).transpose()?,
         })
     })
+}
+
+/// A statement that has returned rows, as a part of what is usual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastRead {
+    pub seq: u64,
+    pub session: String,
+    pub text: String,
+    pub rows: u64,
+}
+
+/// The newest of a target's reads of a hundred rows and more, of one person or of all.
+pub(super) fn past_reads(
+    connection: &Connection,
+    target: &str,
+    subject: Option<&str>,
+    since: Timestamp,
+) -> rusqlite::Result<Vec<PastRead>> {
+    let mut wanted = vec![Value::from(target.to_owned()), Value::from(since.as_microsecond())];
+    wanted.extend(subject.map(|subject| Value::from(subject.to_owned())));
+    let of_person = if subject.is_some() { "AND subject = ?3" } else { "" };
+    // The partial index serves only a condition that it can be seen in. Long texts
+    // are cut by their reader: they would only cost time here.
+    let sql = format!(
+        "SELECT seq, session, text, rows FROM statements
+         WHERE target = ?1 AND at >= ?2 {of_person} AND rows >= 100 AND length(text) < 100000
+         ORDER BY at DESC LIMIT {MOST_PAST}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let read = |row: &Row<'_>| {
+        Ok(PastRead {
+            seq: natural(row, 0)?,
+            session: row.get(1)?,
+            text: row.get(2)?,
+            rows: natural(row, 3)?,
+        })
+    };
+    statement.query_map(params_from_iter(wanted), read)?.collect()
 }
 
 pub(super) fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<EventRow>> {

@@ -83,6 +83,25 @@ BEGIN
     RETURN NOT EXISTS (SELECT FROM dbaccess.profile_changes(profile, content));
 END $$;
 
+-- Grants and revokes until a profile's roles hold what they should.
+CREATE FUNCTION dbaccess.apply_changes(profile text, content jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    change record;
+BEGIN
+    FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
+                         (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
+                  FROM dbaccess.profile_changes(profile, content) c LOOP
+        EXECUTE format('%s %s ON %s %s %s %I', change.verb,
+            CASE WHEN change.names IS NULL THEN change.what
+                 ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
+            change.kind,
+            CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
+                             ELSE format('%I.%I', change.schema, change.name) END,
+            CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
+    END LOOP;
+END $$;
+
 -- Makes a profile's roles and views what its content says. The lock keeps two
 -- of them from colliding on one table ("tuple concurrently updated"). The
 -- settings are what names and values in expressions are read under.
@@ -102,18 +121,9 @@ BEGIN
     END IF;
     IF parsed ? 'views' THEN
         PERFORM dbaccess.build_views(profile, parsed);
+        INSERT INTO dbaccess.profiles (name, content) VALUES (profile, parsed) ON CONFLICT DO NOTHING;
     END IF;
-    FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
-                         (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
-                  FROM dbaccess.profile_changes(profile, parsed) c LOOP
-        EXECUTE format('%s %s ON %s %s %s %I', change.verb,
-            CASE WHEN change.names IS NULL THEN change.what
-                 ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
-            change.kind,
-            CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
-                             ELSE format('%I.%I', change.schema, change.name) END,
-            CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
-    END LOOP;
+    PERFORM dbaccess.apply_changes(profile, parsed);
     -- GRANT without the right to grant is only a warning.
     SELECT * INTO change FROM dbaccess.profile_changes(profile, parsed) LIMIT 1;
     IF FOUND THEN
@@ -149,6 +159,7 @@ BEGIN
             EXECUTE format('DROP ROLE %I', owner);
         END IF;
         EXECUTE format('DROP ROLE %I', profile);
+        DELETE FROM dbaccess.profiles p WHERE p.name = profile;
     END IF;
     RETURN elsewhere;
 END $$;

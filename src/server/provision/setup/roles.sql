@@ -72,6 +72,8 @@ BEGIN
 
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'dbaccess') THEN
         EXECUTE 'ALTER SCHEMA dbaccess OWNER TO CURRENT_USER';
+        DROP EVENT TRIGGER IF EXISTS dbaccess_before_ddl;
+        DROP EVENT TRIGGER IF EXISTS dbaccess_after_ddl;
         -- Dropped, not replaced: a replaced function keeps its former owner.
         FOR stray IN SELECT p.oid::regprocedure::text FROM pg_proc p
                      WHERE p.pronamespace = 'dbaccess'::regnamespace LOOP

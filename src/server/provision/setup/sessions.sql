@@ -76,9 +76,17 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     ), schema AS (
         SELECT place, CASE WHEN starts_with(part, '"') THEN replace(substr(part, 2, length(part) - 2), '""', '"') ELSE lower(part) END AS name
         FROM part WHERE part <> ''
+    ), views AS (
+        SELECT v.name, v.place, quote_ident('dbaccess_v_' || right(profile, 32) || '_' || (v.place - 1)) AS schema
+        FROM jsonb_array_elements_text(content -> 'schemas') WITH ORDINALITY AS v (name, place)
     )
-    SELECT string_agg(concat_ws(', ', quote_ident('dbaccess_v_' || right(profile, 32) || '_' || (v.place - 1)), quote_ident(s.name)), ', ' ORDER BY s.place)
-    FROM schema s LEFT JOIN jsonb_array_elements_text(content -> 'schemas') WITH ORDINALITY AS v (name, place) ON v.name = s.name
+    -- Sealed columns' avg, sum and count are found by the path alone: after it
+    -- come the other schemas that have some.
+    SELECT string_agg(concat_ws(', ', v.schema, quote_ident(s.name)), ', ' ORDER BY s.place) || coalesce((
+        SELECT string_agg(', ' || v.schema, '' ORDER BY v.place) FROM views v
+        WHERE v.name NOT IN (SELECT s.name FROM schema s) AND jsonb_path_exists(content,
+            '$.views[*] ? (@.schema == $name && @.columns[*].mask.mask == "aggregate")', jsonb_build_object('name', v.name))), '')
+    FROM schema s LEFT JOIN views v ON v.name = s.name
     -- Nothing is named after a session role.
     WHERE s.name <> '$user' AND content ? 'schemas'
 $$;

@@ -195,7 +195,10 @@ BEGIN
     FROM asked a JOIN pg_class c ON c.oid = a.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     UNION
     SELECT owner, 'table', 'dbaccess_secret', 'token_key', k.name, 'SELECT'
-    FROM (VALUES ('domain'), ('key')) AS k (name) WHERE EXISTS (SELECT FROM shown s WHERE s.mask = 'token');
+    FROM (VALUES ('domain'), ('key')) AS k (name) WHERE EXISTS (SELECT FROM shown s WHERE s.mask IN ('token', 'aggregate'))
+    UNION
+    -- Views name the table of keys once and for all, the functions of sealed columns each time.
+    SELECT owner, 'schema', 'dbaccess_secret', 'dbaccess_secret', NULL, 'USAGE' WHERE EXISTS (SELECT FROM shown s WHERE s.mask = 'aggregate');
 END $$;
 
 -- Makes the owner, the schemas and the views of a profile as they should be.

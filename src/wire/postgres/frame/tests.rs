@@ -69,15 +69,38 @@ fn a_chunk_of_rows_is_one_piece() {
 fn a_row_limit_is_met_exactly() {
     let rows = frame(b'D', &[0; 40]).repeat(5);
     let mut scanner = Scanner::backend(SMALL);
-    let piece = scanner.next_within(&rows[..50], 2).unwrap().unwrap();
+    let piece = scanner.next_within(&rows[..50], rows_only(2)).unwrap().unwrap();
     assert_eq!((piece.what, piece.bytes.len()), (What::Bulk { tag: b'D', frames: 2 }, 50));
     assert!(!scanner.at_boundary());
-    let piece = scanner.next_within(&rows[50..], 0).unwrap().unwrap();
+    let piece = scanner.next_within(&rows[50..], rows_only(0)).unwrap().unwrap();
     assert_eq!((piece.what, piece.bytes.len()), (What::Bulk { tag: b'D', frames: 0 }, 40));
     assert!(scanner.at_boundary());
-    assert_eq!(scanner.next_within(&rows[90..], 0), Ok(None));
-    let piece = scanner.next_within(&rows[90..], 9).unwrap().unwrap();
+    assert_eq!(scanner.next_within(&rows[90..], rows_only(0)), Ok(None));
+    assert_eq!(scanner.held_back(&rows[90..]).map(Header::frame_len), Some(45));
+    assert_eq!(scanner.held_back(&rows[90..94]), None, "its header is not here");
+    let piece = scanner.next_within(&rows[90..], rows_only(9)).unwrap().unwrap();
     assert_eq!(piece.what, What::Bulk { tag: b'D', frames: 3 });
+}
+
+fn rows_only(frames: u64) -> Bounds {
+    Bounds { frames, ..Bounds::NONE }
+}
+
+#[test]
+fn a_byte_limit_counts_whole_rows_before_they_begin() {
+    let rows = frame(b'D', &[0; 40]).repeat(5);
+    let bytes_only = |bytes| Bounds { bytes, ..Bounds::NONE };
+    let mut scanner = Scanner::backend(SMALL);
+    assert_eq!(scanner.next_within(&rows, bytes_only(44)), Ok(None));
+    assert!(scanner.held_back(&rows).is_some());
+    let piece = scanner.next_within(&rows[..50], bytes_only(100)).unwrap().unwrap();
+    assert_eq!((piece.what, piece.bytes.len()), (What::Bulk { tag: b'D', frames: 2 }, 50));
+    assert_eq!(scanner.left(), 40);
+    let piece = scanner.next_within(&rows[50..], bytes_only(10)).unwrap().unwrap();
+    assert_eq!((piece.what, piece.bytes.len()), (What::Bulk { tag: b'D', frames: 0 }, 40));
+    // Only rows and COPY data are held back.
+    assert_eq!(scanner.held_back(b"C\0\0\0\x0dSELECT 1\0"), None);
+    assert!(scanner.next_within(b"Z\0\0\0\x05I", bytes_only(0)).unwrap().is_some());
 }
 
 #[test]

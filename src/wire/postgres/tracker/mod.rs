@@ -184,6 +184,18 @@ impl<T> Tracker<T> {
         self.pending.iter().all(|entry| matches!(entry, Entry::CopyEnd)) && self.skip == Skip::No
     }
 
+    /// Whether the server has been asked nothing that it has not answered. Unlike
+    /// [`is_idle`](Self::is_idle), also while it skips to a Sync that has not been sent.
+    pub fn is_quiet(&self) -> bool {
+        self.pending.iter().all(|entry| matches!(entry, Entry::CopyEnd))
+    }
+
+    /// Whether nothing is on its way behind the ReadyForQuery that comes next.
+    pub fn is_last_batch(&self) -> bool {
+        let rest = self.pending.iter().skip_while(|entry| !matches!(entry, Entry::Sync | Entry::QueryEnd));
+        rest.skip(1).all(|entry| matches!(entry, Entry::CopyEnd))
+    }
+
     /// How many replies can still be awaited. A message takes one; a Query takes
     /// one for each statement and one more, FunctionCall and a refused Query two.
     /// Without room, stop reading the client until replies have come.

@@ -3,6 +3,23 @@
 use super::*;
 use proptest::prelude::*;
 
+#[test]
+fn what_is_on_its_way_behind_a_batch_is_known() {
+    let mut tracker = Tracker::new(0);
+    assert!(tracker.is_quiet() && tracker.is_last_batch());
+    tracker.query(['a', 'b']).unwrap();
+    assert!(!tracker.is_quiet() && tracker.is_last_batch());
+    tracker.send(Sent::Parse).unwrap();
+    assert!(!tracker.is_last_batch());
+    let mut tracker = Tracker::new(0);
+    tracker.send(Sent::Execute('a')).unwrap();
+    tracker.send(Sent::Execute('b')).unwrap();
+    tracker.send(Sent::Sync).unwrap();
+    assert!(tracker.is_last_batch());
+    tracker.send(Sent::Sync).unwrap();
+    assert!(!tracker.is_last_batch());
+}
+
 /// Plays a conversation and tells what the tracker says of it.
 fn play(script: &str) -> String {
     let mut tracker = Tracker::new(0);
