@@ -20,6 +20,7 @@
 mod support;
 
 mod lifecycle;
+mod masks;
 mod place;
 mod raw;
 mod relay;
@@ -84,6 +85,7 @@ fn main() {
         let world = world::World::start().await;
         table::print_machine(&world);
         throughput::run(&world, &plan).await;
+        masks::run(&world, &plan).await;
         lifecycle::run(&world, &plan).await;
     });
 }

@@ -2,6 +2,7 @@
 //! pgbouncer with and without TLS, the relay, and dbaccess with two sessions
 //! each way, one that reads and one that writes.
 
+use super::masks;
 use super::place::{Place, Way};
 use super::relay;
 use super::support::env::{Setting, TestEnv, TestPerson, UNLIMITED, eventually};
@@ -50,9 +51,10 @@ impl World {
             postgres: POSTGRES,
             ..Setting::default()
         };
-        let env = TestEnv::with(setting).await;
+        let mut env = TestEnv::with(setting).await;
         let bin = installed_bin();
         fill(&env, &bin).await;
+        masks::prepare(&mut env).await;
 
         // The same certificate for all, as `TestEnv` has made it.
         let file = |name: &str| env.dir.path().join(name);
@@ -90,7 +92,7 @@ impl World {
         let mut held = Vec::new();
         for (grant, places) in [(&read, &mut reads), (&write, &mut writes)] {
             for (way, flag) in [(Way::Tunnel, None), (Way::Native, Some("--native"))] {
-                let session = Held::open(&alice, grant_of(&alice, grant).as_str(), flag);
+                let session = Held::open(&alice, TARGET, grant_of(&alice, grant).as_str(), flag);
                 places.insert(way, session.place.clone());
                 held.push(session);
             }
@@ -173,14 +175,14 @@ pub fn grant_of(person: &TestPerson<'_>, request: &str) -> String {
 }
 
 /// A session that stays open.
-struct Held {
+pub struct Held {
     child: Child,
     place: Place,
 }
 
 impl Held {
-    fn open(person: &TestPerson<'_>, grant: &str, flag: Option<&str>) -> Self {
-        let mut command = person.command(&["connect", TARGET, "--grant", grant]);
+    pub fn open(person: &TestPerson<'_>, target: &str, grant: &str, flag: Option<&str>) -> Self {
+        let mut command = person.command(&["connect", target, "--grant", grant]);
         command.args(flag).args(["--", "sh", "-c", "env; echo; read -r _"]);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("dbaccess starts");
@@ -190,6 +192,10 @@ impl Held {
             .filter_map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
             .collect();
         Self { place: Place::from_environment(&variables), child }
+    }
+
+    pub fn place(&self) -> Place {
+        self.place.clone()
     }
 }
 

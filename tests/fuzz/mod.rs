@@ -69,6 +69,7 @@ fuzz! {
     startup_packet
     scram
     sql
+    rows
     config
     names
     api_bodies

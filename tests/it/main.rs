@@ -72,6 +72,8 @@ mod lists;
 #[cfg(test)]
 mod main_path;
 #[cfg(test)]
+mod masks_keep_plans;
+#[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod provision;

@@ -3,12 +3,14 @@
 
 mod ledger;
 mod names;
+mod rows;
 mod sql;
 mod text;
 mod wire;
 
 pub use ledger::ledger_lines;
 pub use names::names;
+pub use rows::rows;
 pub use sql::sql;
 pub use text::{api_bodies, config};
 pub use wire::{scram, startup_packet, wire_backend, wire_frontend, wire_tracker};
@@ -26,7 +28,7 @@ pub struct Target {
     pub check: fn(&[u8]) -> u64,
 }
 
-pub fn all() -> [Target; 10] {
+pub fn all() -> [Target; 11] {
     [
         wire_frontend(),
         wire_backend(),
@@ -34,6 +36,7 @@ pub fn all() -> [Target; 10] {
         startup_packet(),
         scram(),
         sql(),
+        rows(),
         config(),
         names(),
         api_bodies(),

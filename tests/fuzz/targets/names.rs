@@ -1,7 +1,9 @@
 //! Names and lengths of time, as people type them.
 
 use super::{Target, kind, no_seeds};
-use dbaccess::core::model::{AskedScope, Catalog, Classification, Relation, TableName, format_duration, parse_duration};
+use dbaccess::core::model::{
+    AskedScope, Catalog, Classification, Relation, TableName, format_duration, parse_duration,
+};
 use dbaccess::core::profile::{quote_ident, quote_literal};
 
 pub fn names() -> Target {
@@ -36,8 +38,10 @@ pub fn names() -> Target {
             ..Catalog::default()
         };
         let texts = || vec![text.to_string()];
-        let by_table = AskedScope { tables: texts(), ..AskedScope::default() }.resolve(&catalog, &Classification::default());
-        let by_schema = AskedScope { schemas: texts(), ..AskedScope::default() }.resolve(&catalog, &Classification::default());
+        let by_table = AskedScope { tables: texts(), ..AskedScope::default() }
+            .resolve(&catalog, &Classification::default());
+        let by_schema = AskedScope { schemas: texts(), ..AskedScope::default() }
+            .resolve(&catalog, &Classification::default());
         let length = parse_duration(&text);
         if let Ok(length) = &length {
             assert!(!format_duration(*length).is_empty());

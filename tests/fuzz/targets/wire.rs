@@ -27,7 +27,7 @@ enum Seen {
 }
 
 /// Scans `stream`, of which pieces of these sizes become known one after the other.
-fn scan(mut scanner: Scanner, stream: &[u8], sizes: &[u8], at_most: u64) -> (Vec<Seen>, usize) {
+fn scan(mut scanner: Scanner, stream: &[u8], sizes: &[u8], bounds: Bounds) -> (Vec<Seen>, usize) {
     let mut seen: Vec<Seen> = Vec::new();
     let (mut at, mut known) = (0, 0);
     let bounds = Bounds { frames: at_most, bytes: u64::MAX };
@@ -43,7 +43,7 @@ fn scan(mut scanner: Scanner, stream: &[u8], sizes: &[u8], at_most: u64) -> (Vec
                     assert!(!piece.bytes.is_empty(), "a piece covers something");
                     assert_eq!(piece.bytes, &stream[at..at + piece.bytes.len()], "pieces have no gap");
                     at += piece.bytes.len();
-                    add(&mut seen, piece.what, piece.bytes, at_most);
+                    add(&mut seen, piece.what, piece.bytes, bounds.frames);
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -92,10 +92,14 @@ fn stream(scanner: fn(Limits) -> Scanner, data: &[u8]) -> Vec<Seen> {
         Some((&n, rest)) => rest.split_at(usize::from(n % 8).min(rest.len())),
         None => (data, data),
     };
-    let whole = scan(scanner(LIMITS), stream, &[], u64::MAX);
-    assert_eq!(scan(scanner(LIMITS), stream, sizes, u64::MAX), whole, "cut in pieces");
-    assert_eq!(scan(scanner(LIMITS), stream, &[0], u64::MAX), whole, "byte by byte");
-    assert_eq!(scan(scanner(LIMITS), stream, sizes, 1), whole, "row by row");
+    let whole = scan(scanner(LIMITS), stream, &[], Bounds::NONE);
+    assert_eq!(scan(scanner(LIMITS), stream, sizes, Bounds::NONE), whole, "cut in pieces");
+    assert_eq!(scan(scanner(LIMITS), stream, &[0], Bounds::NONE), whole, "byte by byte");
+    let one = Bounds { frames: 1, ..Bounds::NONE };
+    assert_eq!(scan(scanner(LIMITS), stream, sizes, one), whole, "row by row");
+    // Room for the longest row, so that every row may begin.
+    let full = Bounds { bytes: u64::from(LIMITS.frame) + 1, ..Bounds::NONE };
+    assert_eq!(scan(scanner(LIMITS), stream, sizes, full), whole, "by so many bytes");
     whole.0
 }
 

@@ -1,17 +1,20 @@
 //! Through `dbaccess connect`, asked for and approved as people do.
 
 use super::{SCOPES, Scope, dsn, fill, lines, run, targets};
-use crate::support::env::{Setting, TestEnv, TestPerson};
+use crate::support::env::{GATEWAY_PASSWORD, Setting, TestEnv, TestPerson};
 use crate::support::held::Held;
 use dbaccess::server::provision::apply_setup;
 use dbaccess::server::setup;
 use std::collections::BTreeMap;
 
+/// What the cases for limits wait for.
+const LIMITS: &str = "[limits]\nstatement_timeout = \"10s\"\n";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn g2_g3_every_case_through_connect() {
-    let mut env = TestEnv::with(Setting::default()).await;
+    let mut env = TestEnv::with(Setting { extra: LIMITS.to_owned(), ..Setting::default() }).await;
     fill(&env.pg, "redteam").await;
-    for configured in targets("redteam", env.pg.port(), super::database::PASSWORD).into_values() {
+    for configured in targets("redteam", env.pg.port(), GATEWAY_PASSWORD).into_values() {
         if configured.upstream.database == "redteam" {
             let params = setup::params(&configured.upstream).unwrap();
             apply_setup(&env.pg.admin_upstream("redteam"), &params).await.unwrap();

@@ -1,7 +1,9 @@
 //! Names and values that would be SQL if anybody let them (hostile_names.json).
 
-use super::database::{PASSWORD, open_profile};
+use super::database::dsn;
 use super::{TARGET, file, targets};
+use crate::support::env::GATEWAY_PASSWORD;
+use crate::support::masked::open_profile;
 use crate::support::pg_server::{PgServer, installed_bin};
 use dbaccess::core::model::{
     Classification, Classified, Comparison, Condition, Mask, Objects, Partial, PartialKind, Permission, Rule,
@@ -28,11 +30,10 @@ fn names() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn g3_a_hostile_name_is_masked_and_filtered_like_any_other() {
     let pg = PgServer::start(&installed_bin(), &[]).await;
-    pg.admin("postgres")
-        .await
-        .batch_execute("CREATE ROLE app_owner; CREATE ROLE shop_owner; CREATE DATABASE hostile")
-        .await
-        .unwrap();
+    let admin = pg.admin("postgres").await;
+    for sql in ["CREATE ROLE app_owner", "CREATE ROLE shop_owner", "CREATE DATABASE hostile"] {
+        admin.batch_execute(sql).await.unwrap();
+    }
     let admin = pg.admin("hostile").await;
     let names = names();
     for name in &names {
@@ -44,7 +45,7 @@ async fn g3_a_hostile_name_is_masked_and_filtered_like_any_other() {
         );
         admin.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    let configured = targets("hostile", pg.port(), PASSWORD).remove(TARGET).unwrap();
+    let configured = targets("hostile", pg.port(), GATEWAY_PASSWORD).remove(TARGET).unwrap();
     let params = setup::params(&configured.upstream).unwrap();
     apply_setup(&pg.admin_upstream("hostile"), &params).await.unwrap();
     let target = Target::new(configured.upstream).unwrap();
@@ -81,7 +82,8 @@ async fn g3_a_hostile_name_is_masked_and_filtered_like_any_other() {
     };
 
     let profile = target.profile(&scope("1"), &catalog, &classification);
-    let place = open_profile(&target, &profile, true).await.unwrap();
+    let role = open_profile(&target, &profile, true).await.unwrap();
+    let place = dsn(target.upstream(), &role);
     let (client, connection) = tokio_postgres::connect(&place, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     for name in &names {

@@ -27,7 +27,7 @@ dual = { statement_rows = "unlimited", statement_bytes = "unlimited", session_ro
 "#;
 /// Tests run statements for as long as they take, unless they say otherwise.
 const PATIENT: &str = "[limits]\nstatement_timeout = \"15m\"\nidle_in_transaction = \"15m\"\n";
-const GATEWAY_PASSWORD: &str = "gateway-login-for-tests";
+pub const GATEWAY_PASSWORD: &str = "gateway-login-for-tests";
 
 /// What a test wants to be different.
 pub struct Setting {
