@@ -134,7 +134,7 @@ impl Shop {
 
     async fn masked_profile(&self, asked: &AskedScope, masks: &[(&str, Mask)]) -> Profile {
         let catalog = self.target.catalog().await.expect("the catalog is readable");
-        self.scoped_profile(&asked.resolve(&catalog).expect("it exists"), masks).await
+        self.scoped_profile(&asked.resolve(&catalog, &Classification::default()).expect("it exists"), masks).await
     }
 
     async fn masked(&self, asked: &AskedScope, masks: &[(&str, Mask)]) -> Person {

@@ -30,7 +30,6 @@ enum Seen {
 fn scan(mut scanner: Scanner, stream: &[u8], sizes: &[u8], bounds: Bounds) -> (Vec<Seen>, usize) {
     let mut seen: Vec<Seen> = Vec::new();
     let (mut at, mut known) = (0, 0);
-    let bounds = Bounds { frames: at_most, bytes: u64::MAX };
     let mut sizes = sizes.iter().cycle();
     loop {
         known = match sizes.next() {
