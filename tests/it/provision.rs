@@ -2,8 +2,8 @@
 //! session role is used directly, without any gateway, because the database is
 //! the boundary (G3).
 
-mod deploys;
 mod ddl;
+mod deploys;
 mod ending;
 mod masks;
 mod scope;
@@ -134,7 +134,8 @@ impl Shop {
 
     async fn masked_profile(&self, asked: &AskedScope, masks: &[(&str, Mask)]) -> Profile {
         let catalog = self.target.catalog().await.expect("the catalog is readable");
-        self.scoped_profile(&asked.resolve(&catalog, &Classification::default()).expect("it exists"), masks).await
+        self.scoped_profile(&asked.resolve(&catalog, &Classification::default()).expect("it exists"), masks)
+            .await
     }
 
     async fn masked(&self, asked: &AskedScope, masks: &[(&str, Mask)]) -> Person {
