@@ -323,12 +323,15 @@ pub const STORY: &[Scene] = &[
                         "psql",
                         "-c",
                         "SELECT team, count(salary), avg(salary) FROM hr.salaries GROUP BY team ORDER BY team",
+                        "-c",
+                        "SELECT 'plausible: ' || bool_and(pay BETWEEN 40000 AND 80000) \
+                         FROM (SELECT avg(salary) AS pay FROM hr.salaries GROUP BY team) AS teams",
                     ],
                 )
                 .claims("What a team earns, with a little noise.", &[
                     Out("shop"),
-                    Out("support"),
                     Out("(3 rows)"),
+                    Out("plausible: true"),
                 ]),
             ),
         ],

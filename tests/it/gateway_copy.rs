@@ -1,7 +1,7 @@
 //! COPY both ways, large objects, notifications and long messages.
 
 use crate::support::env::{Setting, TestEnv};
-use crate::support::held::{Held, outcomes, settled_audit, writer};
+use crate::support::held::{Held, exporter, outcomes, settled_audit};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 
@@ -14,7 +14,7 @@ async fn copies() -> TestEnv {
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_both_ways_to_its_end_or_its_failure() {
     let env = copies().await;
-    let alice = writer(&env, "copies").await;
+    let alice = exporter(&env, "copies").await;
     let held = Held::open(&alice, "copies");
     let mut raw = held.raw().await;
     raw.query("COPY t FROM STDIN");
@@ -114,7 +114,7 @@ fn call(oid: u32, arguments: &[&[u8]]) -> BytesMut {
 #[tokio::test(flavor = "multi_thread")]
 async fn function_calls_and_messages_longer_than_is_held() {
     let env = copies().await;
-    let alice = writer(&env, "copies").await;
+    let alice = exporter(&env, "copies").await;
     let held = Held::open(&alice, "copies");
     let mut raw = held.raw().await;
     let (creat, open, write, unlink, backend_pid) = (957, 952, 955, 964, 2026);
@@ -185,7 +185,7 @@ fn sha256(bytes: &[u8]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn notifications_reach_who_listens() {
     let env = copies().await;
-    let alice = writer(&env, "copies").await;
+    let alice = exporter(&env, "copies").await;
     let held = Held::open(&alice, "copies");
     let (mut listener, mut notifier) = (held.raw().await, held.raw().await);
     listener.query("LISTEN news");

@@ -1,7 +1,7 @@
 //! Messages of hundreds of megabytes, both ways, in a server that stays small.
 
 use crate::support::env::{Setting, TestEnv, UNLIMITED};
-use crate::support::held::{Held, audit, outcomes, writer};
+use crate::support::held::{Held, audit, exporter, outcomes};
 use crate::support::raw_pg::RawPg;
 use bytes::{BufMut as _, BytesMut};
 use std::time::Duration;
@@ -36,7 +36,7 @@ async fn g9_three_hundred_megabytes_pass_with_bounded_memory() {
         ..Setting::default()
     })
     .await;
-    let alice = writer(&env, "large").await;
+    let alice = exporter(&env, "large").await;
     let held = Held::open(&alice, "large");
     let mut raw = held.raw().await;
     let server = env.server.as_ref().unwrap().child.id();

@@ -94,7 +94,13 @@ impl World {
             statement_timeout: Duration::from_secs(30),
             idle_in_transaction: Duration::from_secs(60),
         };
-        let gateway = Arc::new(Gateway::new(registry, journal.clone(), Arc::default(), Watch::new(u64::MAX).0, &limits));
+        let gateway = Arc::new(Gateway::new(
+            registry,
+            journal.clone(),
+            Arc::default(),
+            Watch::new(u64::MAX).0,
+            &limits,
+        ));
         Self { gateway, dir, journal, _pg: pg }
     }
 

@@ -5,7 +5,7 @@
 //! in order at the end.
 
 use crate::support::env::{Setting, TestEnv};
-use crate::support::held::{Held, settled_audit, writer};
+use crate::support::held::{Held, exporter, settled_audit};
 use crate::support::raw_pg::RawPg;
 use std::collections::BTreeMap;
 
@@ -134,7 +134,7 @@ impl Speaker {
 #[tokio::test(flavor = "multi_thread")]
 async fn g1_random_conversations_are_recorded_as_they_went() {
     let env = TestEnv::with(Setting { databases: vec![("random", SQL)], ..Setting::default() }).await;
-    let alice = writer(&env, "random").await;
+    let alice = exporter(&env, "random").await;
     let held = Held::open(&alice, "random");
     let mut seen = Counts::new();
     let mut texts = BTreeMap::new();

@@ -451,3 +451,25 @@ async fn r3_4_rows_are_asked_for_shown_and_narrowed() {
     many.iter().for_each(|text| words.extend(["--row", text]));
     says(&alice.run(&words).exits(2), &["at most 50 row conditions"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r4_3_r7_2_migrations_and_exports_take_two_approvals() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let bob = env.signed_in("bob").await;
+    let (view, code) = alice.ask(&["--schema", "public", "--ddl"]);
+    let request = &view["request"];
+    assert_eq!((code, &request["path"]), (4, &"migration".into()), "{view}");
+    assert_eq!(request["decision"]["rules"][0]["id"], "dual-schema-change");
+    assert_eq!(request["scope"]["permissions"], serde_json::json!(["read", "write", "ddl"]));
+    // Its owner sees everything, so that is what is asked for.
+    let raw = "pii: public.customers.email, public.payments.card_number";
+    assert_eq!((&view["sensitive"], &view["masked"]), (&serde_json::json!([raw]), &serde_json::json!([])));
+    let whole = bob.run(&["approve", &id(&view), "--yes", "-t", "orders"]).exits(2);
+    says(&whole, &["schema changes cannot be narrowed to tables"]);
+    bob.run(&["approve", &id(&view), "--yes", "--for", "10m"]).ok();
+
+    let (view, code) = alice.ask(&["-t", "orders", "--export"]);
+    assert_eq!((code, &view["request"]["decision"]["rules"][0]["id"]), (4, &"dual-export".into()), "{view}");
+    assert_eq!(view["request"]["path"], "read-only");
+}

@@ -125,10 +125,10 @@ pub fn sort(proposals: &mut [Proposal]) {
 }
 
 fn judge(relation: &Relation, column: &Column, values: &[String]) -> Option<Proposal> {
-    if matches!(column.type_name.as_str(), "json" | "jsonb") {
-        if let Some(proposal) = document(relation, column, values) {
-            return Some(proposal);
-        }
+    if matches!(column.type_name.as_str(), "json" | "jsonb")
+        && let Some(proposal) = document(relation, column, values)
+    {
+        return Some(proposal);
     }
     let named = names::meaning(&column.name, &column.type_name, &relation.name.name);
     let told = by_values(&column.type_name, values, named.map(|(meaning, _)| meaning));

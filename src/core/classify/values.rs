@@ -1,8 +1,8 @@
 //! What single values are, by their shape and their check digits.
 
 use super::Meaning;
+use ::core::net::IpAddr;
 use serde_json::Value;
-use std::net::IpAddr;
 
 /// What a value is beyond doubt; `None` for everything else. Order numbers,
 /// UUIDs, dates and timestamps are nothing.
@@ -11,7 +11,8 @@ pub(super) fn meaning(value: &str) -> Option<Meaning> {
     if value.len() > 4096 || value.is_empty() {
         return None;
     }
-    let tests: [(fn(&str) -> bool, Meaning); 7] = [
+    type Test = fn(&str) -> bool;
+    let tests: [(Test, Meaning); 7] = [
         (is_email, Meaning::Email),
         (is_secret, Meaning::Secret),
         (is_iban, Meaning::Iban),

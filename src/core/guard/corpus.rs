@@ -98,7 +98,6 @@ fn catalog(more: bool) -> Catalog {
         extension("ext", "dblink", Function, "dblink"),
         extension("ext", "crosstab", Function, "tablefunc"),
         extension("ext", "evil", Function, "unheard_of"),
-        extension("dbaccess_v_0", "avg", Function, ""),
     ]);
     let table = |schema: &str, name: &str, columns: &[(&str, &str)]| Relation {
         name: TableName::new(schema, name),

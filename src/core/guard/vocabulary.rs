@@ -62,10 +62,10 @@ impl Vocabulary {
     /// `allowed` are functions that configuration lets pass, as `schema.name`,
     /// or `schema.*` for all of a schema.
     pub fn of(catalog: &Catalog, allowed: &[String]) -> Self {
-        let routines: Vec<&Routine> = catalog.routines.iter().filter(|r| !is_ours(&r.schema)).collect();
-        let bodies: Vec<Option<Facts>> = routines.iter().map(|routine| body(routine)).collect();
+        let routines = &catalog.routines;
+        let bodies: Vec<Option<Facts>> = routines.iter().map(body).collect();
         let mut known = Self::default();
-        for routine in &routines {
+        for routine in routines {
             known.add(routine, allowed);
         }
         // What a body calls is taken to pass until it is found not to: it only
@@ -338,11 +338,6 @@ impl Judged {
 fn meant<'v>(known: &'v HashMap<String, Vec<Own>>, name: &Name) -> Vec<&'v Own> {
     let fits = |own: &&Own| name.schema.as_ref().is_none_or(|schema| *schema == own.schema);
     known.get(&name.name).into_iter().flatten().filter(fits).collect()
-}
-
-/// Schemas of dbaccess's own, whose functions nobody calls by name.
-fn is_ours(schema: &str) -> bool {
-    schema.starts_with("dbaccess")
 }
 
 /// What is known before any body is looked at.

@@ -275,6 +275,7 @@ fn takes_views(statement: &Statement) -> bool {
         matches!(
             class,
             Class::Ddl(_)
+                | Class::Migration(_)
                 | Class::CreateTable { temporary: false }
                 | Class::Maintenance
                 | Class::Privileges

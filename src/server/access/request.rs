@@ -19,8 +19,10 @@ const MOST_CONDITIONS: usize = 50;
 const MOST_UNMASKED: usize = 100;
 /// What is granted at once is bounded, too, where nobody else slows it down.
 const MOST_GRANTS: usize = 100;
-/// Three parts of 63 bytes, every one of them a doubled quote, and what is around them.
-const LONGEST_NAME: usize = 3 * (2 * 63 + 2) + 2;
+/// A part of a name: 63 bytes, every one of them a doubled quote, and what is around them.
+const LONGEST_PART: usize = 2 * 63 + 2;
+const LONGEST_NAME: usize = 2 * LONGEST_PART + 1;
+const LONGEST_COLUMN: usize = 3 * LONGEST_PART + 2;
 
 impl Access {
     /// Takes a request in and lets policy decide: granted at once, waiting for
@@ -110,7 +112,10 @@ pub(super) fn few_and_short(scope: &AskedScope) -> Result<(), AccessError> {
         return Err(AccessError::usage(format!("a request names at most {MOST_NAMES} schemas and tables"))
             .hint("ask for their schema: `--schema NAME`"));
     }
-    if names().chain(&scope.unmask).any(|name| name.len() > LONGEST_NAME) {
+    let longer = |name: &String, most: usize| name.len() > most;
+    if names().any(|name| longer(name, LONGEST_NAME))
+        || scope.unmask.iter().any(|name| longer(name, LONGEST_COLUMN))
+    {
         return Err(AccessError::usage("a name is longer than any that PostgreSQL has (63 bytes a part)"));
     }
     Ok(())

@@ -154,7 +154,7 @@ const ROUTINES: &str = "
     LEFT JOIN LATERAL (
         SELECT bool_or(part.prosecdef) AS definer,
                (array_agg(pl.lanname ORDER BY part.oid = g.aggfinalfn DESC))[1] AS language,
-               string_agg(of.body, E'\\n') AS body
+               string_agg(of.body, E'\\n;\\n') AS body
         FROM pg_aggregate g
         JOIN pg_proc part ON part.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn,
             g.aggminvtransfn, g.aggmfinalfn, g.aggserialfn, g.aggdeserialfn)

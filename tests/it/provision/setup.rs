@@ -58,7 +58,7 @@ async fn the_servers_login_can_call_the_functions_and_nothing_else(shop: &mut Sh
 }
 
 /// A profile whose name is right for its content, whatever that says.
-fn forged(content: &str) -> (String, String) {
+pub(super) fn forged(content: &str) -> (String, String) {
     let digest: String = Sha256::digest(content).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     (format!("dbaccess_p_{digest}"), content.to_owned())
 }

@@ -92,13 +92,30 @@ impl Drop for Held {
 
 /// A person with a grant to read and write a staging target, whatever is in it.
 pub async fn writer<'e>(env: &'e TestEnv, target: &str) -> TestPerson<'e> {
-    let alice = env.signed_in("alice").await;
     let carol = env.signed_in("carol").await;
-    let asked = alice
-        .run(&["request", target, "--schema", "public", "--write", "--reason", "tests", "--output", "json"]);
+    person_who(env, target, &["--write"], &[carol]).await
+}
+
+/// As [`writer`], who may take rows out as files too.
+pub async fn exporter<'e>(env: &'e TestEnv, target: &str) -> TestPerson<'e> {
+    let (bob, carol) = (env.signed_in("bob").await, env.signed_in("carol").await);
+    person_who(env, target, &["--write", "--export"], &[bob, carol]).await
+}
+
+async fn person_who<'e>(
+    env: &'e TestEnv,
+    target: &str,
+    more: &[&str],
+    approvers: &[TestPerson<'_>],
+) -> TestPerson<'e> {
+    let alice = env.signed_in("alice").await;
+    let asking = ["request", target, "--schema", "public", "--reason", "tests", "--output", "json"];
+    let asked = alice.run(&[&asking, more].concat());
     let asked = if asked.code == 4 { asked.exits(4) } else { asked.ok() };
     let id = asked.json()["request"]["id"].as_str().unwrap().to_owned();
-    carol.run(&["approve", &id, "--yes"]).ok();
+    for approver in approvers {
+        approver.run(&["approve", &id, "--yes"]).ok();
+    }
     alice
 }
 

@@ -126,7 +126,6 @@ fn what_has_no_view_or_is_no_relation_stays() {
         "SELECT 'public.users'::regclass, NULL::public.users, public.users(1), 1 OPERATOR(public.+) 2",
         "SELECT conname FROM pg_constraint WHERE conrelid='public.users'::regclass",
         "SELECT * FROM \"PUBLIC\".users, public.\"Users\", public . \"users \"",
-        "CREATE VIEW v AS SELECT * FROM public.users",
         "CREATE TABLE t (LIKE public.users)",
         "ALTER TABLE public.users ADD COLUMN x int",
         "TRUNCATE public.users",
