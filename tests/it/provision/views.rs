@@ -447,7 +447,7 @@ async fn the_functions_refuse_views_that_are_none(shop: &mut Shop) {
         filtered(&compare("id", "=", "null")),
         filtered(&compare("c", "=", "\"(x)\"")),
         filtered(&compare("a", "=", "\"{x}\"")),
-        content(&r#"{"schema":"public","name":"people","columns":[{"name":"id"}]},"#.repeat(2).trim_end_matches(',')),
+        content(r#"{"schema":"public","name":"people","columns":[{"name":"id"}]},"#.repeat(2).trim_end_matches(',')),
         format!(r#"{{"database":"{database}","grants":[{{"kind":"table","schema":"public","name":"people","privileges":["SELECT"]}}],"schemas":["public"],"views":[{{"schema":"public","name":"people","columns":[]}}]}}"#),
         format!(r#"{{"database":"{database}","grants":[{{"kind":"table","schema":"dbaccess_secret","name":"token_key","privileges":["SELECT"]}}]}}"#),
         format!(r#"{{"database":"{database}","grants":[{{"kind":"table","schema":"public","name":"people","privileges":["REFERENCES"]}}]}}"#),
