@@ -61,6 +61,8 @@ mod provision;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod redteam;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod session_races;

@@ -2,14 +2,20 @@
 //! session role is used directly, without any gateway, because the database is
 //! the boundary (G3).
 
+mod ddl;
 mod deploys;
 mod ending;
+mod masks;
 mod scope;
 mod sealed;
 mod setup;
+mod views;
 
 use crate::support::pg_server::PgServer;
-use dbaccess::core::model::{AskedScope, Classification, Secret};
+use dbaccess::core::model::{
+    AskedScope, Classification, Classified, Mask, Rule, SchemaOwner, Scope, Secret, Selector, Sensitivity,
+    TableName,
+};
 use dbaccess::core::profile::{Profile, session_role};
 use dbaccess::os;
 use dbaccess::server::provision::{
@@ -41,8 +47,8 @@ macro_rules! on_every_version {
 }
 use on_every_version;
 
-const GATEWAY: &str = "dbaccess_gateway";
-const GATEWAY_PASSWORD: &str = "gateway-password";
+pub(crate) const GATEWAY: &str = "dbaccess_gateway";
+pub(crate) const GATEWAY_PASSWORD: &str = "gateway-password";
 
 /// A target with a small shop in it, set up for dbaccess.
 struct Shop {
@@ -82,7 +88,7 @@ impl Shop {
             run(&admin, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
         }
         // What a failed scenario left in its database stays there, for a look.
-        let roles = "SELECT string_agg(rolname, ', ') FROM pg_roles r WHERE rolname ~ '^dbaccess_[sp]_'
+        let roles = "SELECT string_agg(rolname, ', ') FROM pg_roles r WHERE rolname ~ '^dbaccess_[spo]_'
                      AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid)";
         if let Some(roles) = value(&admin, roles).await {
             run(&admin, &format!("DROP ROLE {roles}")).await;
@@ -96,6 +102,49 @@ impl Shop {
             &catalog,
             &Classification::default(),
         )
+    }
+
+    /// The profile of a scope where columns are classified: `table.column` in
+    /// `public`, or `schema.table.column`.
+    async fn scoped_profile(&self, scope: &Scope, masks: &[(&str, Mask)]) -> Profile {
+        let named = |(name, mask): &(&str, Mask)| {
+            let parts: Vec<&str> = name.split('.').collect();
+            let table = match parts.as_slice() {
+                [table, _] => TableName::new("public", *table),
+                [schema, table, _] => TableName::new(*schema, *table),
+                _ => panic!("{name} is no column"),
+            };
+            ((table, (*parts.last().unwrap()).to_owned()), mask.clone())
+        };
+        self.profile_of(scope, masks.iter().map(named).collect()).await
+    }
+
+    async fn profile_of(&self, scope: &Scope, masks: Vec<((TableName, String), Mask)>) -> Profile {
+        let mut catalog = self.target.catalog().await.expect("the catalog is readable");
+        let owners = "SELECT nspname::text, nspowner::regrole::text FROM pg_namespace";
+        let owner = |row: &tokio_postgres::Row| SchemaOwner { schema: row.get(0), owner: row.get(1) };
+        catalog.owners = self.admin.query(owners, &[]).await.unwrap().iter().map(owner).collect();
+        let rule = |((table, column), mask)| Rule {
+            selector: Selector::Column { table, column },
+            classified: Classified { sensitivity: Sensitivity::Pii, mask },
+        };
+        let rules: Vec<Rule> = masks.into_iter().map(rule).collect();
+        self.target.profile(scope, &catalog, &Classification::of(&rules, &catalog))
+    }
+
+    async fn masked_profile(&self, asked: &AskedScope, masks: &[(&str, Mask)]) -> Profile {
+        let catalog = self.target.catalog().await.expect("the catalog is readable");
+        self.scoped_profile(&asked.resolve(&catalog).expect("it exists"), masks).await
+    }
+
+    async fn masked(&self, asked: &AskedScope, masks: &[(&str, Mask)]) -> Person {
+        let profile = self.masked_profile(asked, masks).await;
+        self.session_with(&profile, !asked.write).await.expect("the session opens")
+    }
+
+    async fn scoped(&self, scope: &Scope, masks: &[(&str, Mask)], read_only: bool) -> Person {
+        let profile = self.scoped_profile(scope, masks).await;
+        self.session_with(&profile, read_only).await.unwrap_or_else(|error| panic!("{scope:?}: {error}"))
     }
 
     async fn session(&self, asked: &AskedScope) -> Person {
@@ -125,6 +174,21 @@ impl Shop {
         self.connect_to(&self.database, person).await
     }
 
+    /// As the gateway connects a session that changes a schema.
+    async fn connect_as(&self, person: &Person, owner: &str) -> Client {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host("127.0.0.1")
+            .port(self.server.port())
+            .dbname(&self.database)
+            .user(&person.role)
+            .password(&person.password)
+            .options(format!("-c role={owner}"));
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("it connects");
+        tokio::spawn(connection);
+        client
+    }
+
     async fn connect_to(&self, database: &str, person: &Person) -> Client {
         self.server
             .connect(database, &person.role, &person.password)
@@ -133,7 +197,7 @@ impl Shop {
     }
 }
 
-fn params(object_owner: Option<&str>) -> SetupParams {
+pub(crate) fn params(object_owner: Option<&str>) -> SetupParams {
     SetupParams {
         gateway_login: GATEWAY.to_owned(),
         gateway_verifier: Some(verifier(GATEWAY_PASSWORD)),
@@ -142,7 +206,7 @@ fn params(object_owner: Option<&str>) -> SetupParams {
     }
 }
 
-fn verifier(password: &str) -> Secret {
+pub(crate) fn verifier(password: &str) -> Secret {
     Secret::new(postgres_protocol::password::scram_sha_256(password.as_bytes()))
 }
 
@@ -154,12 +218,12 @@ fn writing(asked: AskedScope) -> AskedScope {
     AskedScope { write: true, ..asked }
 }
 
-async fn run(client: &Client, sql: &str) {
+pub(crate) async fn run(client: &Client, sql: &str) {
     client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }
 
 /// The SQLSTATE that a statement ends with; `None` when it passes.
-async fn sqlstate(client: &Client, sql: &str) -> Option<String> {
+pub(crate) async fn sqlstate(client: &Client, sql: &str) -> Option<String> {
     client.batch_execute(sql).await.err().map(|error| match error.code() {
         Some(code) => code.code().to_owned(),
         None => panic!("{sql}: {error:?}"),
@@ -167,7 +231,7 @@ async fn sqlstate(client: &Client, sql: &str) -> Option<String> {
 }
 
 /// The first value of the first row.
-async fn value(client: &Client, sql: &str) -> Option<String> {
+pub(crate) async fn value(client: &Client, sql: &str) -> Option<String> {
     let rows = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),

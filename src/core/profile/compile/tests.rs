@@ -207,7 +207,7 @@ fn the_content_names_views_in_the_order_of_their_schemas() {
         ..reading().narrowed_to(tables).unwrap()
     };
     let profile = Profile::compile(&narrowed, &catalog(), &masks, "shop");
-    insta::assert_snapshot!(profile.to_json(), @"");
+    insta::assert_snapshot!(profile.to_json(), @r#"{"database":"shop","grants":[{"kind":"database","schema":"shop","name":"shop","privileges":["CONNECT"]},{"kind":"schema","schema":"hr","name":"hr","privileges":["USAGE"]}],"schemas":["hr"],"views":[{"schema":"hr","name":"people","columns":[{"name":"id"},{"name":"email","mask":{"mask":"partial","kind":"email"}},{"name":"profile"},{"name":"pay","mask":{"mask":"aggregate","min_group":5}},{"name":"team"}],"key":["id"],"rows":{"is":"compare","column":"team","operator":"=","value":"7","type_name":"integer"}}]}"#);
     let people = TableName::new("hr", "people");
     let digest = profile.name().trim_start_matches("dbaccess_p_");
     let views = profile.views();

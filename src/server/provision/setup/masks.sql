@@ -83,15 +83,20 @@ BEGIN
         CASE kind WHEN 'email' THEN 6 WHEN 'name' THEN 1 WHEN 'iban' THEN 2 WHEN 'generic' THEN 1 ELSE 0 END);
     last := coalesce((mask ->> 'last')::integer, CASE kind WHEN 'phone' THEN 2 WHEN 'card' THEN 4 WHEN 'iban' THEN 4 ELSE 0 END);
     IF kind = 'email' THEN
-        -- What follows the last @ is shown only where it is a host's name.
-        RETURN format('(left(%1$s, least(%2$s, (strpos(%1$s, ''@'') - 1) / 2)) || ''***'' || '
-            'coalesce(substring(%1$s, ''@[A-Za-z0-9.-]+[.][A-Za-z]+$''), '''')) COLLATE "default"', plain, first);
+        -- What has a space in it is no address, and what follows its last @ no host.
+        RETURN format('(CASE WHEN strpos(%1$s, ''@'') > 1 AND strpos(%1$s, '' '') = 0 '
+            'THEN left(%1$s, least(%2$s, (strpos(%1$s, ''@'') - 1) / 2)) || ''***@'' || split_part(%1$s, ''@'', -1) '
+            'WHEN %3$s IS NOT NULL THEN ''***'' END) COLLATE "default"', plain, first, source);
     ELSIF kind = 'name' THEN
-        RETURN format('regexp_replace(%s, %L, %L, ''g'') COLLATE "default"', plain,
-            CASE first WHEN 0 THEN '()\S+' ELSE format('(\S{1,%s}(?=\S))?\S+', first) END, '\1***');
+        -- The first and the last word. (A regular expression costs ten times as much.)
+        RETURN format('(CASE WHEN strpos(%1$s, '' '') > 0 AND length(%1$s) >= 4 * %2$s '
+            'THEN left(%1$s, %2$s) || ''*** '' || left(split_part(%1$s, '' '', -1), %2$s) || ''***'' '
+            'WHEN length(%1$s) >= 2 * %2$s THEN left(%1$s, %2$s) || ''***'' '
+            'WHEN %3$s IS NOT NULL THEN ''***'' END) COLLATE "default"', plain, first, source);
     END IF;
-    RETURN format('CASE WHEN length(%1$s) >= %2$s THEN left(%1$s, %3$s) || %5$L || right(%1$s, %4$s) WHEN %6$s IS NOT NULL THEN ''***'' END',
-        value, greatest(2 * (first + last), CASE WHEN kind IN ('phone', 'card', 'iban') THEN 8 ELSE 2 END), first, last,
+    RETURN format('CASE WHEN length(%1$s) >= %2$s THEN '
+        || CASE first WHEN 0 THEN '' ELSE 'left(%1$s, %3$s) || ' END || '%5$L' || CASE last WHEN 0 THEN '' ELSE ' || right(%1$s, %4$s)' END
+        || ' WHEN %6$s IS NOT NULL THEN ''***'' END', value, greatest(2 * (first + last), CASE WHEN kind IN ('phone', 'card', 'iban') THEN 8 ELSE 2 END), first, last,
         CASE kind WHEN 'card' THEN repeat('*', 12) WHEN 'iban' THEN repeat('*', 14) ELSE '***' END, source);
 END $$;
 
@@ -114,37 +119,42 @@ BEGIN
     RETURN format('''tok_'' || left(encode(sha256(%1$s || sha256(%1$s || %2$s)), ''hex''), 24)', key, bytes);
 END $$;
 
--- A JSON document of the kept keys only. Put together as text, because that
--- works alike for both types and cannot fail.
+-- A JSON document of the kept keys only, of the type it had. One of type json
+-- is put together as text: as jsonb, some that are valid would be refused.
 CREATE FUNCTION dbaccess.json_mask(keep jsonb, source text, type oid) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    type_name text := CASE WHEN type IN ('json'::regtype, 'jsonb'::regtype) THEN format_type(type, -1) END;
     -- Escapes that PostgreSQL takes in as json and then cannot read.
-    unreadable text := CASE WHEN type = 'json'::regtype THEN format('WHEN %s::text ~ %L THEN ''{}''', source,
-        CASE getdatabaseencoding() WHEN 'UTF8' THEN '\\u(0000|[dD][89a-fA-F])' ELSE '\\u' END) END;
+    unreadable text := CASE getdatabaseencoding() WHEN 'UTF8' THEN '\\u(0000|[dD][89a-fA-F])' ELSE '\\u' END;
 BEGIN
-    RETURN format('CASE WHEN %1$s IS NULL THEN NULL %2$s ELSE (%3$s)::%4$s END', source, unreadable,
-        dbaccess.json_object(keep, 0, source), type_name);
+    IF type = 'jsonb'::regtype THEN
+        RETURN format('CASE WHEN %s IS NOT NULL THEN %s END', source, dbaccess.json_object(keep, 0, source, true));
+    ELSIF type = 'json'::regtype THEN
+        RETURN format('CASE WHEN %1$s IS NULL THEN NULL WHEN %1$s::text ~ %2$L THEN ''{}'' ELSE (%3$s)::json END',
+            source, unreadable, dbaccess.json_object(keep, 0, source, false));
+    END IF;
+    RETURN NULL;
 END $$;
 
--- The part of `json_mask` for one object, of the paths that begin at `depth`.
-CREATE FUNCTION dbaccess.json_object(keep jsonb, depth integer, source text) RETURNS text
+-- The part of `json_mask` for one object, of the paths that go on below `depth`.
+CREATE FUNCTION dbaccess.json_object(keep jsonb, depth integer, source text, is_binary boolean) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    members text;
+    member record;
+    value text;
+    inside text;
+    members text[] := '{}';
 BEGIN
-    WITH key AS (
-        SELECT p.path ->> depth AS name, min(p.place) AS place, bool_or(jsonb_array_length(p.path) = depth + 1) AS is_whole,
-               jsonb_agg(p.path) AS paths
-        FROM jsonb_array_elements(keep) WITH ORDINALITY AS p (path, place) GROUP BY 1
-    )
-    SELECT string_agg(format('CASE WHEN %1$s IS NOT NULL THEN %2$L || %3$s END', value.of, to_json(k.name) || ': ',
-               CASE WHEN k.is_whole THEN format('(%s)::text', value.of)
-                    ELSE '(' || dbaccess.json_object(k.paths, depth + 1, value.of) || ')' END), ', ' ORDER BY k.place)
-      INTO members
-    FROM key k CROSS JOIN LATERAL (SELECT format('(%s -> %L::text)', source, k.name)) AS value (of);
-    RETURN format('''{'' || concat_ws('','', %s) || ''}''', members);
+    FOR member IN SELECT p.path ->> depth AS key, bool_or(jsonb_array_length(p.path) = depth + 1) AS is_whole, jsonb_agg(p.path) AS paths
+                  FROM jsonb_array_elements(keep) WITH ORDINALITY AS p (path, place) GROUP BY 1 ORDER BY min(p.place) LOOP
+        value := format('(%s -> %L::text)', source, member.key);
+        inside := CASE WHEN member.is_whole THEN value ELSE dbaccess.json_object(member.paths, depth + 1, value, is_binary) END;
+        members := members || CASE
+            WHEN is_binary THEN format('CASE WHEN %s IS NOT NULL THEN jsonb_build_object(%L::text, %s) ELSE ''{}''::jsonb END', value, member.key, inside)
+            ELSE format('CASE WHEN %s IS NOT NULL THEN %L || (%s)::text END', value, to_json(member.key) || ': ', inside) END;
+    END LOOP;
+    RETURN format(CASE WHEN is_binary THEN '(%s)' ELSE '''{'' || concat_ws('','', %s) || ''}''' END,
+        array_to_string(members, CASE WHEN is_binary THEN ' || ' ELSE ', ' END));
 END $$;
 
 -- How values of a type are compared. Operators outside pg_catalog only as the

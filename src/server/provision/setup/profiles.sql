@@ -88,17 +88,22 @@ CREATE FUNCTION dbaccess.apply_changes(profile text, content jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     change record;
+    turn text;
 BEGIN
-    FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
-                         (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
-                  FROM dbaccess.profile_changes(profile, content) c LOOP
-        EXECUTE format('%s %s ON %s %s %s %I', change.verb,
-            CASE WHEN change.names IS NULL THEN change.what
-                 ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
-            change.kind,
-            CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
-                             ELSE format('%I.%I', change.schema, change.name) END,
-            CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
+    -- What is too much first, and what is missing then: to revoke a privilege on
+    -- a table takes it from the columns as well.
+    FOREACH turn IN ARRAY ARRAY['REVOKE', 'GRANT'] LOOP
+        FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
+                             (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
+                      FROM dbaccess.profile_changes(profile, content) c WHERE c.verb = turn LOOP
+            EXECUTE format('%s %s ON %s %s %s %I', change.verb,
+                CASE WHEN change.names IS NULL THEN change.what
+                     ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
+                change.kind,
+                CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
+                                 ELSE format('%I.%I', change.schema, change.name) END,
+                CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
+        END LOOP;
     END LOOP;
 END $$;
 
@@ -107,6 +112,7 @@ END $$;
 -- settings are what names and values in expressions are read under.
 CREATE FUNCTION dbaccess.ensure_profile(profile text, content text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
+SET jit = off
 SET standard_conforming_strings = on SET datestyle = 'ISO, YMD' SET timezone = 'UTC' SET intervalstyle = 'postgres' AS $$
 DECLARE
     parsed jsonb := dbaccess.profile_content(profile, content);

@@ -6,7 +6,7 @@
 CREATE FUNCTION dbaccess.open_session(
     role text, verifier text, valid_until timestamptz, profile text, content text,
     comment text, settings jsonb, connection_limit integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET jit = off AS $$
 DECLARE
     parsed jsonb := dbaccess.profile_content(profile, content);
     -- From 16 on the session may use the profile's privileges but not become it.

@@ -5,8 +5,8 @@
 -- exactly the columns that its views need; a column whose mask is null is not
 -- among them. The access role may use the views and not the relations.
 
--- Columns of system tables, of dbaccess itself and names that would be cut
--- short are no part of a profile.
+-- Whether a name is somebody's table: not the system's, not dbaccess's own, and
+-- not longer than a name can be (it would be cut, and mean another).
 CREATE FUNCTION dbaccess.is_foreign_name(schema text, name text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(schema !~ '^pg_' AND schema !~ '^dbaccess(_secret|_v_[0-9a-f]{32}_[0-9]+)?$' AND schema <> 'information_schema'
@@ -20,10 +20,11 @@ DECLARE
     granted record;
     wanted record;
     shown record;
+    viewed text[] := ARRAY(SELECT concat_ws('.', quote_ident(v ->> 'schema'), quote_ident(v ->> 'name')) FROM jsonb_array_elements(content -> 'views') AS v);
 BEGIN
     FOR granted IN SELECT * FROM jsonb_to_recordset(content -> 'grants') AS g (kind text, schema text, name text, privileges jsonb) LOOP
         IF (granted.privileges <@ CASE granted.kind
-                WHEN 'table' THEN CASE WHEN content -> 'views' @> jsonb_build_array(jsonb_build_object('schema', granted.schema, 'name', granted.name))
+                WHEN 'table' THEN CASE WHEN concat_ws('.', quote_ident(granted.schema), quote_ident(granted.name)) = ANY (viewed)
                                        THEN '["REFERENCES"]'::jsonb ELSE '["SELECT", "INSERT", "UPDATE", "DELETE"]' END
                 WHEN 'schema' THEN '["USAGE"]' WHEN 'sequence' THEN '["USAGE"]' WHEN 'database' THEN '["CONNECT"]' END
             AND jsonb_typeof(granted.privileges) = 'array'
@@ -74,51 +75,47 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     END, false)
 $$;
 
+-- All of a relation that a view of it depends on.
+CREATE FUNCTION dbaccess.relation_state(relation oid) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT format('%s %s %s', c.oid, c.relrowsecurity,
+                   (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ' ' ORDER BY a.attnum)
+                    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped))
+            FROM pg_class c WHERE c.oid = relation);
+END $$;
+
 -- The views that a profile is to have. `base` is NULL where the relation is
 -- gone. `state` is a digest of all that a view is made of besides the profile
 -- itself; it is the view's comment, so that one which was made of something
 -- else is noticed: a table renamed and replaced, a column renamed.
 CREATE FUNCTION dbaccess.profile_views(profile text, content jsonb)
 RETURNS TABLE (view_schema text, base oid, name text, view jsonb, state text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH wanted AS (
-        SELECT 'dbaccess_v_' || right(profile, 32) || '_' || (s.place - 1) AS view_schema,
-               to_regclass(format('%I.%I', w.view ->> 'schema', w.view ->> 'name'))::oid AS base, w.view ->> 'name' AS name, w.view
-        FROM jsonb_array_elements(content -> 'views') AS w (view)
-        JOIN jsonb_array_elements_text(content -> 'schemas') WITH ORDINALITY AS s (schema, place) ON s.schema = w.view ->> 'schema'
-    ), source AS (
-        SELECT w.view_schema, w.name, w.base AS relation FROM wanted w
-        UNION
-        SELECT w.view_schema, w.name, to_regclass(parent #>> '{}')::oid
-        FROM wanted w CROSS JOIN jsonb_path_query(w.view -> 'rows', '$.**.table') AS parent
-    ), part AS (
-        SELECT s.view_schema, s.name, format('%s %s %s', s.relation, c.relrowsecurity, a.columns) AS state
-        FROM source s JOIN pg_class c ON c.oid = s.relation
-        CROSS JOIN LATERAL (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ' ' ORDER BY a.attnum) AS columns
-                            FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) a
-    ), stated AS (
-        SELECT p.view_schema, p.name, string_agg(p.state, ' ' ORDER BY p.state) AS state FROM part p GROUP BY 1, 2
-    )
-    SELECT w.view_schema, w.base, w.name, w.view,
-           'dbaccess: ' || left(encode(sha256(convert_to(dbaccess.version() || ' ' || s.state, 'UTF8')), 'hex'), 32)
-    FROM wanted w LEFT JOIN stated s USING (view_schema, name);
+    SELECT 'dbaccess_v_' || right(profile, 32) || '_' || (s.place - 1), b.base, w.view ->> 'name', w.view,
+           'dbaccess: ' || left(encode(sha256(convert_to(concat_ws(' ', dbaccess.version(), dbaccess.relation_state(b.base),
+               (SELECT string_agg(dbaccess.relation_state(to_regclass(parent #>> '{}')), ' ')
+                FROM jsonb_path_query(w.view -> 'rows', '$.**.table') AS parent)), 'UTF8')), 'hex'), 32)
+    FROM jsonb_array_elements(content -> 'views') AS w (view)
+    JOIN jsonb_array_elements_text(content -> 'schemas') WITH ORDINALITY AS s (schema, place) ON s.schema = w.view ->> 'schema'
+    CROSS JOIN LATERAL (SELECT to_regclass(format('%I.%I', w.view ->> 'schema', w.view ->> 'name'))::oid) AS b (base);
 END $$;
 
 -- Those of them that are missing or made of something else.
 CREATE FUNCTION dbaccess.stale_views(profile text, content jsonb)
 RETURNS TABLE (view_schema text, base oid, name text, view jsonb, state text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     SELECT v.* FROM dbaccess.profile_views(profile, content) v
-    LEFT JOIN pg_namespace n ON n.nspname = v.view_schema
-    LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = v.name AND c.relkind = 'v'
-                        AND c.relowner = to_regrole(dbaccess.owner_of(profile))
-    WHERE (obj_description(c.oid, 'pg_class') = v.state) IS NOT TRUE;
+    WHERE v.base IS NULL OR NOT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = v.view_schema::name AND c.relname = v.name::name AND c.relkind = 'v'
+          AND c.relowner = to_regrole(dbaccess.owner_of(profile)) AND obj_description(c.oid, 'pg_class') = v.state);
 END $$;
 
 CREATE FUNCTION dbaccess.owner_of(profile text) RETURNS text
@@ -152,10 +149,12 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH RECURSIVE built AS MATERIALIZED (
-        SELECT v.view_schema, v.base, n.nspname::text AS schema, v.name, v.view
+        SELECT v.view_schema, v.base, n.nspname::text AS schema, v.name, v.view,
+               (v.view ->> 'schema', v.name) IN (SELECT g.schema, g.name FROM jsonb_to_recordset(content -> 'grants')
+                   AS g (schema text, name text, privileges jsonb) WHERE g.privileges ? 'REFERENCES') AS is_listed
         FROM dbaccess.profile_views(profile, content) v JOIN pg_class c ON c.oid = v.base JOIN pg_namespace n ON n.oid = c.relnamespace
     ), shown AS MATERIALIZED (
-        SELECT b.view_schema, b.schema, b.name, a.attname::text AS "column", s.mask ->> 'mask' AS mask,
+        SELECT b.view_schema, b.schema, b.name, b.is_listed, a.attname::text AS "column", s.mask ->> 'mask' AS mask,
                coalesce(b.view -> 'insert' ? s.name, false) AS inserts, coalesce(b.view -> 'update' ? s.name, false) AS updates
         FROM built b CROSS JOIN LATERAL jsonb_to_recordset(b.view -> 'columns') AS s (name text, mask jsonb)
         JOIN pg_attribute a ON a.attrelid = b.base AND a.attname = s.name::name AND a.attnum > 0 AND NOT a.attisdropped
@@ -186,9 +185,7 @@ BEGIN
         (owner, s.schema, 'SELECT', s.mask IS DISTINCT FROM 'null'), (owner, s.schema, 'INSERT', s.inserts), (owner, s.schema, 'UPDATE', s.updates),
         (profile, s.view_schema, 'INSERT', s.inserts), (profile, s.view_schema, 'UPDATE', s.updates),
         -- Not of a masked column: a foreign key to a unique one would answer guesses.
-        (profile, s.schema, 'REFERENCES', s.mask IS NULL AND content -> 'grants' @> jsonb_build_array(jsonb_build_object(
-            'kind', 'table', 'schema', s.schema, 'name', s.name, 'privileges', '["REFERENCES"]'::jsonb)))
-        ) AS r (grantee, schema, privilege, holds)
+        (profile, s.schema, 'REFERENCES', s.mask IS NULL AND s.is_listed)) AS r (grantee, schema, privilege, holds)
     WHERE r.holds
     UNION
     SELECT owner, 'table', n.nspname::text, c.relname::text, a."column", 'SELECT'
