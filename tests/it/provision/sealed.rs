@@ -51,8 +51,7 @@ impl Shop {
             })
             .collect();
         let tables: Vec<&str> = sealed.iter().map(|(table, _)| *table).collect();
-        let mut scope =
-            super::tables(&tables).resolve(&catalog, &Classification::default()).expect("they exist");
+        let mut scope = super::tables(&tables).resolve(&catalog).expect("they exist");
         scope.rows = rows
             .into_iter()
             .map(|(table, condition)| (TableName::new("public", table), condition))
@@ -60,7 +59,7 @@ impl Shop {
         self.target.profile(&scope, &catalog, &Classification::of(&rules, &catalog))
     }
 
-    pub(super) async fn sealing(&self, profile: &Profile) -> Client {
+    pub(super) async fn reader(&self, profile: &Profile) -> Client {
         self.connect(&self.session_with(profile, true).await.expect("the session opens")).await
     }
 }
@@ -77,7 +76,7 @@ async fn number(client: &Client, sql: &str) -> f64 {
 async fn staff(shop: &Shop) -> Client {
     run(&shop.admin, STAFF).await;
     let profile = shop.sealed(&[("staff", "salary"), ("staff", "bonus"), ("staff", "name")], 10, None).await;
-    shop.sealing(&profile).await
+    shop.reader(&profile).await
 }
 
 async fn r6_3_aggregates_answer_and_nothing_else_does(shop: &mut Shop) {
@@ -155,7 +154,7 @@ async fn b2_an_answer_needs_a_group_of_different_rows(shop: &mut Shop) {
     assert_eq!(value(&client, &absent).await, None, "nine rows of those are there");
     // However it is configured, an answer is of two rows or more.
     let profile = shop.sealed(&[("staff", "salary")], 1, None).await;
-    let client = shop.sealing(&profile).await;
+    let client = shop.reader(&profile).await;
     assert_eq!(value(&client, "SELECT sum(salary) FROM staff WHERE id = 1").await, None);
 }
 
@@ -178,7 +177,7 @@ async fn b2_the_same_rows_have_the_same_answer_however_asked(shop: &mut Shop) {
     }
     // Through another profile, and by another name, too; avg is sum by count and adds nothing.
     let profile = shop.sealed(&[("staff", "salary")], 11, None).await;
-    let other = shop.sealing(&profile).await;
+    let other = shop.reader(&profile).await;
     assert_eq!(value(&other, "SELECT sum(salary) FROM staff WHERE id <= 50").await, plain);
     let average = number(&client, "SELECT avg(salary) FROM staff WHERE id <= 50").await;
     let sum: f64 = plain.expect("an answer").parse().expect("a number");
@@ -248,7 +247,7 @@ async fn r6_3_keys_and_values_of_every_kind(shop: &mut Shop) {
     .await;
     let columns = ["i2", "i8", "f4", "f8", "m", "iv", "dom", "t", "j", "big"];
     let sealed: Vec<(&str, &str)> = columns.iter().map(|column| ("odd", *column)).collect();
-    let client = shop.sealing(&shop.sealed(&sealed, 10, None).await).await;
+    let client = shop.reader(&shop.sealed(&sealed, 10, None).await).await;
     let exact = |sql: &str| format!("{sql} WHERE \"Select \"\"k\"\"\" <> 'odd one'");
     for (column, of, types) in [
         ("i2", "::numeric", "numeric bigint"),
@@ -295,7 +294,7 @@ async fn r6_3_forged_references_stay_within_the_rows_of_the_scope(shop: &mut Sho
         type_name: "integer".to_owned(),
     };
     let client =
-        shop.sealing(&shop.sealed(&[("staff", "salary")], 10, Some(("staff", condition))).await).await;
+        shop.reader(&shop.sealed(&[("staff", "salary")], 10, Some(("staff", condition))).await).await;
     assert_eq!(value(&client, "SELECT count(salary) FROM staff").await.as_deref(), Some("100"));
     let kind = value(&client, "SELECT pg_typeof(salary)::text FROM staff LIMIT 1").await.expect("a type");
     let all = format!("SELECT count(ROW(i)::{kind}) FROM generate_series(1, 200) i");
@@ -306,7 +305,7 @@ async fn r6_3_forged_references_stay_within_the_rows_of_the_scope(shop: &mut Sho
 
 async fn r6_3_a_column_without_a_key_that_shows_is_null(shop: &mut Shop) {
     run(&shop.admin, "CREATE TABLE keyless (id int, amount numeric); INSERT INTO keyless SELECT i, i FROM generate_series(1, 20) i").await;
-    let client = shop.sealing(&shop.sealed(&[("keyless", "amount")], 10, None).await).await;
+    let client = shop.reader(&shop.sealed(&[("keyless", "amount")], 10, None).await).await;
     assert_eq!(value(&client, "SELECT sum(amount) FROM keyless").await, None);
     assert_eq!(value(&client, "SELECT sum(id) FROM keyless").await.as_deref(), Some("210"));
 }

@@ -31,7 +31,7 @@ async fn the_servers_login_can_call_the_functions_and_nothing_else(shop: &mut Sh
         "ALTER ROLE postgres NOLOGIN",
         "SELECT dbaccess.managed_oid('x')",
         "SELECT dbaccess.session_oid('x')",
-        "SELECT dbaccess.profile_changes(10, '{}')",
+        "SELECT dbaccess.profile_changes('x', '{}')",
         "SELECT dbaccess.object_owner()",
         "CREATE FUNCTION dbaccess.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "DROP FUNCTION dbaccess.version()",

@@ -74,6 +74,7 @@ async fn g3_a_masked_table_is_reached_by_its_view_alone(shop: &mut Shop) {
         assert_eq!(sqlstate(&client, sql).await.as_deref(), DENIED, "{sql}");
     }
     // Mask-only views are no barrier: an index is used as on the table.
+    run(&client, "SET enable_seqscan = off").await;
     let plan = rows(&client, "EXPLAIN SELECT * FROM people WHERE id = 5").await;
     assert!(plan.iter().flatten().flatten().any(|line| line.contains("Index")), "{plan:?}");
     // Introspection: the base table is listed, its masked column is not.
@@ -251,7 +252,7 @@ async fn r3_5_only_what_is_shown_may_be_written(shop: &mut Shop) {
         ("INSERT INTO people (id, tenant) VALUES (100, 1) ON CONFLICT DO NOTHING", None),
         ("INSERT INTO people (email) VALUES ('person1@example.com') ON CONFLICT DO NOTHING", NOT_WRITABLE),
         ("DELETE FROM people WHERE id = 3", None),
-        ("TRUNCATE people", DENIED),
+        ("TRUNCATE people", Some("42809")),
         ("INSERT INTO logs (what) VALUES ('x') RETURNING id, twice", None),
         ("UPDATE public.people SET note = ''", DENIED),
         ("SELECT * FROM people WHERE id = 1 FOR UPDATE", None),
@@ -306,13 +307,13 @@ async fn a_view_follows_what_becomes_of_its_table(shop: &mut Shop) {
     run(&shop.admin, &format!("GRANT SELECT ON people, people_old TO {name}, {owner}; GRANT INSERT (email) ON people TO {owner}; REVOKE SELECT (email) ON people FROM {owner}")).await;
     shown("id email").await;
     let held = format!("SELECT string_agg(format('%s %s %s', relname, attname, a.privilege_type), ', ' ORDER BY relname, attnum, privilege_type) FROM pg_class c
-        JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN aclexplode(attacl) a WHERE a.grantee = '{owner}'::regrole");
+        JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN aclexplode(attacl) a WHERE NOT attisdropped AND a.grantee = '{owner}'::regrole");
     assert_eq!(
         value(&shop.admin, &held).await.as_deref(),
         Some("people id INSERT, people id SELECT, people id UPDATE, people email SELECT")
     );
     let whole = format!(
-        "SELECT count(*) FROM pg_class c CROSS JOIN aclexplode(relacl) a WHERE a.grantee = '{owner}'::regrole AND privilege_type = 'SELECT'"
+        "SELECT count(*) FROM pg_class c CROSS JOIN aclexplode(relacl) a WHERE a.grantee = '{owner}'::regrole AND relowner <> a.grantee AND privilege_type = 'SELECT'"
     );
     assert_eq!(value(&shop.admin, &whole).await.as_deref(), Some("0"));
     run(&shop.admin, "DROP TABLE people CASCADE").await;
@@ -506,10 +507,13 @@ async fn g5_fifty_masked_sessions_open_at_once_and_leave_nothing(shop: &mut Shop
             shop.target.close_session(&person.role).await.expect("it ends");
         }
     }
-    assert_eq!(
-        value(&shop.admin, "SELECT count(*) FROM pg_roles WHERE rolname ~ '^dbaccess_o_'").await.as_deref(),
-        Some("4")
-    );
+    let digests: Vec<String> =
+        profiles.iter().map(|profile| profile.name().trim_start_matches("dbaccess_p_").to_owned()).collect();
+    let ours = |kinds: &str| {
+        let digests = digests.join("|");
+        format!("SELECT count(*) FROM pg_roles WHERE rolname ~ '^dbaccess_[{kinds}]_({digests})$'")
+    };
+    assert_eq!(value(&shop.admin, &ours("o")).await.as_deref(), Some("4"));
     // An owner's views are given to nobody.
     let owner = profiles[2].name().replace("_p_", "_o_");
     let gateway = shop.server.connect(&shop.database, GATEWAY, GATEWAY_PASSWORD).await.unwrap();
@@ -519,7 +523,7 @@ async fn g5_fifty_masked_sessions_open_at_once_and_leave_nothing(shop: &mut Shop
         shop.target.drop_profile(profile.name()).await.expect("gone is a success");
     }
     for left in [
-        "SELECT count(*) FROM pg_roles WHERE rolname ~ '^dbaccess_[spo]_'",
+        ours("po").as_str(),
         "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^dbaccess_v_'",
         "SELECT count(*) FROM pg_class c CROSS JOIN aclexplode(relacl) a WHERE relname = 'people' AND grantee <> relowner",
         "SELECT count(*) FROM pg_attribute WHERE attacl IS NOT NULL AND attrelid = 'people'::regclass",
