@@ -2,7 +2,7 @@
 //! and under one that reads.
 
 use crate::support::env::{Setting, TestEnv, TestPerson};
-use crate::support::held::{settled_audit, exporter};
+use crate::support::held::{exporter, settled_audit};
 use crate::support::tools;
 use std::process::Command;
 
@@ -45,7 +45,8 @@ async fn every_client_program_reads_and_is_refused_to_write_under_a_read_grant()
     let alice = env.signed_in("alice").await;
     alice.run(&["request", "clients", "--schema", "public", "--reason", "tests"]).ok();
     // NOTIFY is a write, for others hear it; COPY takes rows out.
-    let out = run(&alice, PROGRAMS, &[("DBACCESS_TEST_WRITE", "0"), ("DBACCESS_TEST_REFUSED", "listen copy_out")]);
+    let out =
+        run(&alice, PROGRAMS, &[("DBACCESS_TEST_WRITE", "0"), ("DBACCESS_TEST_REFUSED", "listen copy_out")]);
     assert!(out.contains("refused changes"), "{out}");
 }
 
@@ -59,7 +60,8 @@ async fn r3_6_client_programs_read_masked_tables_by_their_own_names() {
     let alice = env.signed_in("alice").await;
     alice.run(&["request", "clients", "--schema", "public", "--reason", "tests"]).ok();
     let programs = &["psycopg", "node", "jdbc"];
-    let out = run(&alice, programs, &[("DBACCESS_TEST_WRITE", "0"), ("DBACCESS_TEST_REFUSED", "listen copy_out")]);
+    let out =
+        run(&alice, programs, &[("DBACCESS_TEST_WRITE", "0"), ("DBACCESS_TEST_REFUSED", "listen copy_out")]);
     assert!(out.contains("refused changes"), "{out}");
     let asked = "SELECT public.customers.name, profile FROM public.customers WHERE public.customers.id = 7";
     let found = alice.run(&["exec", "clients", asked, "--output", "json"]).ok().json();

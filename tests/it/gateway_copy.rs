@@ -1,7 +1,7 @@
 //! COPY both ways, large objects, notifications and long messages.
 
 use crate::support::env::{Setting, TestEnv};
-use crate::support::held::{Held, outcomes, settled_audit, exporter};
+use crate::support::held::{Held, exporter, outcomes, settled_audit};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 

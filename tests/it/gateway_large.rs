@@ -1,7 +1,7 @@
 //! Messages of hundreds of megabytes, both ways, in a server that stays small.
 
 use crate::support::env::{Setting, TestEnv, UNLIMITED};
-use crate::support::held::{Held, audit, outcomes, exporter};
+use crate::support::held::{Held, audit, exporter, outcomes};
 use crate::support::raw_pg::RawPg;
 use bytes::{BufMut as _, BytesMut};
 use std::time::Duration;

@@ -5,7 +5,7 @@
 //! in order at the end.
 
 use crate::support::env::{Setting, TestEnv};
-use crate::support::held::{Held, settled_audit, exporter};
+use crate::support::held::{Held, exporter, settled_audit};
 use crate::support::raw_pg::RawPg;
 use std::collections::BTreeMap;
 

@@ -165,7 +165,10 @@ fn r3_5_rows_leave_as_files_under_a_grant_to_export() {
         ("COPY (SELECT * FROM orders) TO STDOUT WITH (FORMAT csv, HEADER)", false),
         ("COPY (DELETE FROM orders RETURNING *) TO STDOUT", true),
         ("SELECT lo_get(1), loread(lo_open(1, 262144), 10)", false),
-        ("SELECT lo_create(0), lo_unlink(1), lo_put(1, 0, 'x'), lowrite(0, 'x'), lo_from_bytea(0, 'x')", true),
+        (
+            "SELECT lo_create(0), lo_unlink(1), lo_put(1, 0, 'x'), lowrite(0, 'x'), lo_from_bytea(0, 'x')",
+            true,
+        ),
         ("SELECT (-1).lo_creat", true),
         ("SELECT g.lo_creat FROM generate_series(-1, -1) g", true),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", false),
