@@ -19,7 +19,7 @@ use super::reason::{Needs, Reason};
 use super::{Rights, extensions, reason_against};
 use crate::core::model::{Catalog, RelationKind, Routine, RoutineKind, TableName};
 use crate::core::sql::{Attribute, Class, Facts, Name, Statement, analyse};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// The routines of one target, judged once for all its sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Vocabulary {
     fn may_be_called(&self, name: &str) -> bool {
         let harmless = |call: Call| call == Call::Passes(Needs::NONE);
         let own = |own: &Own| own.judged == Judged::Passes(Needs::NONE);
-        !functions::listed(name).or(functions::builtin(name)).is_none_or(harmless)
+        !functions::builtin(name).or_else(|| functions::listed(name)).is_none_or(harmless)
             || !self.functions.get(name).is_none_or(|owns| owns.iter().all(own))
             || self.casts.contains_key(name)
     }
@@ -202,8 +202,9 @@ impl Vocabulary {
         if configured {
             return None;
         }
+        // What is listed is among the builtins as listed.
         let builtin = functions::builtin(&name.name).filter(|_| name.may_be_builtin());
-        match functions::listed(&name.name).or(builtin) {
+        match builtin.or_else(|| functions::listed(&name.name)) {
             Some(call) => call.reason(rights, told),
             None if !own.is_empty() => None,
             None => Some(Reason::Unlisted {
@@ -276,7 +277,7 @@ impl Vocabulary {
                  without its table, or rename it by an alias: FROM t AS t(a, b)),"
             )
         };
-        if let Some(call) = functions::listed(name).or_else(|| functions::builtin(name)) {
+        if let Some(call) = functions::builtin(name).or_else(|| functions::listed(name)) {
             let reason = call.reason(rights, told);
             if reason.is_some() {
                 return reason;
@@ -407,19 +408,4 @@ fn worse(one: &Judged, other: &Judged) -> Judged {
 fn bare_type(printed: &str) -> &str {
     let name = printed.split(['(', '[']).next().unwrap_or(printed).trim();
     name.rsplit('.').next().unwrap_or(name).trim_matches('"')
-}
-
-/// A printable account of a vocabulary, for those who configure it: each of a
-/// target's own functions that does not pass, and why.
-impl Vocabulary {
-    pub fn refused(&self) -> BTreeMap<String, &'static str> {
-        let refused = |(name, owns): (&String, &Vec<Own>)| {
-            let of = |own: &Own| match own.judged {
-                Judged::Refused(why) => Some((format!("{}.{name}", own.schema), why.trim_end_matches(','))),
-                Judged::Passes(_) => None,
-            };
-            owns.iter().filter_map(of).collect::<Vec<_>>()
-        };
-        self.functions.iter().flat_map(refused).collect()
-    }
 }
