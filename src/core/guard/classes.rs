@@ -103,7 +103,10 @@ fn rule(class: Class) -> Rule {
         Class::Begin | Class::Commit | Class::Rollback => Rule::Any,
         Class::Savepoint | Class::Release | Class::RollbackTo => Rule::Any,
         Class::Set | Class::Reset | Class::SetConstraints | Class::Discard => Rule::Any,
-        Class::Listen | Class::Unlisten => Rule::Any,
+        Class::Unlisten => Rule::Any,
+        Class::Listen => Rule::Never(
+            "channels carry what the application sends, of any table and unmasked; read the tables",
+        ),
         Class::CopyOut(CopyEnd::Client) => Rule::Export,
 
         Class::Insert | Class::Update | Class::Delete | Class::Merge | Class::Truncate => Rule::Write,

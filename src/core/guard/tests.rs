@@ -85,7 +85,7 @@ fn every_permit_reads() {
         "DEALLOCATE ALL",
         "BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH 5 FROM c; MOVE c; CLOSE c; COMMIT",
         "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SAVEPOINT a; ROLLBACK TO a; RELEASE a; ABORT",
-        "LISTEN jobs; UNLISTEN *",
+        "UNLISTEN jobs; UNLISTEN *",
         "SELECT pg_sleep(1), current_setting('work_mem')",
         "SELECT o.id, (o.address).city, (f(o)).total, public.orders.note, o.tags[1] FROM orders o",
         "SELECT (NEW).id, (OLD).lower, lo_creat, pg_notify FROM (SELECT 1, 2) AS n(lo_creat, pg_notify)",

@@ -282,11 +282,12 @@ impl Scope {
         if let Some(outside) = tables.iter().find(|table| !self.covers(table)) {
             return Err(ScopeError::Wider(outside.to_string()));
         }
-        let rows = self.rows.iter().filter(|(table, _)| tables.contains(table));
         let unmask = self.unmask.iter().filter(|(table, _)| tables.contains(table));
         Ok(Self {
             permissions: self.permissions.clone(),
-            rows: rows.map(|(table, condition)| (table.clone(), condition.clone())).collect(),
+            // All of them: what a condition hides is not to come back by way of a
+            // view or a partition.
+            rows: self.rows.clone(),
             unmask: unmask.map(|(table, columns)| (table.clone(), columns.clone())).collect(),
             objects: Objects::Only { schemas: BTreeSet::new(), tables },
         })
@@ -319,7 +320,7 @@ impl fmt::Display for Scope {
         let others: Vec<String> = self
             .rows
             .keys()
-            .filter(|table| !named(table))
+            .filter(|table| !named(table) && self.covers(table))
             .map(|table| format!("of {}", filtered(table)))
             .collect();
         if !others.is_empty() {

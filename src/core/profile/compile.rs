@@ -3,7 +3,7 @@
 
 use super::{ObjectGrant, ObjectKind, Privilege, View, ViewColumn};
 use crate::core::model::{
-    Catalog, Classification, Column, Condition, Mask, Objects, Relation, RelationKind, Scope,
+    Catalog, Classification, Column, Condition, Mask, Objects, Relation, RelationKind, Scope, TableName,
 };
 use std::collections::BTreeSet;
 
@@ -30,13 +30,16 @@ pub(super) fn compile(
     let mut grants =
         BTreeSet::from([grant(ObjectKind::Database, database, database, vec![Privilege::Connect])]);
     let mut views = BTreeSet::new();
+    let shows_hidden_rows = shows_hidden_rows(scope, catalog);
+    let owners: BTreeSet<&str> = scope.relations(catalog).map(|relation| relation.owner.as_str()).collect();
     for relation in scope.relations(catalog) {
-        if classification.closed(&relation.name).is_some() || shows_filtered_rows(scope, relation) {
+        let hidden = shows_hidden_rows.contains(&relation.name);
+        if classification.closed(&relation.name).is_some() || hidden {
             continue;
         }
         let (schema, name) = (&relation.name.schema, &relation.name.name);
         schemas.insert(schema);
-        let masks = Masks { scope, classification, relation };
+        let masks = Masks { scope, classification, relation, one_owner: owners.len() == 1 };
         let rows = condition(scope, relation);
         if rows.is_some() || masks.any() {
             // A foreign key to a filtered table would tell which rows there are.
@@ -86,16 +89,56 @@ fn condition(scope: &Scope, relation: &Relation) -> Option<Condition> {
     }
 }
 
-/// A view over a filtered table runs with its owner's rights and so shows all
-/// rows: it is in the scope only with a condition of its own.
-fn shows_filtered_rows(scope: &Scope, relation: &Relation) -> bool {
-    matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
-        && !scope.rows.contains_key(&relation.name)
-        && relation
-            .columns
+/// What would show rows that a condition hides: tables whose partitions or
+/// children are filtered, and views that read such tables, by whatever way and
+/// with their owner's rights. Each is in the scope only with a condition of its
+/// own. A view that calls a function with its owner's rights can read anything.
+fn shows_hidden_rows<'c>(scope: &Scope, catalog: &'c Catalog) -> BTreeSet<&'c TableName> {
+    if scope.rows.is_empty() {
+        return BTreeSet::new();
+    }
+    let is_view =
+        |relation: &Relation| matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView);
+    let filtered = |name: &TableName| scope.rows.contains_key(name);
+    let above_filtered: BTreeSet<&TableName> = catalog
+        .relations
+        .iter()
+        .filter(|relation| filtered(&relation.name))
+        .flat_map(|relation| &relation.ancestors)
+        .collect();
+    let mut shows: BTreeSet<&TableName> = catalog
+        .relations
+        .iter()
+        .filter(|relation| match is_view(relation) {
+            true => !relation.definers.is_empty(),
+            false => above_filtered.contains(&relation.name),
+        })
+        .map(|relation| &relation.name)
+        .collect();
+    // Reading a part of a filtered table is reading it.
+    let of_filtered: BTreeSet<&TableName> = catalog
+        .relations
+        .iter()
+        .filter(|relation| filtered(&relation.name) || relation.ancestors.iter().any(filtered))
+        .map(|relation| &relation.name)
+        .collect();
+    loop {
+        let more: Vec<&TableName> = catalog
+            .relations
             .iter()
-            .flat_map(|column| &column.derived_from)
-            .any(|(source, _)| scope.rows.contains_key(source))
+            .filter(|relation| is_view(relation) && !shows.contains(&relation.name))
+            .filter(|view| {
+                view.reads.iter().any(|(source, _)| of_filtered.contains(source) || shows.contains(source))
+            })
+            .map(|relation| &relation.name)
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        shows.extend(more);
+    }
+    shows.retain(|name| !filtered(name));
+    shows
 }
 
 /// Whose rights the schemas' migrations run with, where that is one role's.
@@ -113,6 +156,8 @@ struct Masks<'a> {
     scope: &'a Scope,
     classification: &'a Classification,
     relation: &'a Relation,
+    /// All relations of the scope belong to one role.
+    one_owner: bool,
 }
 
 impl Masks<'_> {
@@ -127,13 +172,16 @@ impl Masks<'_> {
     }
 
     /// A mask that its column cannot have is null: aggregates without a whole,
-    /// unmasked primary key to tell rows apart by, and JSON's of what is none.
+    /// unmasked primary key to tell rows apart by, or among tables of several
+    /// owners (code of a table's owner, such as an index predicate's, can run
+    /// where the answer is made, with what the views' owner may read), and JSON's
+    /// of what is none.
     fn mask(&self, column: &Column) -> Option<Mask> {
         let mask = self.classified(&column.name)?;
         let key = &self.relation.primary_key;
         let possible = match mask {
             Mask::Aggregate { .. } => {
-                !key.is_empty() && key.iter().all(|part| self.classified(part).is_none())
+                self.one_owner && !key.is_empty() && key.iter().all(|part| self.classified(part).is_none())
             }
             Mask::Json { .. } => matches!(column.type_name.as_str(), "json" | "jsonb"),
             Mask::Null | Mask::Partial(_) | Mask::Token { .. } => true,
@@ -160,15 +208,18 @@ fn view(masks: &Masks<'_>, rows: Option<Condition>, write: bool) -> View {
         .filter(|column| write && !column.generated && masks.classified(&column.name).is_none())
         .map(|column| column.name.clone())
         .collect();
+    let key = if sealed { relation.primary_key.clone() } else { Vec::new() };
     View {
         schema: relation.name.schema.clone(),
         name: relation.name.name.clone(),
         columns,
-        key: if sealed { relation.primary_key.clone() } else { Vec::new() },
-        rows,
-        insert: writable.clone(),
-        update: writable,
+        // ON CONFLICT reaches the row in the way, though the condition hides it.
+        insert: if rows.is_some() { Vec::new() } else { writable.clone() },
+        // A row with another key has other noise, and noise can be averaged away.
+        update: writable.into_iter().filter(|column| !key.contains(column)).collect(),
         delete: write,
+        key,
+        rows,
     }
 }
 

@@ -21,7 +21,9 @@ pub fn request_command(target: &str, scope: &Scope) -> String {
         }
     }
     let mut say = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
-    for (table, condition) in scope.rows.iter().filter(|(_, condition)| !followed(condition)) {
+    for (table, condition) in
+        scope.rows.iter().filter(|(table, condition)| scope.covers(table) && !followed(condition))
+    {
         say("--row", format!("{table}: {condition}"));
     }
     for (table, columns) in &scope.unmask {

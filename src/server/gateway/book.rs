@@ -240,7 +240,11 @@ impl Book {
     /// A message of the client is going to be judged and told to the tracker.
     pub fn decide(&mut self, message: u8) {
         self.deciding = true;
-        self.quiet = None;
+        // A Flush asks for nothing, and neither does the end of a COPY outside one.
+        let asks = !matches!(message, tag::FLUSH | tag::COPY_DONE | tag::COPY_FAIL);
+        if asks || self.tracker.is_copy_in() {
+            self.quiet = None;
+        }
         self.unsynced |=
             matches!(message, tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE);
     }
@@ -248,13 +252,13 @@ impl Book {
     /// Since when the client keeps a transaction open and asks nothing. Asked
     /// at each pause of the server; `now` is taken only where there is one.
     pub fn note_quiet(&mut self, now: impl FnOnce() -> Instant) {
-        if self.in_transaction() && self.tracker.is_quiet() {
+        if self.in_transaction() && self.tracker.executes_nothing() {
             self.quiet.get_or_insert_with(now);
         }
     }
 
     pub fn quiet_since(&self) -> Option<Instant> {
-        self.quiet.filter(|_| self.in_transaction() && self.tracker.is_quiet())
+        self.quiet.filter(|_| self.in_transaction() && self.tracker.executes_nothing())
     }
 
     fn in_transaction(&self) -> bool {
@@ -314,9 +318,11 @@ impl Book {
         let mut session = live.taken();
         let mut statement = self.statement_taken();
         let room = live.room(&statement, &session);
-        // A short error is told even to a session that has used all up: without it
-        // nobody would know what is wrong.
-        let short = length <= SHORT && tag == backend::tag::ERROR;
+        // A short error is told even of a statement that has used all up: without
+        // it nobody would know what is wrong. Not to a session that has: its errors
+        // would go on telling what is in the database.
+        let spent = live.room(&Taken::default(), &session).is_none();
+        let short = length <= SHORT && tag == backend::tag::ERROR && !spent;
         if !short && (rows > room.frames || length as u64 > room.bytes) {
             // A notice between statements has nobody to fail.
             if tag != backend::tag::NOTICE || self.tracker.current().is_some() {
@@ -376,6 +382,9 @@ impl Book {
             // Said at any time; but a notice is a way out for data.
             Event::Aside => {
                 let drop = tag == backend::tag::NOTICE && (self.is_cut() || !room);
+                if self.is_cut() && self.tracker.is_copy_in() {
+                    self.cut_goes_on(true);
+                }
                 return Ok(if drop { Fate::Drop } else { Fate::Pass });
             }
             Event::Progress => {

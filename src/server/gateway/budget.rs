@@ -121,8 +121,7 @@ impl Connection {
 
     fn has_room(&self) -> Result<(), Refusal> {
         let session = *self.live.taken();
-        let Bounds { frames, bytes } = self.live.room(&Taken::default(), &session);
-        if frames > 0 && bytes > 0 {
+        if !self.live.room(&Taken::default(), &session).is_none() {
             return Ok(());
         }
         Err(self.live.over(&Taken::default(), &session, true))
@@ -158,8 +157,8 @@ impl Connection {
                     Meaning::Known(prepared) => {
                         prepared.facts.statements.iter().any(|prepared| aggregates_sealed(views, prepared))
                     }
-                    Meaning::Nothing => false,
-                    Meaning::InDoubt => true,
+                    // Perhaps it is prepared by what is on its way.
+                    Meaning::Nothing | Meaning::InDoubt => true,
                 }
             }
             _ => aggregates_sealed(views, statement),
@@ -170,7 +169,7 @@ impl Connection {
 /// Whether a statement asks for aggregates of a relation that has sealed
 /// columns. By names as they are written: rather once too often.
 fn aggregates_sealed(views: &Views, statement: &Statement) -> bool {
-    let aggregate = |name: &Name| matches!(name.name.as_str(), "avg" | "sum" | "count");
+    let aggregate = |name: &str| matches!(name, "avg" | "sum" | "count");
     let is_sealed = |name: &Name| {
         let here = |schema: &str, table: &TableName| {
             schema == table.schema || schema.starts_with(VIEW_SCHEMA_PREFIX)
@@ -178,7 +177,10 @@ fn aggregates_sealed(views: &Views, statement: &Statement) -> bool {
         let fits = |table: &&TableName| name.schema.as_deref().is_none_or(|schema| here(schema, table));
         views.sealed.keys().filter(|table| table.name == name.name).any(|table| fits(&table))
     };
-    statement.functions.iter().any(aggregate) && statement.reads.iter().any(is_sealed)
+    // `(salary).avg` is `avg(salary)`.
+    let asks = statement.functions.iter().any(|name| aggregate(&name.name))
+        || statement.attributes.iter().any(|attribute| aggregate(&attribute.name));
+    asks && statement.reads.iter().any(is_sealed)
 }
 
 /// Statements of which rows come for certain. What may or may not return some

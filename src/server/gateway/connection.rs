@@ -436,7 +436,13 @@ impl Connection {
         let mut look_at = Instant::now() + limit;
         loop {
             tokio::time::sleep_until(look_at.into()).await;
-            let (quiet, now) = (self.book().quiet_since(), Instant::now());
+            let now = Instant::now();
+            let quiet = {
+                let mut book = self.book();
+                // Of a server that holds back what it has to say nothing was heard.
+                book.note_quiet(|| now);
+                book.quiet_since()
+            };
             match quiet.map(|since| since + limit) {
                 Some(end) if end <= now => break,
                 Some(end) => look_at = end,

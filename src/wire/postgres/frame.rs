@@ -98,6 +98,11 @@ pub struct Bounds {
 
 impl Bounds {
     pub const NONE: Self = Self { frames: u64::MAX, bytes: u64::MAX };
+
+    /// Whether nothing at all may pass.
+    pub fn is_none(self) -> bool {
+        self.frames == 0 || self.bytes == 0
+    }
 }
 
 /// A run of bytes of the stream and what it is.

@@ -190,6 +190,15 @@ impl<T> Tracker<T> {
         self.pending.iter().all(|entry| matches!(entry, Entry::CopyEnd))
     }
 
+    /// Whether nothing that takes its time is on its way: replies may be, of a
+    /// server that holds them back until a Sync or Flush.
+    pub fn executes_nothing(&self) -> bool {
+        let executes = |entry: &Entry<T>| {
+            matches!(entry, Entry::Statement(_) | Entry::Execute(_) | Entry::FunctionCall(_))
+        };
+        !self.pending.iter().any(executes)
+    }
+
     /// Whether nothing is on its way behind the ReadyForQuery that comes next.
     pub fn is_last_batch(&self) -> bool {
         let rest = self.pending.iter().skip_while(|entry| !matches!(entry, Entry::Sync | Entry::QueryEnd));
