@@ -2,7 +2,7 @@
 //! a connection that is as usable as after any error.
 
 use crate::support::env::{Setting, TestEnv, TestPerson};
-use crate::support::held::{Held, outcomes, settled_audit, writer};
+use crate::support::held::{Held, exporter, outcomes, settled_audit, writer};
 use crate::support::raw_pg::RawPg;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ const SMALL: &str = r#"
 auto = { statement_rows = 100, statement_bytes = "64KiB", session_rows = 2000, session_bytes = "1MiB" }
 single = { statement_rows = 100, statement_bytes = "64KiB", session_rows = 2000, session_bytes = "1MiB" }
 dual = { statement_rows = 100, statement_bytes = "64KiB", session_rows = 2000, session_bytes = "1MiB" }
+export = { statement_rows = 100, statement_bytes = "64KiB", session_rows = 2000, session_bytes = "1MiB" }
 "#;
 const SQL: &str = "CREATE TABLE t (i int); INSERT INTO t SELECT generate_series(1, 150)";
 /// Far more than any buffer on the way holds.
@@ -37,7 +38,8 @@ async fn says(raw: &mut RawPg, ready: usize, expected: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn r7_1_a_result_is_cut_at_the_row_and_the_connection_goes_on() {
     let env = small().await;
-    let (alice, held) = session(&env).await;
+    let alice = exporter(&env, "reads").await;
+    let held = Held::open(&alice, "reads");
     let mut raw = held.raw().await;
     raw.query(ENOUGH);
     says(&mut raw, 1, "T D*100 C(SELECT 100) Z(I)").await;

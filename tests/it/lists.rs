@@ -127,6 +127,7 @@ async fn every_list_for_people_and_for_programs() {
             "bytes",
             "connection",
             "duration_us",
+            "facts",
             "grant",
             "parameters",
             "person",
