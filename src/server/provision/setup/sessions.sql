@@ -101,11 +101,13 @@ BEGIN
     IF (SELECT rolcanlogin FROM pg_roles WHERE oid = session) THEN
         EXECUTE format('ALTER ROLE %I NOLOGIN', role);
     END IF;
+    PERFORM dbaccess.join_role(session);
     RETURN session IS NOT NULL;
 END $$;
 
 -- Second step: terminates the role's backends, which cancels what they run.
--- Returns how many were still there: call again until that is none.
+-- Returns how many were still there: call again until that is none. Runs on a
+-- standby too.
 CREATE FUNCTION dbaccess.end_connections(role text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
