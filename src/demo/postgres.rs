@@ -125,8 +125,10 @@ impl Cluster {
         self.crash()?;
         let directory = scratch_directory()?;
         let socket = self.directory.display();
-        let conninfo =
-            format!("primary_conninfo=host={socket} port={} user={ADMIN} application_name=standby", self.port);
+        let conninfo = format!(
+            "primary_conninfo=host={socket} port={} user={ADMIN} application_name=standby",
+            self.port
+        );
         let mut standby = Self {
             bin: self.bin.clone(),
             port: free_port()?,

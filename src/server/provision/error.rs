@@ -50,7 +50,9 @@ impl ProvisionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unreachable { .. } => ErrorKind::Unreachable,
-            Self::Vanished(_) | Self::Busy(_) | Self::Lagging { .. } | Self::StillConnected { .. } => ErrorKind::Conflict,
+            Self::Vanished(_) | Self::Busy(_) | Self::Lagging { .. } | Self::StillConnected { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Refused { .. }
             | Self::Tls(_)
             | Self::Setup { .. }
