@@ -142,7 +142,7 @@ async fn a_session_opens_masked_and_ends_on_both(bin: &Path, is_managed: bool) {
         assert_eq!(sqlstate(&client, "SELECT email FROM public.people").await.as_deref(), Some("42501"));
         assert_eq!(sqlstate(&client, "DELETE FROM people").await.as_deref(), Some("42501"));
         let closed = pair.target.close_session(&role.name).await.unwrap();
-        eprintln!("{closed:?}");
+        assert!(closed.took() < Duration::from_secs(5), "{closed:?}");
     }
 
     let role = pair.open().await.unwrap();
@@ -292,7 +292,7 @@ async fn a_person_reads_from_a_standby_and_is_sent_to_the_primary_to_write() {
     let grants = alice.run(&["targets", "replica", "--output", "json"]).ok().out;
     let at = grants.find("grt-").expect("a grant");
     alice.run(&["revoke", &grants[at..at + 16]]).ok();
-    running.ended().await.exits(1);
+    running.ended().await.exits(6);
     env.until("the role is gone from the standby", async || {
         value(&admin, ROLES).await.as_deref() == Some("0")
             && value(&admin, BACKENDS).await.as_deref() == Some("0")

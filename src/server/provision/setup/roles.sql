@@ -154,8 +154,7 @@ BEGIN
 END $$;
 
 -- Whoever is no superuser needs a role's rights to end its connections and to
--- give its objects away. On a standby nothing is granted: there it arrives from
--- the primary, with the NOLOGIN of lock_session.
+-- give its objects away. On a standby nothing is granted: it came with the role.
 CREATE FUNCTION dbaccess.join_role(managed oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -35,6 +35,8 @@ BEGIN
         CASE WHEN becomes IS NULL OR is_precise THEN 'INHERIT' ELSE 'NOINHERIT' END, connection_limit, valid_until, verifier);
     EXECUTE format('COMMENT ON ROLE %I IS %L', role, comment);
     EXECUTE format('GRANT dbaccess_sessions TO %I%s', role, only_inherit);
+    -- Now, so that it is on a standby before the role's first connection.
+    PERFORM dbaccess.join_role(dbaccess.session_oid(role));
     EXECUTE format('GRANT %I TO %I%s', profile, role, only_inherit);
     IF becomes IS NOT NULL THEN
         -- The session works as the owner, so that what it makes is the owner's.
@@ -101,7 +103,6 @@ BEGIN
     IF (SELECT rolcanlogin FROM pg_roles WHERE oid = session) THEN
         EXECUTE format('ALTER ROLE %I NOLOGIN', role);
     END IF;
-    PERFORM dbaccess.join_role(session);
     RETURN session IS NOT NULL;
 END $$;
 
