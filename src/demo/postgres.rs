@@ -3,7 +3,7 @@
 //! that started them however that ends. For the demo and the tests.
 
 use crate::core::model::Secret;
-use crate::server::config::{Upstream, UpstreamTls};
+use crate::server::config::{Address, Upstream, UpstreamTls};
 use anyhow::{Context as _, Result, bail};
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -85,7 +85,14 @@ impl Cluster {
             tls: UpstreamTls::Off,
             object_owner: None,
             ddl_owners: Vec::new(),
+            primary: None,
         }
+    }
+
+    /// The same for a standby, whose primary is `primary`.
+    pub fn standby_upstream(&self, primary: &Self, database: &str, user: &str, password: &str) -> Upstream {
+        let primary = Address { host: "127.0.0.1".to_owned(), port: primary.port };
+        Upstream { primary: Some(primary), ..self.upstream(database, user, password) }
     }
 
     pub fn admin_upstream(&self, database: &str) -> Upstream {
@@ -109,6 +116,40 @@ impl Cluster {
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// A streaming standby of this cluster, with `settings` of its own. The
+    /// server stops for as long as its files are copied, which needs no
+    /// `pg_basebackup`: not every installation has it.
+    pub async fn standby(&mut self, settings: &[&str]) -> Result<Self> {
+        self.crash()?;
+        let directory = scratch_directory()?;
+        let socket = self.directory.display();
+        let conninfo = format!(
+            "primary_conninfo=host={socket} port={} user={ADMIN} application_name=standby",
+            self.port
+        );
+        let mut standby = Self {
+            bin: self.bin.clone(),
+            port: free_port()?,
+            password: self.password.clone(),
+            settings: settings.iter().map(ToString::to_string).chain([conninfo]).collect(),
+            keeper: None,
+            directory,
+        };
+        let data = standby.directory.join("data");
+        let mut copy = as_server_user(Path::new("cp"))?;
+        copy.arg("-a").arg(self.directory.join("data")).arg(&data);
+        let copied = tokio::process::Command::from(copy).status().await.context("cannot run cp")?;
+        if !copied.success() {
+            bail!("the cluster's files could not be copied");
+        }
+        let signal = data.join("standby.signal");
+        std::fs::write(&signal, "")?;
+        give_to_server_user(&signal)?;
+        self.restart().await?;
+        standby.restart().await?;
+        Ok(standby)
     }
 
     /// Ends the server at once, as a crash would; the data stay.

@@ -33,7 +33,8 @@ pub async fn run(
     let Some((user, password)) = admin else {
         bail!("say whom to connect as: --admin USER; or print the SQL for a DBA: --print");
     };
-    let admin = Upstream { user: user.to_owned(), password: Some(password), ..configured.upstream.clone() };
+    let admin =
+        Upstream { user: user.to_owned(), password: Some(password), ..configured.upstream.writable() };
     if remove {
         let databases = apply_teardown(&admin, &params).await.context("as the administrator")?;
         writeln!(out, "{target} is as it was: the setup is gone from {}", databases.join(", "))?;

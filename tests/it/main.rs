@@ -92,4 +92,6 @@ mod sign_in;
 #[cfg(test)]
 mod sign_in_providers;
 #[cfg(test)]
+mod standby;
+#[cfg(test)]
 mod support;

@@ -39,6 +39,9 @@ impl Access {
             None => self.infer_target(&asked.scope).await?,
         };
         let (scope, survey) = resolve(state, &asked).await?;
+        if state.is_standby() && (scope.writes() || scope.changes_schema()) {
+            return Err(self.read_only(state));
+        }
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
         let decision = self.config.policy.decide(&Question {
@@ -81,6 +84,23 @@ impl Access {
         self.metrics.requested(tier.as_str());
         self.outbox.wake();
         self.view(caller, saved.request).await
+    }
+
+    /// Said before anybody is asked to approve it.
+    fn read_only(&self, standby: &TargetState) -> AccessError {
+        let name = &standby.target.name;
+        let message = format!("{name} is a standby: it can be read, and nothing in it can be changed");
+        let hint = match self.writable(standby) {
+            Some(primary) => {
+                let primary = &primary.target.name;
+                format!("ask for its primary, {primary}: `dbaccess request {primary} …`")
+            }
+            None => format!(
+                "its primary, {}, is no target here: {name}'s owners can have it configured as one",
+                standby.way.to.writable().host
+            ),
+        };
+        AccessError::usage(message).hint(hint)
     }
 }
 

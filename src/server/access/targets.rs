@@ -109,6 +109,10 @@ impl TargetState {
         }
     }
 
+    pub(super) fn is_standby(&self) -> bool {
+        self.way.to.primary.is_some()
+    }
+
     fn view(&self, caller: &Caller, grants: &[Grant]) -> TargetView {
         let Target { name, environment, service, owners, .. } = &self.target;
         let grants: Vec<Grant> = grants.iter().filter(|grant| grant.target == *name).cloned().collect();
@@ -174,6 +178,16 @@ impl Access {
                 names => format!("did you mean {}?", names.join(" or ")),
             };
             AccessError::new(ErrorKind::NotFound, format!("there is no target {name}")).hint(hint)
+        })
+    }
+
+    /// The target that can be written where `standby` only follows.
+    pub(super) fn writable(&self, standby: &TargetState) -> Option<&TargetState> {
+        let place = standby.way.to.writable();
+        self.targets.values().find(|state| {
+            let to = &state.way.to;
+            !state.is_standby()
+                && (&to.host, to.port, &to.database) == (&place.host, place.port, &place.database)
         })
     }
 

@@ -136,6 +136,27 @@ pub struct Upstream {
     pub object_owner: Option<String>,
     /// Owners of schemas as whom sessions may work that change a schema.
     pub ddl_owners: Vec<String>,
+    /// Of a standby: the server that it follows, where roles are made.
+    pub primary: Option<Address>,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+impl Upstream {
+    /// The same database where it can be written: of a standby its primary.
+    pub fn writable(&self) -> Self {
+        match &self.primary {
+            Some(Address { host, port }) => {
+                Self { host: host.clone(), port: *port, primary: None, ..self.clone() }
+            }
+            None => self.clone(),
+        }
+    }
 }
 
 /// Whether the connection to a target is encrypted. There is no `prefer`:

@@ -2,7 +2,7 @@
 
 use super::reader::{Section, nearest};
 use super::secret::secret;
-use super::{ConfiguredTarget, Outside, Upstream, UpstreamTls, classified};
+use super::{Address, ConfiguredTarget, Outside, Upstream, UpstreamTls, classified};
 use crate::core::model::{Environment, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -78,7 +78,10 @@ fn upstream(section: &Section<'_>, outside: &Outside<'_>) -> Option<Upstream> {
     let object_owner = section.text("object_owner", "the name of a role").map(|found| found.value.to_owned());
     let ddl_owners = section.texts("ddl_owners", "a list of roles").unwrap_or_default();
     let ddl_owners = ddl_owners.iter().map(|found| found.value.to_owned()).collect();
-    let tls = tls(section, host.as_deref(), outside);
+    let primary = primary(section, host.as_deref(), port);
+    let hosts: Vec<&str> =
+        host.iter().chain(primary.as_ref().map(|primary| &primary.host)).map(String::as_str).collect();
+    let tls = tls(section, &hosts, outside);
     Some(Upstream {
         host: host?,
         port,
@@ -88,10 +91,25 @@ fn upstream(section: &Section<'_>, outside: &Outside<'_>) -> Option<Upstream> {
         tls: tls?,
         object_owner,
         ddl_owners,
+        primary,
     })
 }
 
-fn tls(section: &Section<'_>, host: Option<&str>, outside: &Outside<'_>) -> Option<UpstreamTls> {
+/// `primary_host`, `primary_port`: what makes the target a standby.
+fn primary(section: &Section<'_>, host: Option<&str>, port: u16) -> Option<Address> {
+    let found = section.text("primary_host", "the host name or address of the standby's primary");
+    let Some(found) = found else {
+        section.refuse("primary_port", "there is no primary_host that it could belong to");
+        return None;
+    };
+    let primary_port = u16::try_from(section.number("primary_port", 65_535, 5432)).unwrap_or(5432);
+    if host == Some(found.value) && port == primary_port {
+        found.say("expected the server that this standby follows, found the target itself");
+    }
+    Some(Address { host: found.value.to_owned(), port: primary_port })
+}
+
+fn tls(section: &Section<'_>, hosts: &[&str], outside: &Outside<'_>) -> Option<UpstreamTls> {
     let allow_plaintext = section.boolean("allow_plaintext");
     let ca = section.text("ca", "a PEM file").map(|found| (outside.path(found.value), found));
     let Some(found) = section.text("tls", "\"verify\" or \"off\"") else {
@@ -103,7 +121,7 @@ fn tls(section: &Section<'_>, host: Option<&str>, outside: &Outside<'_>) -> Opti
             found.say("expected \"verify\": there is a ca, which off would not use");
             None
         }
-        "off" if allow_plaintext || host.is_none_or(is_local) => Some(UpstreamTls::Off),
+        "off" if allow_plaintext || hosts.iter().all(|host| is_local(host)) => Some(UpstreamTls::Off),
         "off" => {
             found.say(
                 "passwords and rows would cross the network in plain text: expected \"verify\", or \

@@ -48,6 +48,21 @@ fn the_example_is_a_configuration() {
 }
 
 #[test]
+fn a_standby_knows_where_it_can_be_written() {
+    let text = EXAMPLE
+        .replace("# primary_host = ", "primary_host = ")
+        .replace("# primary_port = 5432", "primary_port = 5433");
+    let standby = &parse(&text).unwrap().targets["prod-orders"].upstream;
+    assert_eq!((standby.host.as_str(), standby.port), ("orders-db.internal", 5432));
+    let primary = standby.writable();
+    assert_eq!((primary.host.as_str(), primary.port), ("orders-primary.internal", 5433));
+    assert_eq!((primary.primary, &primary.database), (None, &standby.database));
+    // Plain text to the primary needs to be allowed as well.
+    let local = text.replace("\"orders-db.internal\"", "\"localhost\"").replace("\"verify\"", "\"off\"");
+    assert!(problems(&local)[0].contains("plain text"), "{:?}", problems(&local));
+}
+
+#[test]
 fn groups_become_teams_and_roles() {
     let identity = Identity {
         subject: "1".into(),
@@ -164,6 +179,16 @@ fn bad_configurations_are_told_with_line_key_and_expectation() {
             "functions = [\"format_money(numeric)\"]",
             "targets.prod-orders.functions: expected \"schema.name\", or \"schema.*\" for all of a schema, without \
              arguments; found `format_money(numeric)`",
+        ),
+        (
+            "# primary_port = 5432",
+            "primary_port = 5433",
+            "targets.prod-orders.primary_port: there is no primary_host that it could belong to",
+        ),
+        (
+            "# primary_host = \"orders-primary.internal\"",
+            "primary_host = \"orders-db.internal\"",
+            "targets.prod-orders.primary_host: expected the server that this standby follows, found the target itself",
         ),
         ("[metrics]", "[metric]", "metric: unknown key: did you mean metrics?"),
         ("[server]", "[server", "unclosed table, expected `]`"),

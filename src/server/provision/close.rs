@@ -3,6 +3,11 @@
 //! NOLOGIN → terminate → wait until gone → give objects away and drop
 //! privileges, in every database → DROP ROLE. A mere REVOKE leaves open cursors
 //! running, and DROP ROLE alone succeeds under a live session.
+//!
+//! Sessions on a standby end before anything is dropped on the primary: their
+//! transactions would hold up the replay of that. And a standby that has not
+//! replayed NOLOGIN would let the role in again, so until it has, the role
+//! stays, locked, and nobody is told that it is gone.
 
 use super::control::Control;
 use super::{ProvisionError, Target};
@@ -87,7 +92,7 @@ impl Target {
 
         for _ in 0..ROUNDS {
             let started = Instant::now();
-            closed.terminated = closed.terminated.max(self.end_connections(role).await?);
+            closed.terminated = closed.terminated.max(self.end_everywhere(role).await?);
             closed.timed(Step::End, started);
 
             let started = Instant::now();
@@ -114,6 +119,16 @@ impl Target {
         Err(ProvisionError::StillConnected { role: role.to_owned(), connections: closed.terminated })
     }
 
+    /// On the standby too, if the target is one. What fails there does not keep
+    /// connections on the primary alive.
+    async fn end_everywhere(&self, role: &str) -> Result<i32, ProvisionError> {
+        let Some(standby) = &self.standby else {
+            return self.end_connections(role).await;
+        };
+        let (there, here) = tokio::join!(standby.end(role), self.end_connections(role));
+        Ok(here? + there?)
+    }
+
     /// Terminates until nothing is left. Returns how many there were at first.
     async fn end_connections(&self, role: &str) -> Result<i32, ProvisionError> {
         let started = Instant::now();
@@ -137,7 +152,7 @@ impl Target {
 
     /// Cleans up in a database other than the target's own.
     pub(super) async fn dispose_owned(&self, database: &str, role: &str) -> Result<(), ProvisionError> {
-        let control = Control::new(&self.upstream, database)?;
+        let control = Control::new(&self.writable, database)?;
         control.call("SELECT dbaccess.dispose_owned($1)", &[(&role, Type::TEXT)]).await.map(drop)
     }
 }

@@ -23,6 +23,18 @@ pub enum ProvisionError {
     /// A table of the scope was there when the catalog was read, and is not now.
     #[error("the target has changed: {0}; ask for the tables that are there now")]
     Vanished(String),
+    /// What was made on the primary does not arrive.
+    #[error(
+        "the standby at {address} lags: after {seconds} s it does not have what was written on its primary; \
+         try again when it has caught up, or ask for the primary (`dbaccess doctor` says how far behind it is)"
+    )]
+    Lagging { address: String, seconds: u64 },
+    /// Configured as a standby, and is none.
+    #[error(
+        "{address} is configured as a standby (`primary_host`) and is not in recovery: was it promoted? \
+         The target's configuration must name a standby, or no primary_host"
+    )]
+    Promoted { address: String },
     /// Somebody holds a lock that provisioning needs.
     #[error("the target is busy: {0}; a migration may be running, try again when it is done")]
     Busy(String),
@@ -38,10 +50,13 @@ impl ProvisionError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unreachable { .. } => ErrorKind::Unreachable,
-            Self::Vanished(_) | Self::Busy(_) | Self::StillConnected { .. } => ErrorKind::Conflict,
+            Self::Vanished(_) | Self::Busy(_) | Self::Lagging { .. } | Self::StillConnected { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Refused { .. }
             | Self::Tls(_)
             | Self::Setup { .. }
+            | Self::Promoted { .. }
             | Self::Elsewhere { .. }
             | Self::Database(_) => ErrorKind::Internal,
         }

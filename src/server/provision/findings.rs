@@ -85,6 +85,7 @@ impl Target {
             self.login_findings().await,
             self.public_findings().await,
             self.leftover_findings().await,
+            self.standby_findings().await,
         ];
         for found in checks {
             match found {
@@ -156,7 +157,7 @@ impl Target {
     }
 
     async fn setup_in(&self, database: &str) -> Result<(), ProvisionError> {
-        let control = Control::new(&self.upstream, database)?;
+        let control = Control::new(&self.writable, database)?;
         let rows = control.call("SELECT dbaccess.version()", &[]).await?;
         match rows.first().map(|row| row.get::<_, i32>(0)) {
             Some(SETUP_VERSION) => Ok(()),

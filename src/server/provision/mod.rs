@@ -8,6 +8,9 @@
 //!                              (dispose_owned in other databases, where something was left)
 //! ```
 //!
+//! Of a standby all of that is done on its primary; the standby shows it later,
+//! and its sessions end first (`standby`).
+//!
 //! The target does the work in a handful of definer functions (`setup/`)
 //! that defend themselves; the server's login may do nothing but call them.
 //! This room decides no access: it is called with what was decided, by the use
@@ -24,6 +27,7 @@ mod open;
 mod roles;
 mod sample;
 mod setup;
+mod standby;
 
 pub use close::{Closed, Step, StepTime};
 pub use error::ProvisionError;
@@ -36,17 +40,22 @@ use crate::core::model::{Catalog, Classification, Scope};
 use crate::core::profile::Profile;
 use crate::server::config::Upstream;
 use control::Control;
+use standby::Standby;
 
 /// One target, as the place where roles are made and removed. Cheap to keep:
-/// three warm connections at most, made on first use and replaced when they die.
+/// four warm connections at most, made on first use and replaced when they die.
 pub struct Target {
+    /// Where sessions are.
     upstream: Upstream,
+    /// Where roles are made and everything is read: of a standby the primary.
+    writable: Upstream,
     /// For everything that may wait for somebody's lock.
     opening: Control,
     /// For locking sessions out: nothing that may wait for a lock is ever ahead of it.
     ending: Control,
     /// For removing what is locked out, and for housekeeping.
     closing: Control,
+    standby: Option<Standby>,
 }
 
 impl Target {
@@ -55,10 +64,12 @@ impl Target {
     /// # Errors
     /// [`ProvisionError::Tls`] when the CA file is not usable.
     pub fn new(upstream: Upstream) -> Result<Self, ProvisionError> {
-        let opening = Control::new(&upstream, &upstream.database)?;
-        let ending = Control::new(&upstream, &upstream.database)?;
-        let closing = Control::new(&upstream, &upstream.database)?;
-        Ok(Self { upstream, opening, ending, closing })
+        let writable = upstream.writable();
+        let opening = Control::new(&writable, &writable.database)?;
+        let ending = Control::new(&writable, &writable.database)?;
+        let closing = Control::new(&writable, &writable.database)?;
+        let standby = Standby::of(&upstream)?;
+        Ok(Self { upstream, writable, opening, ending, closing, standby })
     }
 
     pub fn upstream(&self) -> &Upstream {

@@ -92,8 +92,25 @@ impl Target {
     /// the session down first, and close it when this fails; closing a role
     /// that never was is a success.
     ///
+    /// Where the target is a standby, the role can log in there when this returns.
+    ///
     /// Cancel-safety: the role may or may not come to be; close it.
     pub async fn open_session(&self, session: &OpenSession<'_>) -> Result<(), ProvisionError> {
+        let Some(standby) = &self.standby else {
+            return self.make_session(session).await;
+        };
+        standby.check().await?;
+        self.make_session(session).await?;
+        let shown = standby.shows(session.role).await;
+        if shown.is_err()
+            && let Err(error) = self.close_session(session.role).await
+        {
+            tracing::warn!(role = session.role, %error, "a role that its standby does not show stays for now");
+        }
+        shown
+    }
+
+    async fn make_session(&self, session: &OpenSession<'_>) -> Result<(), ProvisionError> {
         let mut attempts = 0;
         loop {
             let Err(failure) = self.try_open(session).await? else {

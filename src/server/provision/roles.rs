@@ -94,9 +94,14 @@ impl Target {
         }
     }
 
-    /// Proof, asked of the target's own catalog: no such role, no backend of it.
+    /// Proof, asked of the target's own catalog: no such role, no backend of it,
+    /// on a standby neither.
     pub async fn is_role_gone(&self, role: &str) -> Result<bool, ProvisionError> {
         let rows = self.closing.call(IS_GONE, &[(&role, Type::TEXT)]).await?;
-        Ok(rows.first().is_some_and(|row| row.get(0)))
+        let is_gone = rows.first().is_some_and(|row| row.get(0));
+        match &self.standby {
+            Some(standby) if is_gone => standby.has_no_backends(role).await,
+            _ => Ok(is_gone),
+        }
     }
 }

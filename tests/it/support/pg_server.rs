@@ -41,6 +41,11 @@ impl PgServer {
         self.0.admin(database).await.expect("the administrator connects")
     }
 
+    /// A streaming standby of this cluster, with settings as `name=value`.
+    pub async fn standby(&mut self, settings: &[&str]) -> Self {
+        Self(self.0.standby(settings).await.expect("the standby starts"))
+    }
+
     /// Ends the server at once, as a crash would; the data stay.
     pub fn crash(&mut self) {
         self.0.crash().expect("the keeper listens");

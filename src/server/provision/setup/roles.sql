@@ -153,11 +153,12 @@ BEGIN
     RETURN dbaccess.managed_oid(role);
 END $$;
 
--- Whoever is no superuser needs a role's rights to give its objects away.
+-- Whoever is no superuser needs a role's rights to end its connections and to
+-- give its objects away. On a standby nothing is granted: it came with the role.
 CREATE FUNCTION dbaccess.join_role(managed oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF managed IS NOT NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+    IF managed IS NOT NULL AND NOT pg_is_in_recovery() AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
        AND NOT pg_has_role(current_user, managed, 'USAGE') THEN
         EXECUTE format('GRANT %s TO %I', managed::regrole, current_user);
     END IF;

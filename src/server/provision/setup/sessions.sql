@@ -35,6 +35,8 @@ BEGIN
         CASE WHEN becomes IS NULL OR is_precise THEN 'INHERIT' ELSE 'NOINHERIT' END, connection_limit, valid_until, verifier);
     EXECUTE format('COMMENT ON ROLE %I IS %L', role, comment);
     EXECUTE format('GRANT dbaccess_sessions TO %I%s', role, only_inherit);
+    -- Now, so that it is on a standby before the role's first connection.
+    PERFORM dbaccess.join_role(dbaccess.session_oid(role));
     EXECUTE format('GRANT %I TO %I%s', profile, role, only_inherit);
     IF becomes IS NOT NULL THEN
         -- The session works as the owner, so that what it makes is the owner's.
@@ -105,7 +107,8 @@ BEGIN
 END $$;
 
 -- Second step: terminates the role's backends, which cancels what they run.
--- Returns how many were still there: call again until that is none.
+-- Returns how many were still there: call again until that is none. Runs on a
+-- standby too.
 CREATE FUNCTION dbaccess.end_connections(role text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
