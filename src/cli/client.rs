@@ -8,8 +8,8 @@ use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
-    Reason, Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView,
-    SessionsQuery, TargetView, TokenIssued,
+    Reason, Renew, RequestView, RequestsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, TargetView, TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -95,6 +95,10 @@ impl Client {
 
     pub async fn targets(&self) -> Result<Vec<TargetView>, CliError> {
         self.get(&["targets"], &()).await
+    }
+
+    pub async fn rotate_tokens(&self, target: &str, body: &RotateTokens) -> Result<TokensRotated, CliError> {
+        self.post(&["targets", target, "rotate-tokens"], body).await
     }
 
     pub async fn request(&self, asked: &NewRequest) -> Result<RequestView, CliError> {

@@ -131,6 +131,24 @@ pub struct ColumnView {
     pub you_see: String,
 }
 
+/// `POST /v1/targets/{name}/rotate-tokens`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateTokens {
+    /// Only this domain's.
+    #[serde(default)]
+    pub domain: Option<String>,
+}
+
+/// Answer to `POST /v1/targets/{name}/rotate-tokens`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokensRotated {
+    pub target: String,
+    pub domain: Option<String>,
+    /// How many keys are new.
+    pub keys: u32,
+}
+
 /// `POST /v1/requests`. Without a target, the one target that has the tables.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -59,6 +59,10 @@ pub enum Event {
     SessionDead { session: SessionId, role: String, latency_ms: u64, totals: Totals },
     #[serde(rename = "role.swept")]
     RoleSwept { target: String, role: String },
+    /// Tokens of one domain, or of all, have new keys; the noise of sealed
+    /// columns is among all.
+    #[serde(rename = "target.tokens_rotated")]
+    TokensRotated { target: String, by: PersonRef, domain: Option<String>, keys: u32 },
     /// A statement or session has read unusually much (R7.3).
     #[serde(rename = "alert.bulk_read")]
     BulkRead { read: Box<BulkRead> },

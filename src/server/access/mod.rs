@@ -10,6 +10,7 @@ mod ending;
 mod error;
 mod holding;
 mod request;
+mod rotate;
 mod sessions;
 mod sign_in;
 mod sweep;
