@@ -30,6 +30,8 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
             json!({"reason": "x"})
         }
         ("POST", "/v1/targets/{name}/rotate-tokens") => json!({"domain": "mail"}),
+        ("POST", "/v1/targets/{name}/suspend") => json!({"for_seconds": 60}),
+        ("POST", "/v1/targets/{name}/resume") => json!({}),
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
         ("POST", path) => panic!("POST {path} is new: say here what it takes"),
         _ => return None,
@@ -212,6 +214,9 @@ async fn the_document_describes_what_is_answered() {
         seen(&dave, "POST", &template, &format!("/v1/targets/prod-orders/{verb}"), Some(body)).await
     };
     of_target("rotate-tokens", json!({})).await;
+    of_target("suspend", json!({"for_seconds": 60})).await;
+    plain("/v1/targets").await;
+    of_target("resume", json!({})).await;
     // Signing in and out last: it takes the token away.
     let tokens = provider_tokens(&env, "bob").await;
     let login = json!({"id_token": tokens.id_token.expose(), "access_token": tokens.access_token.expose()});

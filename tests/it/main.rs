@@ -93,3 +93,5 @@ mod sign_in;
 mod sign_in_providers;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod suspend;

@@ -142,7 +142,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Completions(args) => args.run().map(done),
         Command::Complete(args) => args.run(&context).await.map(done),
         Command::Man(args) => args.run().map(done),
-        Command::Target(args) => args.run(&context).await.map(done),
+        Command::Target(args) => args.run(&context).await,
         Command::Server(_) | Command::Demo(_) => {
             Err(CliError::usage("this command is not one of the client's"))
         }

@@ -1,6 +1,6 @@
 //! Arguments of the commands that other wings run: data only.
 
-use super::target::RotateTokensArgs;
+use super::target::{ResumeArgs, RotateTokensArgs, SuspendArgs};
 use crate::cli::output::OutputArgs;
 use std::path::PathBuf;
 
@@ -50,6 +50,8 @@ pub enum TargetCommand {
     Setup(SetupArgs),
     Classify(ClassifyArgs),
     Check(CheckArgs),
+    Suspend(SuspendArgs),
+    Resume(ResumeArgs),
     RotateTokens(RotateTokensArgs),
 }
 

@@ -13,6 +13,7 @@ mod request;
 mod rotate;
 mod sessions;
 mod sign_in;
+mod suspend;
 mod sweep;
 mod targets;
 mod views;

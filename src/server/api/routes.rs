@@ -6,8 +6,9 @@ use super::{events, tunnel};
 use crate::core::model::Grant;
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
-    RequestView, RequestsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView,
-    SessionsQuery, TargetView, TokenIssued, TokensRotated,
+    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -63,6 +64,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/me", SignedIn, get(me)),
         route("GET", "/v1/targets", SignedIn, get(targets)),
         route("POST", "/v1/targets/{name}/rotate-tokens", SignedIn, post(rotate_tokens)),
+        route("POST", "/v1/targets/{name}/suspend", SignedIn, post(suspend)),
+        route("POST", "/v1/targets/{name}/resume", SignedIn, post(resume)),
         route("GET", "/v1/requests", SignedIn, get(requests)),
         route("POST", "/v1/requests", SignedIn, post(request)),
         route("GET", "/v1/requests/{id}", SignedIn, get(show)),
@@ -140,6 +143,24 @@ async fn rotate_tokens(
     Body(body): Body<RotateTokens>,
 ) -> Answer<TokensRotated> {
     Ok(Json(access.rotate_tokens(&caller, target, body).await?))
+}
+
+async fn suspend(
+    State(access): App,
+    caller: Caller,
+    Id(target): Id,
+    Body(body): Body<Suspend>,
+) -> Answer<SuspendedView> {
+    Ok(Json(access.suspend(&caller, target, body).await?))
+}
+
+async fn resume(
+    State(access): App,
+    caller: Caller,
+    Id(target): Id,
+    Body(Resume {}): Body<Resume>,
+) -> Answer<ResumedView> {
+    Ok(Json(access.resume(&caller, target).await?))
 }
 
 async fn request(State(access): App, caller: Caller, Body(body): Body<NewRequest>) -> Answer<RequestView> {

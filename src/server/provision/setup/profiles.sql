@@ -89,7 +89,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     turn text;
     change record;
-    turn text;
 BEGIN
     -- What is too much first, and what is missing then: to revoke a privilege on
     -- a table takes it from the columns as well.
