@@ -51,6 +51,11 @@ async fn a_deploy_goes_through_between_suspend_and_resume() {
         let drop_column = "ALTER TABLE payments DROP COLUMN amount";
         assert_eq!(deploy(&env, drop_column).await.as_deref(), Some("2BP01"), "a view is in the way");
 
+        let hindered = finding(&alice, "prod-orders: deploys").expect("doctor says so");
+        assert_eq!(hindered["level"], "warning");
+        assert!(hindered["remedy"].as_str().unwrap().contains("dbaccess target suspend"), "{hindered}");
+        assert_eq!(finding(&alice, "prod-orders: missing_views").unwrap()["level"], "ok");
+
         let args = ["target", "suspend", "prod-orders", "--for", "10m", "--output", "json"];
         let suspended = carol.run(&args).ok().json();
         assert_eq!(suspended["sessions"].as_array().unwrap().len(), 1, "{suspended}");
@@ -132,16 +137,19 @@ async fn a_suspension_ends_by_itself_and_views_go_as_soon_as_they_can() {
         assert_eq!(resumed[0]["by"], "system", "{resumed:?}");
         assert_eq!(resumed.len(), 1);
 
-        // No way to the target: what is still there is said, and the sweeper goes on.
         assert_eq!(views(&env).await, 1);
-        env.pg.crash();
+        masked
+    };
+    // No way to the target: what is still there is said, and the sweeper goes on.
+    env.pg.crash();
+    {
+        let dave = env.person("dave");
         let ran = dave.run(&["target", "suspend", "prod-orders"]).exits(1);
         assert!(ran.err.contains("views are still there"), "{}", ran.err);
         let until = listed(&dave)["until"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
         let minutes = until.duration_since(dbaccess::os::now()).as_mins();
         assert!((25..=30).contains(&minutes), "half an hour unless said: {minutes}");
-        masked
-    };
+    }
     env.pg.restart().await;
     env.kill_server();
     env.start_server().await;
