@@ -38,7 +38,7 @@ RETURN format($sql$
         FROM picked WHERE value NOT IN ('NaN', 'Infinity', '-Infinity')
     ), answer AS (
         SELECT n, one_row, total + one_row * (2 * ('x' || left(encode(sha256(key || sha256(key || convert_to(
-                   concat_ws(':', %1$L, n, told.hash), 'UTF8'))), 'hex'), 12))::bit(48)::bigint / 281474976710656.0 - 1) AS noisy
+                   concat_ws('.', %1$L, n, told.hash), 'UTF8'))), 'hex'), 12))::bit(48)::bigint / 281474976710656.0 - 1) AS noisy
         FROM told, secret WHERE n >= %6$s
     ) SELECT %7$s FROM answer
 $sql$, name, value, key, source, among, min_group, answer);
