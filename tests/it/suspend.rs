@@ -105,7 +105,7 @@ async fn a_deploy_goes_through_between_suspend_and_resume() {
     let again = carol.run(&["target", "resume", "prod-orders"]).ok();
     assert!(again.err.contains("was not suspended"), "{}", again.err);
     let shown = exec(&alice, &masked, SEE_CARDS).ok().json();
-    assert_eq!(shown, json!([{"id": 7, "card_number": null}]), "masked as before");
+    assert_eq!(shown, json!([{"id": "7", "card_number": null}]), "masked as before");
     assert_eq!(listed(&alice), Value::Null);
     assert_eq!(finding(&alice, "prod-orders: suspended"), None);
 
@@ -186,6 +186,9 @@ async fn sessions_that_open_while_a_target_is_suspended_leave_no_view() {
         }
         assert_eq!(views(&env).await, 0, "round {round}");
         env.until("the sessions are gone", async || env.session_roles().await.is_empty()).await;
+        // On record too: one that ended while it was opened is not open again.
+        let alive = || alice.run(&["sessions", "--mine", "--output", "json"]).ok().json();
+        eventually("every session is dead", || (alive() == json!([])).then_some(())).await;
         dave.run(&["target", "resume", "prod-orders"]).ok();
     }
 }

@@ -260,9 +260,12 @@ impl Access {
                 let mut session = tx.session(id.as_str())?;
                 // A revocation of the grant while the role was being made.
                 usable(&tx.grant(session.grant.as_str())?, now)?;
-                session.state = SessionState::Open;
-                tx.save_session(&session)?;
-                tx.record(now, &Event::SessionOpened { session: id })?;
+                // One that has ended meanwhile stays ended.
+                if session.state == SessionState::Opening {
+                    session.state = SessionState::Open;
+                    tx.save_session(&session)?;
+                    tx.record(now, &Event::SessionOpened { session: id })?;
+                }
                 Ok::<_, AccessError>(())
             })
             .await?;
