@@ -33,7 +33,7 @@ impl Target {
                 &missing,
                 "no open session misses a view",
                 "a deploy has left profiles without views, so that open sessions cannot see these tables",
-                "end those sessions (`dbaccess sessions`, `dbaccess revoke ID`) or open another with the same scope: it builds the views again, or says what hinders that",
+                "end those sessions (`dbaccess sessions`, `dbaccess revoke ID`): the next ones get views of their own, or say what hinders that",
             ));
         }
         Ok(findings)
