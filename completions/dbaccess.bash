@@ -196,8 +196,17 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__target,classify)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__classify"
                 ;;
+            dbaccess__subcmd__help__subcmd__target,resume)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__resume"
+                ;;
+            dbaccess__subcmd__help__subcmd__target,rotate-tokens)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__rotate__subcmd__tokens"
+                ;;
             dbaccess__subcmd__help__subcmd__target,setup)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__setup"
+                ;;
+            dbaccess__subcmd__help__subcmd__target,suspend)
+                cmd="dbaccess__subcmd__help__subcmd__target__subcmd__suspend"
                 ;;
             dbaccess__subcmd__help__subcmd__targets,describe)
                 cmd="dbaccess__subcmd__help__subcmd__targets__subcmd__describe"
@@ -223,8 +232,17 @@ _dbaccess() {
             dbaccess__subcmd__target,help)
                 cmd="dbaccess__subcmd__target__subcmd__help"
                 ;;
+            dbaccess__subcmd__target,resume)
+                cmd="dbaccess__subcmd__target__subcmd__resume"
+                ;;
+            dbaccess__subcmd__target,rotate-tokens)
+                cmd="dbaccess__subcmd__target__subcmd__rotate__subcmd__tokens"
+                ;;
             dbaccess__subcmd__target,setup)
                 cmd="dbaccess__subcmd__target__subcmd__setup"
+                ;;
+            dbaccess__subcmd__target,suspend)
+                cmd="dbaccess__subcmd__target__subcmd__suspend"
                 ;;
             dbaccess__subcmd__target__subcmd__help,check)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__check"
@@ -235,8 +253,17 @@ _dbaccess() {
             dbaccess__subcmd__target__subcmd__help,help)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__help"
                 ;;
+            dbaccess__subcmd__target__subcmd__help,resume)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__resume"
+                ;;
+            dbaccess__subcmd__target__subcmd__help,rotate-tokens)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__rotate__subcmd__tokens"
+                ;;
             dbaccess__subcmd__target__subcmd__help,setup)
                 cmd="dbaccess__subcmd__target__subcmd__help__subcmd__setup"
+                ;;
+            dbaccess__subcmd__target__subcmd__help,suspend)
+                cmd="dbaccess__subcmd__target__subcmd__help__subcmd__suspend"
                 ;;
             dbaccess__subcmd__targets,describe)
                 cmd="dbaccess__subcmd__targets__subcmd__describe"
@@ -1104,7 +1131,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__target)
-            opts="setup classify check"
+            opts="setup classify check suspend resume rotate-tokens"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1145,7 +1172,49 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__resume)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__rotate__subcmd__tokens)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__help__subcmd__target__subcmd__setup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__target__subcmd__suspend)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1560,7 +1629,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target)
-            opts="-h --server --ca --help setup classify check help"
+            opts="-h --server --ca --help setup classify check suspend resume rotate-tokens help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1658,7 +1727,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target__subcmd__help)
-            opts="setup classify check help"
+            opts="setup classify check suspend resume rotate-tokens help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1713,6 +1782,34 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__resume)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__rotate__subcmd__tokens)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__target__subcmd__help__subcmd__setup)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1720,6 +1817,84 @@ _dbaccess() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__help__subcmd__suspend)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__resume)
+            opts="-o -h --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__rotate__subcmd__tokens)
+            opts="-o -h --domain --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --domain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1740,6 +1915,40 @@ _dbaccess() {
                     ;;
                 --admin)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__target__subcmd__suspend)
+            opts="-o -h --for --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -1900,10 +2109,12 @@ fi
 
 _dbaccess_asking() {
     local cur="${COMP_WORDS[COMP_CWORD]}" what= at=1
-    [[ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" == "targets describe" ]] && at=2
+    case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
+        "targets describe"|"target suspend"|"target resume"|"target rotate-tokens") at=2 ;;
+    esac
     if [[ $COMP_CWORD -eq $((at + 1)) && $cur != -* ]]; then
         case "${COMP_WORDS[at]}" in
-            targets|describe|request|connect|exec|doctor) what=targets ;;
+            targets|describe|suspend|resume|rotate-tokens|request|connect|exec|doctor) what=targets ;;
             show|approve|deny|cancel) what=requests ;;
             revoke) what=revocable ;;
         esac

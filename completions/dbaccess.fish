@@ -46,7 +46,7 @@ complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "ledger" -d 'Check
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "config" -d 'Show or change which server is used, and whom to trust'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "target" -d 'Prepare databases for dbaccess'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "target" -d 'Prepare databases for dbaccess, and look after them'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "server" -d 'Run the control plane and the gateway'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -219,13 +219,16 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -s h -l help -d 'Print help'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "suspend" -d 'Make way for a deploy: no masked or filtered table is in use until it is over'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "resume" -d 'Let sessions with masked or filtered tables open again'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "rotate-tokens" -d 'Give tokens new keys: those that were seen before lead nowhere from now on'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l config -d 'The server\'s configuration file' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l admin -d 'The administrator to connect as; the password comes from PGPASSWORD or a prompt' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
@@ -251,9 +254,32 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l for -d 'For how long at most, such as 30m or 1h30m; 4h is the longest' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l domain -d 'Only the tokens of this domain' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "suspend" -d 'Make way for a deploy: no masked or filtered table is in use until it is over'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Let sessions with masked or filtered tables open again'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "rotate-tokens" -d 'Give tokens new keys: those that were seen before lead nowhere from now on'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l config -d 'The server\'s configuration file' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
@@ -285,7 +311,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_s
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "config" -d 'Show or change which server is used, and whom to trust'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "target" -d 'Prepare databases for dbaccess'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "target" -d 'Prepare databases for dbaccess, and look after them'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "server" -d 'Run the control plane and the gateway'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -297,9 +323,15 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "check" -d 'Check what escapes a target\'s classification, or could'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "suspend" -d 'Make way for a deploy: no masked or filtered table is in use until it is over'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "resume" -d 'Let sessions with masked or filtered tables open again'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from target" -f -a "rotate-tokens" -d 'Give tokens new keys: those that were seen before lead nowhere from now on'
 
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_seen_subcommand_from describe" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_seen_subcommand_from suspend" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_seen_subcommand_from resume" -f -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -n "__fish_seen_subcommand_from rotate-tokens" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -f -a "(dbaccess complete targets 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -f -a "(dbaccess complete targets 2>/dev/null)"

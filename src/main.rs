@@ -1,7 +1,7 @@
 //! argv in, exit code out.
 
 use clap::Parser;
-use dbaccess::cli::{self, Cli, CliError, Command, TargetCommand};
+use dbaccess::cli::{self, Cli, CliError, Command, Global, TargetArgs, TargetCommand};
 use dbaccess::core::model::ErrorKind;
 use dbaccess::server::classify::{self, Proposed};
 use dbaccess::server::{boot, setup};
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
                 operated("the configuration is not usable", boot::check(&args.config))
             }
             Command::Server(args) => operated("the server stopped", boot::run(&args.config).await),
-            Command::Target(args) => target(args.command).await,
+            Command::Target(args) => target(global, args.command).await,
             Command::Demo(args) => operated("the demo ended", demo::run(&args).await),
             command => cli::run(global, command).await,
         }
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn target(command: TargetCommand) -> Result<u8, CliError> {
+async fn target(global: Global, command: TargetCommand) -> Result<u8, CliError> {
     match command {
         TargetCommand::Setup(args) => {
             let password = args.admin.as_ref().filter(|_| !args.print).map(|_| cli::admin_password());
@@ -70,6 +70,7 @@ async fn target(command: TargetCommand) -> Result<u8, CliError> {
             let findings = classify::check(&args.config, &args.target).await;
             cli::show_findings(args.output, &done("the target is not checked", findings)?)
         }
+        command => cli::run(global, Command::Target(TargetArgs { command })).await,
     }
 }
 

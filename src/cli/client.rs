@@ -8,8 +8,9 @@ use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
-    Reason, Renew, RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView,
-    SessionsQuery, TargetView, TokenIssued,
+    Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -95,6 +96,20 @@ impl Client {
 
     pub async fn targets(&self) -> Result<Vec<TargetView>, CliError> {
         self.get(&["targets"], &()).await
+    }
+
+    pub async fn rotate_tokens(&self, target: &str, body: &RotateTokens) -> Result<TokensRotated, CliError> {
+        self.post(&["targets", target, "rotate-tokens"], body).await
+    }
+
+    /// Waits until the views are gone.
+    pub async fn suspend(&self, target: &str, body: &Suspend) -> Result<SuspendedView, CliError> {
+        let path = ["targets", target, "suspend"];
+        self.call(Method::POST, &path, &(), Some(body), SESSION_TIMEOUT).await
+    }
+
+    pub async fn resume(&self, target: &str) -> Result<ResumedView, CliError> {
+        self.post(&["targets", target, "resume"], &Resume {}).await
     }
 
     pub async fn request(&self, asked: &NewRequest) -> Result<RequestView, CliError> {

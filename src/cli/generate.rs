@@ -52,10 +52,27 @@ pub fn completion_script(shell: Shell) -> String {
 
 /// Which commands' first word is asked from the server, and as what.
 const FIRST_WORDS: [(&[&str], &str); 3] = [
-    (&["targets", "describe", "request", "connect", "exec", "doctor"], "targets"),
+    (
+        &[
+            "targets",
+            "describe",
+            "suspend",
+            "resume",
+            "rotate-tokens",
+            "request",
+            "connect",
+            "exec",
+            "doctor",
+        ],
+        "targets",
+    ),
     (&["show", "approve", "deny", "cancel"], "requests"),
     (&["revoke"], "revocable"),
 ];
+
+/// Those of them that come after another.
+const SECOND_WORDS: [(&str, &str); 4] =
+    [("targets", "describe"), ("target", "suspend"), ("target", "resume"), ("target", "rotate-tokens")];
 
 /// Which options' values are asked from the server, and as what.
 const OPTIONS: [(&str, &str); 3] = [("grant", "grants"), ("session", "sessions"), ("target", "targets")];
@@ -76,11 +93,16 @@ fn bash(mut script: String) -> String {
     for (option, what) in OPTIONS {
         options.push_str(&format!("        --{option}) what={what} ;;\n"));
     }
+    let second: Vec<String> =
+        SECOND_WORDS.iter().map(|(first, second)| format!("\"{first} {second}\"")).collect();
+    let second = second.join("|");
     script.push_str(&format!(
         r#"
 _dbaccess_asking() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" what= at=1
-    [[ "${{COMP_WORDS[1]}} ${{COMP_WORDS[2]}}" == "targets describe" ]] && at=2
+    case "${{COMP_WORDS[1]}} ${{COMP_WORDS[2]}}" in
+        {second}) at=2 ;;
+    esac
     if [[ $COMP_CWORD -eq $((at + 1)) && $cur != -* ]]; then
         case "${{COMP_WORDS[at]}}" in
 {words}        esac
@@ -103,9 +125,11 @@ fn fish(mut script: String) -> String {
     script.push('\n');
     for (commands, what) in FIRST_WORDS {
         for command in commands {
-            let under = match *command {
-                "describe" => "__fish_seen_subcommand_from describe".to_owned(),
-                command => format!("__fish_dbaccess_using_subcommand {command}"),
+            let is_second = SECOND_WORDS.iter().any(|(_, second)| second == command);
+            let under = if is_second {
+                format!("__fish_seen_subcommand_from {command}")
+            } else {
+                format!("__fish_dbaccess_using_subcommand {command}")
             };
             script.push_str(&format!(
                 "complete -c dbaccess -n \"{under}\" -f -a \"(dbaccess complete {what} 2>/dev/null)\"\n"

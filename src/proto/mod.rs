@@ -5,7 +5,7 @@
 
 use crate::core::model::{
     AccessRequest, AskedScope, EndReason, ErrorKind, Export, Grant, GrantId, Permission, Person, PersonRef,
-    Role, Session, SessionId, StatementResult, Totals,
+    Role, Session, SessionId, StatementResult, Suspension, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,9 @@ pub struct TargetView {
     pub tables: Vec<TableView>,
     /// Why the target cannot be reached, when it cannot.
     pub problem: Option<String>,
+    /// While it lasts, no session opens that needs masks or conditions.
+    #[serde(default)]
+    pub suspended: Option<Suspension>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -129,6 +132,56 @@ pub struct ColumnView {
     /// they hold, where one covers it, else under one that asks for nothing more.
     #[serde(default)]
     pub you_see: String,
+}
+
+/// `POST /v1/targets/{name}/rotate-tokens`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateTokens {
+    /// Only this domain's.
+    #[serde(default)]
+    pub domain: Option<String>,
+}
+
+/// Answer to `POST /v1/targets/{name}/rotate-tokens`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokensRotated {
+    pub target: String,
+    pub domain: Option<String>,
+    /// How many keys are new.
+    pub keys: u32,
+}
+
+/// `POST /v1/targets/{name}/suspend`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspend {
+    #[serde(default)]
+    pub for_seconds: Option<u64>,
+}
+
+/// Answer to `POST /v1/targets/{name}/suspend`, once nothing hinders a deploy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SuspendedView {
+    pub suspension: Suspension,
+    /// Those that were ended.
+    pub sessions: Vec<SessionId>,
+    /// What does hinder it still: profiles whose views could not be dropped,
+    /// each with why. It is tried again every minute.
+    pub left: Vec<String>,
+}
+
+/// `POST /v1/targets/{name}/resume`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {}
+
+/// Answer to `POST /v1/targets/{name}/resume`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResumedView {
+    pub target: String,
+    /// The suspension that this ended, if there was one.
+    pub was: Option<Suspension>,
 }
 
 /// `POST /v1/requests`. Without a target, the one target that has the tables.

@@ -29,6 +29,9 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/requests/{id}/deny" | "/v1/requests/{id}/cancel" | "/v1/revoke/{id}") => {
             json!({"reason": "x"})
         }
+        ("POST", "/v1/targets/{name}/rotate-tokens") => json!({"domain": "mail"}),
+        ("POST", "/v1/targets/{name}/suspend") => json!({"for_seconds": 60}),
+        ("POST", "/v1/targets/{name}/resume") => json!({}),
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
         ("POST", path) => panic!("POST {path} is new: say here what it takes"),
         _ => return None,
@@ -205,6 +208,15 @@ async fn the_document_describes_what_is_answered() {
     ] {
         document.check("SessionEvent", &serde_json::to_value(event).unwrap(), "a session's stream");
     }
+    let dave = env.signed_in("dave").await.api();
+    let of_target = async |verb: &str, body: Value| {
+        let template = format!("/v1/targets/{{name}}/{verb}");
+        seen(&dave, "POST", &template, &format!("/v1/targets/prod-orders/{verb}"), Some(body)).await
+    };
+    of_target("rotate-tokens", json!({})).await;
+    of_target("suspend", json!({"for_seconds": 60})).await;
+    plain("/v1/targets").await;
+    of_target("resume", json!({})).await;
     // Signing in and out last: it takes the token away.
     let tokens = provider_tokens(&env, "bob").await;
     let login = json!({"id_token": tokens.id_token.expose(), "access_token": tokens.access_token.expose()});

@@ -95,3 +95,5 @@ mod sign_in_providers;
 mod standby;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod suspend;

@@ -142,6 +142,7 @@ fn code_of(reason: EndReason) -> u8 {
         EndReason::Exit => 0,
         EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
         EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
+        EndReason::Suspended => ErrorKind::Conflict.exit_code(),
         EndReason::Failed => ErrorKind::Internal.exit_code(),
     }
 }

@@ -23,6 +23,7 @@ mod requests;
 mod revoke;
 mod sessions;
 mod show;
+mod target;
 mod targets;
 mod whoami;
 
@@ -116,7 +117,7 @@ impl Context {
 }
 
 /// Runs a command of the tool and gives its exit code. `server`, `demo` and
-/// `target` belong to other wings: `main` has taken them before.
+/// much of `target` belong to other wings: `main` has taken them before.
 pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
     let context = Context { global };
     match command {
@@ -141,7 +142,8 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Completions(args) => args.run().map(done),
         Command::Complete(args) => args.run(&context).await.map(done),
         Command::Man(args) => args.run().map(done),
-        Command::Target(_) | Command::Server(_) | Command::Demo(_) => {
+        Command::Target(args) => args.run(&context).await,
+        Command::Server(_) | Command::Demo(_) => {
             Err(CliError::usage("this command is not one of the client's"))
         }
     }

@@ -1,5 +1,6 @@
 //! Arguments of the commands that other wings run: data only.
 
+use super::target::{ResumeArgs, RotateTokensArgs, SuspendArgs};
 use crate::cli::output::OutputArgs;
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ pub struct DemoArgs {
     pub port: Option<u16>,
 }
 
-/// Prepare databases for dbaccess.
+/// Prepare databases for dbaccess, and look after them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TargetArgs {
     #[command(subcommand)]
@@ -49,6 +50,9 @@ pub enum TargetCommand {
     Setup(SetupArgs),
     Classify(ClassifyArgs),
     Check(CheckArgs),
+    Suspend(SuspendArgs),
+    Resume(ResumeArgs),
+    RotateTokens(RotateTokensArgs),
 }
 
 /// Propose which columns are sensitive, and write what you accept into the configuration.

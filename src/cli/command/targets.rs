@@ -2,9 +2,10 @@ use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, relative};
 use crate::cli::session::shell_quoted;
-use crate::core::model::{ErrorKind, nearest};
+use crate::core::model::{ErrorKind, Suspension, nearest};
 use crate::os;
 use crate::proto::{TableView, TargetView};
+use jiff::Timestamp;
 
 /// List the databases you may ask for; with TARGET, its tables and columns.
 #[derive(Clone, Debug, clap::Args)]
@@ -119,7 +120,18 @@ fn find_table<'t>(target: &'t TargetView, asked: &str) -> Result<&'t TableView, 
     }
 }
 
+fn suspended(suspension: &Suspension, now: Timestamp) -> String {
+    format!("by {}, ends {}", suspension.by.email, relative(suspension.until, now))
+}
+
 fn tell_problem(target: &TargetView) {
+    if let Some(suspension) = &target.suspended {
+        let how = suspended(suspension, os::now());
+        output::note(&format!(
+            "{} is suspended for a deploy, {how}: no session opens that sees masked or filtered tables",
+            target.name
+        ));
+    }
     if let Some(problem) = &target.problem {
         output::note(&format!("{} cannot be reached now: {problem}", target.name));
     }
@@ -148,7 +160,7 @@ pub(super) fn find<'a>(targets: &'a [TargetView], name: &str) -> Result<&'a Targ
 fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
     let now = os::now();
     let mut listing = Listing::new(
-        ["target", "environment", "service", "owners", "yours", "access", "problem"],
+        ["target", "environment", "service", "owners", "yours", "access", "suspended", "problem"],
         "there are no targets for you",
     );
     for target in targets {
@@ -165,6 +177,7 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
             owners.join(", "),
             if target.at_home { "yes" } else { "" }.to_owned(),
             access.join("; "),
+            target.suspended.as_ref().map(|found| suspended(found, now)).unwrap_or_default(),
             target.problem.clone().unwrap_or_default(),
         ]);
     }

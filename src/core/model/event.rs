@@ -5,6 +5,7 @@ use super::{
     AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId,
     SessionId, Totals,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Who did it.
@@ -59,6 +60,15 @@ pub enum Event {
     SessionDead { session: SessionId, role: String, latency_ms: u64, totals: Totals },
     #[serde(rename = "role.swept")]
     RoleSwept { target: String, role: String },
+    /// Sessions with views end, and none opens until then.
+    #[serde(rename = "target.suspended")]
+    TargetSuspended { target: String, by: PersonRef, until: Timestamp },
+    #[serde(rename = "target.resumed")]
+    TargetResumed { target: String, by: Actor },
+    /// Tokens of one domain, or of all, have new keys; the noise of sealed
+    /// columns is among all.
+    #[serde(rename = "target.tokens_rotated")]
+    TokensRotated { target: String, by: PersonRef, domain: Option<String>, keys: u32 },
     /// A statement or session has read unusually much (R7.3).
     #[serde(rename = "alert.bulk_read")]
     BulkRead { read: Box<BulkRead> },

@@ -19,6 +19,7 @@ mod scope;
 mod secret;
 mod session;
 mod statement;
+mod suspension;
 mod target;
 
 pub use budget::{Budget, Budgets};
@@ -44,4 +45,5 @@ pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, Table
 pub use secret::Secret;
 pub use session::{EndReason, Session, SessionState, Totals};
 pub use statement::{Export, StatementFacts, StatementRecord};
+pub use suspension::{LONGEST_SUSPENSION, Suspension, USUAL_SUSPENSION};
 pub use target::{Environment, Sensitivity, Target};

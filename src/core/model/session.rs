@@ -44,6 +44,8 @@ pub enum EndReason {
     ServerStopped,
     /// It could not be opened.
     Failed,
+    /// It had views, and the target was suspended for a deploy.
+    Suspended,
 }
 
 impl EndReason {
@@ -55,6 +57,7 @@ impl EndReason {
             Self::Lost => "lost",
             Self::ServerStopped => "server_stopped",
             Self::Failed => "failed",
+            Self::Suspended => "suspended",
         }
     }
 }

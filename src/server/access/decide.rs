@@ -206,11 +206,7 @@ impl Access {
             // A session that is not live is being opened, and will see the
             // revocation, or is being buried already.
             if let Some(live) = self.registry.find(role) {
-                live.finish(End {
-                    reason: EndReason::Revoked,
-                    by: Actor::Person(caller.person.to_ref()),
-                    at: now,
-                });
+                live.finish(End::new(EndReason::Revoked, Actor::Person(caller.person.to_ref()), now));
             }
         }
         Ok(RevokedView { grant, sessions: sessions.into_iter().map(|(id, _)| id).collect() })

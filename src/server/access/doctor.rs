@@ -6,7 +6,7 @@
 
 use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
-use crate::core::model::SessionState;
+use crate::core::model::{SessionState, Suspension};
 use crate::proto::{Finding, FindingLevel};
 use jiff::SignedDuration;
 use std::path::Path;
@@ -29,6 +29,11 @@ impl Access {
             None => self.target_names().filter_map(|name| self.target(name).ok()).collect(),
         };
         let mut findings = vec![self.ledger_finding(), space_finding(&self.config.server.data_dir)];
+        for suspension in self.suspensions().await? {
+            if targets.iter().any(|state| state.target.name == suspension.target) {
+                findings.push(suspended_finding(&suspension));
+            }
+        }
         let (identity, native, undead, of_targets) = tokio::join!(
             self.identity_finding(),
             self.native_finding(),
@@ -143,6 +148,16 @@ impl Access {
             )],
         }
     }
+}
+
+fn suspended_finding(suspension: &Suspension) -> Finding {
+    let Suspension { target, by, until, .. } = suspension;
+    let message = format!(
+        "for a deploy until {until:.0}, by {}: no session opens that sees masked or filtered tables",
+        by.email
+    );
+    let remedy = format!("when the deploy is done: `dbaccess target resume {target}`");
+    Finding { level: FindingLevel::Warning, ..problem(&format!("{target}: suspended"), message, &remedy) }
 }
 
 /// What escapes the classification, as `dbaccess target check` finds it.

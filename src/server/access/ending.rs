@@ -1,7 +1,7 @@
 //! The end of a session, whatever its cause, until its role is proven gone.
 //!
 //! ```text
-//! exit, expiry, revocation, client gone, server stopping
+//! exit, expiry, revocation, suspension, client gone, server stopping
 //!     └► Ended (clients are cut) ─┬► Closing, on record
 //!                                 └► the role removed ──► Dead, on record
 //! ```
@@ -47,7 +47,7 @@ struct Burial {
 impl Access {
     /// Watches over one live session until it is dead.
     pub(super) async fn keep(self: Arc<Self>, live: Arc<Live>, held: watch::Receiver<u32>, detached: bool) {
-        let at = |reason, at| End { reason, by: Actor::System, at };
+        let at = |reason, at| End::new(reason, Actor::System, at);
         tokio::select! {
             _ = live.wait_end() => {}
             () = passed(live.permit.until) => live.finish(at(EndReason::Expired, live.permit.until)),
@@ -226,11 +226,8 @@ impl Access {
             // It died before we looked, perhaps after its row was read.
             return Ok(summary(&self.own_session(caller, session.id.as_str()).await?));
         };
-        live.finish(End {
-            reason: EndReason::Exit,
-            by: Actor::Person(caller.person.to_ref()),
-            at: crate::os::now(),
-        });
+        let by = Actor::Person(caller.person.to_ref());
+        live.finish(End::new(EndReason::Exit, by, crate::os::now()));
         let mut life = live.life();
         drop(timeout(PATIENCE, life.wait_for(|life| matches!(life, Life::Dead(..)))).await);
         let dead_after = match &*life.borrow() {
@@ -246,37 +243,36 @@ impl Access {
         self.stopping.store(true, Ordering::SeqCst);
         let all = self.registry.all();
         for live in &all {
-            live.finish(End { reason: EndReason::ServerStopped, by: Actor::System, at: crate::os::now() });
+            live.finish(End::new(EndReason::ServerStopped, Actor::System, crate::os::now()));
         }
-        let dead = async {
-            for live in &all {
-                drop(live.life().wait_for(|life| matches!(life, Life::Dead(..))).await);
-            }
-        };
-        if timeout(patience, dead).await.is_err() {
+        if timeout(patience, dead(&all)).await.is_err() {
             tracing::warn!("stopping before every session's role is gone; the next start removes the rest");
         }
+    }
+}
+
+/// Resolves once the roles of all of them are gone. Cancel-safe.
+pub(super) async fn dead(sessions: &[Arc<Live>]) {
+    for live in sessions {
+        drop(live.life().wait_for(|life| matches!(life, Life::Dead(..))).await);
     }
 }
 
 /// Why a session that an earlier process left is over.
 fn cause(session: &Session, grant: &crate::core::model::Grant, now: Timestamp) -> End {
     if let (Some(reason), Some(at)) = (session.end, session.ended_at) {
-        return End { reason, by: Actor::System, at };
+        return End::new(reason, Actor::System, at);
     }
     match &grant.revoked {
-        Some(revoked) => {
-            End { reason: EndReason::Revoked, by: Actor::Person(revoked.by.clone()), at: revoked.at }
-        }
-        None if session.until <= now => {
-            End { reason: EndReason::Expired, by: Actor::System, at: session.until }
-        }
-        None => End { reason: EndReason::ServerStopped, by: Actor::System, at: now },
+        Some(revoked) => End::new(EndReason::Revoked, Actor::Person(revoked.by.clone()), revoked.at),
+        None if session.until <= now => End::new(EndReason::Expired, Actor::System, session.until),
+        None => End::new(EndReason::ServerStopped, Actor::System, now),
     }
 }
 
 /// An end, as a sentence for the person whose session it was.
 pub(in crate::server) fn why(end: &End) -> String {
+    let until = end.until.map(|until| format!(" until {until:.0}")).unwrap_or_default();
     match (end.reason, &end.by) {
         (EndReason::Exit, _) => "you ended the session".to_owned(),
         (EndReason::Expired, _) => "the grant's window has ended".to_owned(),
@@ -284,6 +280,10 @@ pub(in crate::server) fn why(end: &End) -> String {
         (EndReason::Revoked, Actor::System) => "the access was revoked".to_owned(),
         (EndReason::Lost, _) => "the client that held the session is gone".to_owned(),
         (EndReason::ServerStopped, _) => "the dbaccess server stopped".to_owned(),
+        (EndReason::Suspended, Actor::Person(person)) => {
+            format!("the target is suspended for a deploy{until}, by {}", person.email)
+        }
+        (EndReason::Suspended, Actor::System) => format!("the target is suspended for a deploy{until}"),
         (EndReason::Failed, _) => "the session could not be opened".to_owned(),
     }
 }

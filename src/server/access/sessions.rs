@@ -8,6 +8,7 @@
 //! Whoever ends access at any point of this finds the session, in the state or
 //! in the registry; what was made of it by then is removed.
 
+use super::suspend::{refused, suspended};
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller, why};
 use crate::core::guard::{Permit, Vocabulary};
@@ -98,7 +99,7 @@ impl Access {
         ));
         // Before it is on record: whoever reads of it there, to end it, finds it here.
         self.registry.insert(Arc::clone(&live));
-        if let Err(error) = self.write_opening(&subject, session, now).await {
+        if let Err(error) = self.write_opening(&subject, session, profile, now).await {
             self.registry.remove(&live.role);
             live.finish(ended(EndReason::Failed));
             live.bury(Duration::ZERO);
@@ -119,10 +120,10 @@ impl Access {
         }
         if !live.is_open() {
             let end = live.wait_end().await;
-            let kind = if end.reason == EndReason::ServerStopped {
-                ErrorKind::Unreachable
-            } else {
-                ErrorKind::Expired
+            let kind = match end.reason {
+                EndReason::ServerStopped => ErrorKind::Unreachable,
+                EndReason::Suspended => ErrorKind::Conflict,
+                _ => ErrorKind::Expired,
             };
             return Err(AccessError::new(
                 kind,
@@ -180,17 +181,23 @@ impl Access {
         &self,
         subject: &str,
         session: &Session,
+        profile: &Profile,
         now: Timestamp,
     ) -> Result<(), AccessError> {
         if self.stopping.load(Ordering::SeqCst) {
             return Err(AccessError::new(ErrorKind::Unreachable, "the server is stopping"));
         }
         let (subject, session) = (subject.to_owned(), session.clone());
+        let has_views = !profile.views().is_empty();
         let limit = self.config.limits.sessions_per_person;
         self.store
             .write(move |tx| {
                 // Read again inside the transaction: a revocation may have come first.
                 usable(&tx.grant(session.grant.as_str())?, now)?;
+                // So may a suspension; one that comes later finds the session in the registry.
+                if has_views && let Some(suspension) = suspended(tx, &session.target)? {
+                    return Err(refused(&suspension));
+                }
                 // Those that a dead target keeps from ending do not count.
                 let alive = |session: &&Session| session.state < SessionState::Closing;
                 let open = tx.sessions(Some(&subject), false, u32::MAX)?.iter().filter(alive).count();
@@ -253,9 +260,12 @@ impl Access {
                 let mut session = tx.session(id.as_str())?;
                 // A revocation of the grant while the role was being made.
                 usable(&tx.grant(session.grant.as_str())?, now)?;
-                session.state = SessionState::Open;
-                tx.save_session(&session)?;
-                tx.record(now, &Event::SessionOpened { session: id })?;
+                // One that has ended meanwhile stays ended.
+                if session.state == SessionState::Opening {
+                    session.state = SessionState::Open;
+                    tx.save_session(&session)?;
+                    tx.record(now, &Event::SessionOpened { session: id })?;
+                }
                 Ok::<_, AccessError>(())
             })
             .await?;
@@ -323,7 +333,7 @@ impl Access {
 }
 
 fn ended(reason: EndReason) -> End {
-    End { reason, by: Actor::System, at: crate::os::now() }
+    End::new(reason, Actor::System, crate::os::now())
 }
 
 /// The passwords are 256 random bits, so more rounds would only cost time.

@@ -87,6 +87,7 @@ impl Access {
         let known =
             self.store.read(|tx| tx.sessions(None, false, u32::MAX).map_err(AccessError::from)).await?;
         let used: HashSet<&str> = known.iter().map(|session| session.profile.as_str()).collect();
+        let suspended = self.suspensions().await?.iter().any(|suspension| suspension.target == target);
         let known: HashSet<&str> = known.iter().map(|session| session.role.as_str()).collect();
         let mut failure = None;
         let now = crate::os::now();
@@ -100,12 +101,14 @@ impl Access {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let unused = profiles
-            .into_iter()
-            .filter(|profile| profile.members == 0 && !used.contains(profile.name.as_str()))
-            .map(|profile| profile.name)
-            .collect();
-        for name in self.idle.note(target, unused, Instant::now(), grace) {
+        let mut unused = profiles;
+        unused.retain(|profile| profile.members == 0 && !used.contains(profile.name.as_str()));
+        // A deploy waits for these, whatever they are kept for.
+        let (hindering, unused): (Vec<_>, Vec<_>) =
+            unused.into_iter().partition(|profile| suspended && profile.has_views);
+        let unused = unused.into_iter().map(|profile| profile.name).collect();
+        let overdue = self.idle.note(target, unused, Instant::now(), grace);
+        for name in hindering.into_iter().map(|profile| profile.name).chain(overdue) {
             // A session that takes it up in this moment makes it anew.
             if let Err(error) = database.drop_profile(&name).await {
                 failure = failure.or(Some(error));

@@ -3,7 +3,7 @@
 use super::{Access, AccessError, Caller};
 use crate::core::guard::Vocabulary;
 use crate::core::model::{
-    AskedScope, Catalog, Classification, Column, ErrorKind, Grant, Relation, Target, nearest,
+    AskedScope, Catalog, Classification, Column, ErrorKind, Grant, Relation, Suspension, Target, nearest,
 };
 use crate::core::policy::{BusinessHours, Sight};
 use crate::proto::{ColumnView, TableView, TargetView};
@@ -113,7 +113,7 @@ impl TargetState {
         self.way.to.primary.is_some()
     }
 
-    fn view(&self, caller: &Caller, grants: &[Grant]) -> TargetView {
+    fn view(&self, caller: &Caller, grants: &[Grant], suspensions: &[Suspension]) -> TargetView {
         let Target { name, environment, service, owners, .. } = &self.target;
         let grants: Vec<Grant> = grants.iter().filter(|grant| grant.target == *name).cloned().collect();
         let tables = self.cached().map(|survey| survey.tables(&grants));
@@ -126,6 +126,7 @@ impl TargetState {
             grants,
             tables: tables.unwrap_or_default(),
             problem: self.problem(),
+            suspended: suspensions.iter().find(|suspension| suspension.target == *name).cloned(),
         }
     }
 }
@@ -204,7 +205,8 @@ impl Access {
     pub async fn targets(&self, caller: &Caller) -> Result<Vec<TargetView>, AccessError> {
         let grants = self.live_grants(caller).await?;
         self.look_again(TargetState::survey).await;
-        Ok(self.targets.values().map(|target| target.view(caller, &grants)).collect())
+        let suspensions = self.suspensions().await?;
+        Ok(self.targets.values().map(|target| target.view(caller, &grants, &suspensions)).collect())
     }
 
     /// The one target whose catalog has all of these names.

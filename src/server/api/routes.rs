@@ -6,8 +6,9 @@ use super::{events, tunnel};
 use crate::core::model::Grant;
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
-    RequestView, RequestsQuery, RevokedView, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    TargetView, TokenIssued,
+    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -62,6 +63,9 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/logout", SignedIn, post(logout)),
         route("GET", "/v1/me", SignedIn, get(me)),
         route("GET", "/v1/targets", SignedIn, get(targets)),
+        route("POST", "/v1/targets/{name}/rotate-tokens", SignedIn, post(rotate_tokens)),
+        route("POST", "/v1/targets/{name}/suspend", SignedIn, post(suspend)),
+        route("POST", "/v1/targets/{name}/resume", SignedIn, post(resume)),
         route("GET", "/v1/requests", SignedIn, get(requests)),
         route("POST", "/v1/requests", SignedIn, post(request)),
         route("GET", "/v1/requests/{id}", SignedIn, get(show)),
@@ -130,6 +134,33 @@ async fn me(caller: Caller) -> Json<Me> {
 
 async fn targets(State(access): App, caller: Caller) -> Answer<Vec<TargetView>> {
     Ok(Json(access.targets(&caller).await?))
+}
+
+async fn rotate_tokens(
+    State(access): App,
+    caller: Caller,
+    Id(target): Id,
+    Body(body): Body<RotateTokens>,
+) -> Answer<TokensRotated> {
+    Ok(Json(access.rotate_tokens(&caller, target, body).await?))
+}
+
+async fn suspend(
+    State(access): App,
+    caller: Caller,
+    Id(target): Id,
+    Body(body): Body<Suspend>,
+) -> Answer<SuspendedView> {
+    Ok(Json(access.suspend(&caller, target, body).await?))
+}
+
+async fn resume(
+    State(access): App,
+    caller: Caller,
+    Id(target): Id,
+    Body(Resume {}): Body<Resume>,
+) -> Answer<ResumedView> {
+    Ok(Json(access.resume(&caller, target).await?))
 }
 
 async fn request(State(access): App, caller: Caller, Body(body): Body<NewRequest>) -> Answer<RequestView> {
@@ -258,7 +289,7 @@ fn bad_request(rejection: &JsonRejection) -> Failure {
     Failure(AccessError::usage(words))
 }
 
-/// The id in a path, or the beginning of one.
+/// The id in a path, or the beginning of one; or a target's name.
 pub(super) struct Id(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {

@@ -55,6 +55,14 @@ pub struct End {
     pub by: Actor,
     /// When it was decided; for an expiry, the end of the window.
     pub at: Timestamp,
+    /// How long there is no other session like it: the end of a suspension.
+    pub until: Option<Timestamp>,
+}
+
+impl End {
+    pub fn new(reason: EndReason, by: Actor, at: Timestamp) -> Self {
+        Self { reason, by, at, until: None }
+    }
 }
 
 /// What the session did so far.
@@ -165,9 +173,7 @@ impl Live {
         match ended.as_deref() {
             Ok(Life::Ended(end) | Life::Dead(end, _)) => end.clone(),
             // The sender is `self`, which is borrowed: it cannot be gone.
-            Ok(Life::Open) | Err(_) => {
-                End { reason: EndReason::ServerStopped, by: Actor::System, at: self.permit.until }
-            }
+            Ok(Life::Open) | Err(_) => End::new(EndReason::ServerStopped, Actor::System, self.permit.until),
         }
     }
 

@@ -277,6 +277,10 @@ impl Gateway {
             EndReason::Expired => {
                 format!("more time is a request away: `dbaccess request {} …`", live.permit.target)
             }
+            EndReason::Suspended => {
+                "`dbaccess targets` shows until when; sessions that see nothing masked or filtered go on"
+                    .to_owned()
+            }
             _ => format!("`dbaccess connect {}` opens a new session while a grant lasts", live.permit.target),
         };
         let why = crate::server::access::why(end);

@@ -143,6 +143,7 @@ impl Target {
             publications.iter().map(|row| format!("{} ({})", row.get::<_, String>(2), name(row))).collect(),
         ));
         findings.push(all.lenders(lenders.iter().map(|row| (row.get(0), row.get(1), row.get(2)))));
+        findings.extend(self.deploy_findings().await?);
         Ok(findings)
     }
 }

@@ -279,7 +279,7 @@ impl Target {
     }
 
     /// The one text column of a query.
-    async fn lines(&self, sql: &str) -> Result<Vec<String>, ProvisionError> {
+    pub(super) async fn lines(&self, sql: &str) -> Result<Vec<String>, ProvisionError> {
         let text = |row: &Row| row.get(0);
         Ok(self.closing.call(sql, &[]).await?.iter().map(text).collect())
     }
@@ -302,7 +302,7 @@ fn leaks(version: i32) -> Option<Finding> {
     })
 }
 
-fn listed(check: &str, items: &[String], fine: &str, lax: &str, remedy: &str) -> Finding {
+pub(super) fn listed(check: &str, items: &[String], fine: &str, lax: &str, remedy: &str) -> Finding {
     if items.is_empty() {
         ok(check, fine.to_owned())
     } else {

@@ -20,6 +20,7 @@
 mod catalog;
 mod close;
 mod control;
+mod deploys;
 mod error;
 mod escapes;
 mod findings;

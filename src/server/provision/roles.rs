@@ -22,6 +22,8 @@ pub struct ManagedProfile {
     pub name: String,
     /// Sessions that use it.
     pub members: i32,
+    /// Some of its tables are masked or filtered.
+    pub has_views: bool,
 }
 
 /// Roles belong to the cluster, targets to a database of it: a session is
@@ -45,7 +47,8 @@ const ROLES: &str = "
 const PROFILES: &str = "
     SELECT p.rolname::text,
            (SELECT count(DISTINCT m.member) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-            WHERE m.roleid = p.oid AND r.rolname ~ '^dbaccess_s_')::int
+            WHERE m.roleid = p.oid AND r.rolname ~ '^dbaccess_s_')::int,
+           EXISTS (SELECT FROM pg_roles o WHERE o.rolname = 'dbaccess_o_' || right(p.rolname, 32))
     FROM pg_roles p
     WHERE p.rolname ~ '^dbaccess_p_[0-9a-f]{32}$'
       AND shobj_description(p.oid, 'pg_authid') = 'dbaccess: privileges in database ' || current_database()
@@ -75,7 +78,12 @@ impl Target {
     /// The access roles of this database that exist now.
     pub async fn managed_profiles(&self) -> Result<Vec<ManagedProfile>, ProvisionError> {
         let rows = self.closing.call(PROFILES, &[]).await?;
-        Ok(rows.iter().map(|row| ManagedProfile { name: row.get(0), members: row.get(1) }).collect())
+        let profile = |row: &tokio_postgres::Row| ManagedProfile {
+            name: row.get(0),
+            members: row.get(1),
+            has_views: row.get(2),
+        };
+        Ok(rows.iter().map(profile).collect())
     }
 
     /// Drops a profile. Refused by the target while a session uses it; one

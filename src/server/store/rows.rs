@@ -2,7 +2,8 @@
 
 use super::{StoreError, Tx};
 use crate::core::model::{
-    AccessRequest, Event, Grant, GrantId, Identity, RequestId, RequestState, Session, SessionId, SessionState,
+    AccessRequest, Event, Grant, GrantId, Identity, RequestId, RequestState, Session, SessionId,
+    SessionState, Suspension,
 };
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
@@ -112,6 +113,26 @@ impl Tx<'_> {
     pub fn outbox_sent(&self, up_to: i64) -> Result<()> {
         self.run("DELETE FROM outbox WHERE id <= ?1", [up_to])?;
         Ok(())
+    }
+
+    /// Suspends a target, in place of an earlier suspension.
+    pub fn save_suspension(&self, suspension: &Suspension) -> Result<()> {
+        let body = serde_json::to_string(suspension)?;
+        self.run(
+            "INSERT INTO suspension (target, body) VALUES (?1, ?2) ON CONFLICT (target) DO UPDATE SET body = ?2",
+            params![suspension.target, body],
+        )?;
+        Ok(())
+    }
+
+    pub fn remove_suspension(&self, target: &str) -> Result<()> {
+        self.run("DELETE FROM suspension WHERE target = ?1", [target])?;
+        Ok(())
+    }
+
+    /// All of them, those whose time has passed too: at most one a target.
+    pub fn suspensions(&self) -> Result<Vec<Suspension>> {
+        self.many("SELECT body FROM suspension ORDER BY target", [])
     }
 
     /// Writes an alert down for the webhook, in this transaction.

@@ -77,6 +77,13 @@ const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX alert_due ON alert (next_at);
 ",
+    "
+    -- Targets that are suspended for a deploy.
+    CREATE TABLE suspension (
+        target TEXT PRIMARY KEY,
+        body TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! Work that nobody waits for: lapsing requests, the sweeper,
+//! Work that nobody waits for: lapsing requests and suspensions, the sweeper,
 //! catalogs, stale tokens. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
@@ -23,6 +23,11 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
     tasks.spawn(every(LAPSE, "lapsing requests", move || {
         let access = Arc::clone(&lapsing);
         async move { access.lapse_requests().await }
+    }));
+    let suspended = Arc::clone(access);
+    tasks.spawn(every(LAPSE, "ending suspensions", move || {
+        let access = Arc::clone(&suspended);
+        async move { access.lapse_suspensions().await }
     }));
     let tokens = Arc::clone(access);
     tasks.spawn(every(TOKENS, "stale tokens", move || {

@@ -2,6 +2,7 @@
 
 use super::*;
 use dbaccess::core::model::{Classified, Mask, Rule, Selector, Sensitivity, TableName};
+use dbaccess::proto::FindingLevel;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 on_every_version! {
@@ -115,10 +116,23 @@ async fn a_view_that_cannot_be_built_again_is_gone_and_the_deploy_is_not(shop: &
     run(&deploy, "ALTER TABLE staff DROP COLUMN nick").await;
     run(&shop.admin, "ALTER FUNCTION dbaccess.hidden(jsonb, text, oid, integer) RENAME TO mask_expression")
         .await;
+    let missing = async || {
+        let all =
+            shop.target.escapes(&[], &shop.target.catalog().await.unwrap(), &Classification::default()).await;
+        let found = all.unwrap().into_iter().find(|finding| finding.check == "missing_views").unwrap();
+        (found.level, found.message)
+    };
+    let (level, message) = missing().await;
+    assert_eq!(level, FindingLevel::Warning);
+    assert!(message.ends_with(": public.staff"), "{message}");
     // The table itself comes next on the path, and is not theirs.
     assert_eq!(sqlstate(&client, "SELECT id FROM staff").await.as_deref(), Some("42501"));
-    // The next session has it again, and with it those that are open.
+    // The next session has its own; those that are open have theirs again after the next deploy.
     shop.session_with(&masked(shop).await, true).await.expect("the session opens");
+    assert_eq!(missing().await.0, FindingLevel::Warning);
+    run(&deploy, "ALTER TABLE staff ADD COLUMN later int").await;
+    assert_eq!(missing().await.0, FindingLevel::Ok);
+    run(&client, "SELECT id FROM staff").await;
 }
 
 async fn a_deploy_succeeds_while_masked_sessions_come_and_go(shop: &mut Shop) {

@@ -45,7 +45,7 @@ async fn the_servers_login_can_call_the_functions_and_nothing_else(shop: &mut Sh
     assert_eq!(
         value(&gateway, callable).await.as_deref(),
         Some(
-            "close_session dispose_owned drop_profile end_connections ensure_profile lock_session open_session rotate_tokens version"
+            "close_session dispose_owned drop_profile end_connections ensure_profile lock_session missing_views open_session rotate_tokens version"
         )
     );
     let careless = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'dbaccess'::regnamespace AND prosecdef

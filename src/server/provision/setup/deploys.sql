@@ -132,6 +132,18 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The tables whose views are missing from profiles that have sessions, for doctor.
+CREATE FUNCTION dbaccess.missing_views() RETURNS SETOF text
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT format('%I.%I', s.view ->> 'schema', s.name)
+    FROM dbaccess.profiles p CROSS JOIN LATERAL dbaccess.stale_views(p.name, p.content) s
+    WHERE EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+                  WHERE m.roleid = to_regrole(p.name) AND r.rolname ~ '^dbaccess_s_')
+      AND s.base IS NOT NULL
+      AND to_regclass(format('%I.%I', s.view_schema, s.name)) IS NULL
+    ORDER BY 1
+$$;
+
 -- Whatever happens in here, the deploy goes on; only its own cancellation and
 -- time limit end it.
 CREATE FUNCTION dbaccess.on_deploy() RETURNS event_trigger

@@ -4,7 +4,7 @@ DO $$ BEGIN
     PERFORM dbaccess.check_ddl_owner(owner) FROM unnest(dbaccess.ddl_owners()) AS owner;
 END $$;
 
--- The server's login may call these nine, and nobody else may call any.
+-- The server's login may call these ten, and nobody else may call any.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dbaccess FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     dbaccess.version(),
@@ -15,6 +15,7 @@ GRANT EXECUTE ON FUNCTION
     dbaccess.dispose_owned(text),
     dbaccess.close_session(text),
     dbaccess.drop_profile(text),
-    dbaccess.rotate_tokens(text)
+    dbaccess.rotate_tokens(text),
+    dbaccess.missing_views()
 TO :"gateway";
 COMMIT;
