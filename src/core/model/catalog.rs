@@ -65,7 +65,9 @@ pub struct Relation {
     #[serde(default)]
     pub rows: Option<u64>,
     /// Of a view or materialized view: every column of other relations that it
-    /// reads, be it for a column of its own, a condition or a join.
+    /// reads, be it for a column of its own, a condition or a join. A relation of
+    /// which it reads no column, but whether there are rows and how many, is here
+    /// with an empty name for the column.
     #[serde(default)]
     pub reads: Vec<(TableName, String)>,
     /// Of a view: the functions it calls that run with their owner's rights, as

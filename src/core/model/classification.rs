@@ -56,7 +56,7 @@ impl Classification {
     ///
     /// - A rule for one column goes before a pattern, that before a tag. Among
     ///   patterns the most specific wins: fewest stars, then most letters;
-    ///   among equals, and among tags, the stricter mask.
+    ///   among equals, and among tags, the stricter mask and the worse sensitivity.
     /// - Partitions and inheritance share, both ways: reading one reads the other.
     /// - A generated column is shown as what it is computed from, or not at all
     ///   where that is not one column of its own type.
@@ -93,15 +93,18 @@ impl Classification {
     }
 }
 
-/// Which of two says less of a value; the order is total, so that it does not
-/// matter whom one meets first.
+/// What is said where two things hold: the mask that shows less, and the worse
+/// of the sensitivities, whichever of the two it came with. What a column costs
+/// unmasked follows from its sensitivity, and a mask must not lower that. The
+/// order is total, so that it does not matter whom one meets first.
 fn stricter(one: Classified, other: Classified) -> Classified {
-    let rank = |classified: &Classified| match classified.mask {
+    let rank = |mask: &Mask| match mask {
         Mask::Null => 3,
         Mask::Aggregate { .. } => 2,
         Mask::Token { .. } => 1,
         Mask::Partial(_) | Mask::Json { .. } => 0,
     };
-    let key = |classified: &Classified| (rank(classified), classified.mask.clone(), classified.sensitivity);
-    if key(&one) >= key(&other) { one } else { other }
+    let sensitivity = one.sensitivity.max(other.sensitivity);
+    let first = (rank(&one.mask), &one.mask) >= (rank(&other.mask), &other.mask);
+    Classified { sensitivity, mask: if first { one.mask } else { other.mask } }
 }

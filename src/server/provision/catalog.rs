@@ -83,7 +83,8 @@ const GENERATED: &str = "
         ON d.refobjid = a.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> a.attnum
     WHERE a.attgenerated <> ''";
 
-/// The columns that views read. PostgreSQL keeps them for a view as a whole.
+/// The columns that views read, and the relations that they read without any
+/// column. PostgreSQL keeps them for a view as a whole.
 const READS: &str = "
     SELECT r.ev_class, d.refobjid,
            coalesce(array_agg(d.refobjsubid::int2) FILTER (WHERE d.refobjsubid > 0), '{}')
@@ -338,7 +339,12 @@ impl Found {
                 let place = self.places.get(&source).and_then(|place| self.numbers.get(*place));
                 numbers = place.cloned().unwrap_or_default();
             }
-            let columns: Vec<_> = numbers.iter().filter_map(|number| self.column(source, *number)).collect();
+            let mut columns: Vec<_> =
+                numbers.iter().filter_map(|number| self.column(source, *number)).collect();
+            if columns.is_empty() {
+                // `SELECT count(*)` depends on its rows all the same.
+                columns.extend(self.relation(source).map(|relation| (relation.name.clone(), String::new())));
+            }
             if let Some(relation) = self.relation_mut(view) {
                 relation.reads.extend(columns);
             }

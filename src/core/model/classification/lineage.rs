@@ -14,15 +14,25 @@ pub(super) fn follow(named: Columns, catalog: &Catalog) -> Classification {
     for relation in &catalog.relations {
         lineage.judge(relation);
     }
-    Classification { columns: lineage.columns, closed: lineage.closed }
+    let closed = lineage.closed.into_iter().map(|(view, taint)| (view, taint.why)).collect();
+    Classification { columns: lineage.columns, closed }
 }
+
+/// Why a view may show what is classified, and the worst of that.
+struct Taint {
+    why: String,
+    worst: Sensitivity,
+}
+
+/// What runs with somebody else's rights may read anything.
+const UNKNOWN: Sensitivity = Sensitivity::Secret;
 
 struct Lineage<'c> {
     /// What rules say: never changed by what follows.
     named: Columns,
     columns: Columns,
     relations: HashMap<&'c TableName, &'c Relation>,
-    closed: BTreeMap<TableName, String>,
+    closed: BTreeMap<TableName, Taint>,
     judged: HashSet<&'c TableName>,
 }
 
@@ -90,10 +100,9 @@ impl<'c> Lineage<'c> {
     fn derived(&self, column: &Column, sources: &[(TableName, String)]) -> Option<Classified> {
         let mut found = None;
         for (table, source) in sources {
-            let classified = if self.closed.contains_key(table) {
-                Some(Classified { sensitivity: Sensitivity::Pii, mask: Mask::Null })
-            } else {
-                self.columns.get(table).and_then(|columns| columns.get(source)).cloned()
+            let classified = match self.closed.get(table) {
+                Some(taint) => Some(Classified { sensitivity: taint.worst, mask: Mask::Null }),
+                None => self.columns.get(table).and_then(|columns| columns.get(source)).cloned(),
             };
             found = match (found, classified) {
                 (Some(one), Some(other)) => Some(stricter(one, other)),
@@ -123,45 +132,54 @@ impl<'c> Lineage<'c> {
         for relation in relations {
             self.judge(relation);
         }
-        let Some(why) = self.taint(view) else { return };
+        let Some(taint) = self.taint(view) else { return };
         if !self.named.contains_key(&view.name) {
-            self.closed.insert(view.name.clone(), why);
+            self.closed.insert(view.name.clone(), taint);
             return;
         }
         for column in &view.columns {
-            let unchanged = !column.derived_from.is_empty();
-            let sources = if unchanged { &column.derived_from } else { &view.reads };
-            let mut found = self.derived(column, sources);
-            if !unchanged {
-                // Computed from who knows which of them, or by a definer function.
-                let hidden = |found: Classified| Classified { mask: Mask::Null, ..found };
-                let unknown = Classified { sensitivity: Sensitivity::Pii, mask: Mask::Null };
-                found = found.map(hidden).or((!view.definers.is_empty()).then_some(unknown));
-            }
+            let found = if column.derived_from.is_empty() {
+                // Computed from who knows which of what the view reads.
+                Some(Classified { sensitivity: taint.worst, mask: Mask::Null })
+            } else {
+                self.derived(column, &column.derived_from)
+            };
             if let Some(classified) = found {
                 self.classify(&view.name, &column.name, classified);
             }
         }
     }
 
-    /// Why a view may show what is classified.
-    fn taint(&self, view: &Relation) -> Option<String> {
+    /// Why a view may show what is classified; `None` where it does not.
+    fn taint(&self, view: &Relation) -> Option<Taint> {
         let name = &view.name;
         let cure = "classify a column of it, or leave it out";
-        let classified = |(table, column): &&(TableName, String)| {
-            self.columns.get(table).is_some_and(|columns| columns.contains_key(column))
+        let copied = |table: &TableName| {
+            let worst = self.closed.get(table)?.worst;
+            Some((0, worst, format!("{name} reads {table}, which copies classified columns: {cure}")))
         };
-        if let Some((table, _)) = view.reads.iter().find(|(table, _)| self.closed.contains_key(table)) {
-            return Some(format!("{name} reads {table}, which copies classified columns: {cure}"));
-        }
-        if let Some((table, column)) = view.reads.iter().find(classified) {
-            return Some(format!("{name} reads {table}.{column}, which is classified: {cure}"));
-        }
-        let definer = view.definers.first().filter(|_| !self.columns.is_empty())?;
-        Some(format!(
-            "{name} calls {definer}, which runs with its owner's rights and may read classified columns: {cure}"
-        ))
+        let classified = |table: &TableName, column: &str| {
+            let worst = self.columns.get(table)?.get(column)?.sensitivity;
+            Some((1, worst, format!("{name} reads {table}.{column}, which is classified: {cure}")))
+        };
+        let read = columns_read(view)
+            .filter_map(|(table, column)| copied(table).or_else(|| classified(table, column)));
+        let lent = view.definers.iter().filter(|_| !self.columns.is_empty()).map(|definer| {
+            let why = "runs with its owner's rights and may read classified columns";
+            (2, UNKNOWN, format!("{name} calls {definer}, which {why}: {cure}"))
+        });
+        let taints: Vec<(u8, Sensitivity, String)> = read.chain(lent).collect();
+        let worst = taints.iter().map(|(_, worst, _)| *worst).max()?;
+        // The first of its kind: what is surest says most.
+        let why = taints.into_iter().min_by_key(|(kind, ..)| *kind)?.2;
+        Some(Taint { why, worst })
     }
+}
+
+/// The columns that a view reads, without the relations whose rows it only
+/// counts or looks for: no value comes from those.
+fn columns_read(view: &Relation) -> impl Iterator<Item = &(TableName, String)> {
+    view.reads.iter().filter(|(_, column)| !column.is_empty())
 }
 
 fn is_view(relation: &Relation) -> bool {

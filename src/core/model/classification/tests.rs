@@ -239,6 +239,98 @@ fn r6_a_view_with_a_rule_of_its_own_is_open_and_shows_nothing_raw() {
     assert_eq!(mask(&Classification::of(&rules, &catalog()), "lent.x"), Some(Mask::Null));
 }
 
+/// A mask decides what is shown, a sensitivity what unmasking takes: neither
+/// may speak for the other.
+#[test]
+fn r4_the_worse_sensitivity_stays_whatever_mask_it_came_with() {
+    use Sensitivity::{Financial, Health, Pii, Secret};
+    let say = |sensitivity, mask| Classified { sensitivity, mask };
+    let group = || Mask::Aggregate { min_group: 10 };
+    for (one, other, expected) in [
+        (say(Pii, Mask::Null), say(Financial, email()), say(Financial, Mask::Null)),
+        (say(Secret, email()), say(Pii, Mask::Null), say(Secret, Mask::Null)),
+        (say(Pii, token()), say(Health, email()), say(Health, token())),
+        (say(Financial, group()), say(Health, token()), say(Health, group())),
+        (say(Secret, token()), say(Health, token()), say(Secret, token())),
+        (say(Pii, Mask::Null), say(Pii, email()), say(Pii, Mask::Null)),
+    ] {
+        assert_eq!(stricter(one.clone(), other.clone()), expected, "{one:?} {other:?}");
+        assert_eq!(stricter(other.clone(), one.clone()), expected, "{other:?} {one:?}");
+    }
+}
+
+#[test]
+fn r4_what_copies_a_column_is_as_sensitive_as_the_worst_that_it_copies() {
+    use Sensitivity::{Financial, Health, Pii, Secret};
+    let is = |key: &str, sensitivity, mask| Rule {
+        classified: Classified { sensitivity, mask },
+        ..on(key, Mask::Null)
+    };
+    type Case<'c> = (&'c [Rule], &'c [(&'c str, Sensitivity, Mask)]);
+    let cases: &[Case<'_>] = &[
+        // Generated from two, of which the milder mask is the worse column's.
+        (
+            &[is("public.users.email", Pii, Mask::Null), is("public.users.id", Financial, token())],
+            &[("users.label", Financial, Mask::Null), ("users.email_lc", Pii, Mask::Null)],
+        ),
+        // Partitions share both.
+        (
+            &[is("public.events_a1.ip", Secret, token()), is("public.events_b.ip", Pii, Mask::Null)],
+            &[("events.ip", Secret, Mask::Null), ("events_a.ip", Secret, Mask::Null)],
+        ),
+        // Above a view that stays closed: the worst that the closed one reads.
+        (
+            &[
+                is("public.users.email", Pii, email()),
+                is("public.users.id", Health, token()),
+                is("public.above.none", Pii, Mask::Null),
+            ],
+            &[("above.contact", Health, Mask::Null)],
+        ),
+        // Computed by an open view from any of what it reads; shown unchanged.
+        (
+            &[
+                is("public.users.email", Pii, email()),
+                is("public.users.id", Financial, token()),
+                is("public.active.none", Pii, Mask::Null),
+            ],
+            &[("active.computed", Financial, Mask::Null), ("active.contact", Pii, email())],
+        ),
+        // A function with its owner's rights reads who knows what.
+        (
+            &[is("public.users.email", Pii, email()), is("public.lent.none", Pii, Mask::Null)],
+            &[("lent.x", Secret, Mask::Null)],
+        ),
+        // Two tags of one column.
+        (
+            &[is("@pii", Pii, Mask::Null), is("@contact-me", Health, email())],
+            &[("users.email", Health, Mask::Null), ("users.email_lc", Health, Mask::Null)],
+        ),
+    ];
+    for (rules, expected) in cases {
+        let found = Classification::of(rules, &catalog());
+        for (of, sensitivity, mask) in *expected {
+            let (table, column) = source(of);
+            let expected = Classified { sensitivity: *sensitivity, mask: mask.clone() };
+            assert_eq!(found.column(&table, &column), Some(&expected), "{of} under {rules:?}");
+        }
+    }
+}
+
+#[test]
+fn r6_a_view_that_only_counts_rows_copies_nothing() {
+    let mut catalog = catalog();
+    let counts = |table: &str, of: &str| Relation {
+        reads: vec![(name(of), String::new())],
+        ..relation(table, RelationKind::View, vec![column("count", "bigint")])
+    };
+    catalog.relations.extend([counts("head_count", "users"), counts("active_count", "active")]);
+    let found = Classification::of(&[on("public.users.email", email())], &catalog);
+    assert!(found.closed(&name("active")).is_some());
+    assert_eq!(found.closed(&name("head_count")), None);
+    assert_eq!(found.closed(&name("active_count")), None);
+}
+
 proptest! {
     /// Adding a rule never opens a view's raw column: what copies a classified
     /// column is classified or in a closed relation.
