@@ -160,7 +160,7 @@ pub(super) fn find<'a>(targets: &'a [TargetView], name: &str) -> Result<&'a Targ
 fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
     let now = os::now();
     let mut listing = Listing::new(
-        ["target", "environment", "service", "owners", "yours", "access", "suspended", "problem"],
+        ["target", "environment", "service", "owners", "yours", "access", "problem", "suspended"],
         "there are no targets for you",
     );
     for target in targets {
@@ -177,8 +177,8 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
             owners.join(", "),
             if target.at_home { "yes" } else { "" }.to_owned(),
             access.join("; "),
-            target.suspended.as_ref().map(|found| suspended(found, now)).unwrap_or_default(),
             target.problem.clone().unwrap_or_default(),
+            target.suspended.as_ref().map(|found| suspended(found, now)).unwrap_or_default(),
         ]);
     }
     output::print_list(format, &listing, &targets)
