@@ -51,7 +51,8 @@ impl Shop {
             })
             .collect();
         let tables: Vec<&str> = sealed.iter().map(|(table, _)| *table).collect();
-        let mut scope = super::tables(&tables).resolve(&catalog, &Classification::default()).expect("they exist");
+        let mut scope =
+            super::tables(&tables).resolve(&catalog, &Classification::default()).expect("they exist");
         scope.rows = rows
             .into_iter()
             .map(|(table, condition)| (TableName::new("public", table), condition))
