@@ -251,7 +251,7 @@ async fn a_setup_adopts_nothing_that_an_application_made(shop: &mut Shop) {
     assert!(!open.contains("shop_app") && !open.contains("{=") && !open.contains(",="), "{open}");
     // A schema that was there before dbaccess.
     let other = format!("{}_other", shop.database);
-    run(&shop.admin, &format!("CREATE DATABASE {other}")).await;
+    run(&shop.admin, &format!("CREATE DATABASE {other} TEMPLATE template0")).await;
     let admin = shop.server.admin(&other).await;
     for schema in ["dbaccess", "dbaccess_secret"] {
         run(&admin, &format!("CREATE SCHEMA {schema} AUTHORIZATION shop_app")).await;
