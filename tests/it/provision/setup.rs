@@ -16,6 +16,7 @@ on_every_version! {
     the_servers_login_can_call_the_functions_and_nothing_else
     the_functions_refuse_what_is_not_theirs
     a_missing_setup_is_said_and_applying_it_again_is_harmless
+    a_setup_adopts_nothing_that_an_application_made
     a_teardown_leaves_nothing
     doctor_names_what_is_lax_and_how_to_end_it
     an_administrator_works_through_the_same_functions
@@ -213,6 +214,54 @@ async fn a_missing_setup_is_said_and_applying_it_again_is_harmless(shop: &mut Sh
     down.port = 1;
     let error = Target::new(down).unwrap().catalog().await.expect_err("nobody listens");
     assert_eq!(error.kind(), ErrorKind::Unreachable);
+}
+
+async fn a_setup_adopts_nothing_that_an_application_made(shop: &mut Shop) {
+    let upstream = shop.server.admin_upstream(&shop.database);
+    // What is the administrator's own, but was changed.
+    for (change, back) in [
+        (
+            "CREATE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER steal BEFORE INSERT ON dbaccess_secret.token_key FOR EACH ROW EXECUTE FUNCTION public.steal()",
+            "DROP TRIGGER steal ON dbaccess_secret.token_key",
+        ),
+        (
+            "CREATE RULE steal AS ON INSERT TO dbaccess.profiles DO ALSO NOTHING",
+            "DROP RULE steal ON dbaccess.profiles",
+        ),
+        (
+            "CREATE POLICY steal ON dbaccess.profiles USING (true)",
+            "DROP POLICY steal ON dbaccess.profiles",
+        ),
+        (
+            "DROP ROLE IF EXISTS shop_app; CREATE ROLE shop_app; GRANT CREATE ON SCHEMA dbaccess_secret TO shop_app;
+             ALTER TABLE dbaccess_secret.token_key OWNER TO shop_app",
+            "ALTER TABLE dbaccess_secret.token_key OWNER TO CURRENT_USER",
+        ),
+    ] {
+        run(&shop.admin, change).await;
+        assert!(apply_setup(&upstream, &params(None)).await.is_err(), "{change}");
+        run(&shop.admin, back).await;
+    }
+    run(&shop.admin, "GRANT CREATE ON SCHEMA dbaccess TO PUBLIC; GRANT SELECT (key) ON dbaccess_secret.token_key TO shop_app").await;
+    apply_setup(&upstream, &params(None)).await.expect("it is as it was");
+    let open = "SELECT (SELECT string_agg(nspacl::text, ' ') FROM pg_namespace WHERE nspname IN ('dbaccess', 'dbaccess_secret'))
+                    || coalesce((SELECT string_agg(attacl::text, ' ') FROM pg_attribute WHERE attrelid = 'dbaccess_secret.token_key'::regclass), '')";
+    let open = value(&shop.admin, open).await.unwrap();
+    assert!(!open.contains("shop_app") && !open.contains("{=") && !open.contains(",="), "{open}");
+    // A schema that was there before dbaccess.
+    let other = format!("{}_other", shop.database);
+    run(&shop.admin, &format!("CREATE DATABASE {other} TEMPLATE template0")).await;
+    let admin = shop.server.admin(&other).await;
+    for schema in ["dbaccess", "dbaccess_secret"] {
+        run(&admin, &format!("CREATE SCHEMA {schema} AUTHORIZATION shop_app")).await;
+        let refused =
+            apply_setup(&shop.server.admin_upstream(&other), &params(None)).await.expect_err("it is refused");
+        assert!(format!("{refused:?}").contains("shop_app"), "{refused:?}");
+        run(&admin, &format!("DROP SCHEMA {schema}")).await;
+    }
+    apply_setup(&shop.server.admin_upstream(&other), &params(None)).await.expect("it applies");
+    run(&shop.admin, "DROP OWNED BY shop_app; DROP ROLE shop_app").await;
 }
 
 async fn a_teardown_leaves_nothing(shop: &mut Shop) {

@@ -12,6 +12,9 @@ on_every_version! {
     r3_4_a_row_scope_hides_rows_whatever_is_tried
     r3_4_a_condition_may_lead_through_foreign_keys
     r3_4_row_security_of_the_table_and_a_scope_of_rows
+    r3_4_nothing_is_inserted_where_rows_are_hidden
+    g3_no_foreign_key_where_a_session_could_make_one
+    r6_3_sealed_columns_where_nobody_may_use_the_schema
     r3_5_only_what_is_shown_may_be_written
     a_view_follows_what_becomes_of_its_table
     hostile_identifiers_are_names_in_views_too
@@ -47,6 +50,8 @@ const PEOPLE: &str = "
 
 async fn g3_a_masked_table_is_reached_by_its_view_alone(shop: &mut Shop) {
     run(&shop.admin, PEOPLE).await;
+    // Base tables are listed only where nobody can make a foreign key.
+    run(&shop.admin, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     run(&shop.admin, "DROP TABLE hr.people; CREATE TABLE hr.people2 (id int PRIMARY KEY, email text)").await;
     run(
         &shop.admin,
@@ -117,8 +122,9 @@ async fn r3_4_a_row_scope_hides_rows_whatever_is_tried(shop: &mut Shop) {
     for (sql, expected) in [
         ("SELECT id FROM public.people", DENIED),
         ("UPDATE people SET tenant = 9 WHERE id = 1", Some("44000")),
-        ("INSERT INTO people (id, tenant) VALUES (100, 9)", Some("44000")),
-        ("INSERT INTO people (id, tenant) VALUES (101, 7)", None),
+        ("INSERT INTO people (id, tenant) VALUES (100, 9)", DENIED),
+        ("INSERT INTO people (id, tenant) VALUES (101, 7)", DENIED),
+        ("INSERT INTO people (id, tenant) VALUES (60, 7) ON CONFLICT (id) DO UPDATE SET tenant = 7", DENIED),
         ("UPDATE people SET note = 'mine'", None),
         ("DELETE FROM people", None),
     ] {
@@ -235,6 +241,72 @@ async fn r3_4_row_security_of_the_table_and_a_scope_of_rows(shop: &mut Shop) {
     let profile = shop.scoped_profile(&half, &[("people.email", Mask::Null)]).await;
     let error = shop.session_with(&profile, true).await.err().expect("it is refused").to_string();
     assert!(error.contains("people has row security"), "{error}");
+}
+
+async fn r3_4_nothing_is_inserted_where_rows_are_hidden(shop: &mut Shop) {
+    run(&shop.admin, PEOPLE).await;
+    let gateway = shop.server.connect(&shop.database, GATEWAY, GATEWAY_PASSWORD).await.unwrap();
+    let leads = |table: &str, relation: &str| {
+        format!(
+            r#"{{"is":"and","all":[{{"is":"through","table":"{table}","columns":["id"],"references":["{relation}"],"condition":{{"is":"null","column":"{relation}","negated":true}}}}]}}"#
+        )
+    };
+    run(&shop.admin, "CREATE VIEW peek AS SELECT 1 AS id").await;
+    for (rows, more) in [
+        (
+            r#"{"is":"compare","column":"tenant","operator":"=","value":"7"}"#.to_owned(),
+            r#","insert":["id"]"#,
+        ),
+        (leads("pg_catalog.pg_authid", "oid"), ""),
+        (leads("pg_authid", "oid"), ""),
+        (leads("dbaccess_secret.token_key", "domain"), ""),
+        (leads("public.peek", "id"), ""),
+    ] {
+        let (name, content) = super::setup::forged(&format!(
+            r#"{{"database":"{}","grants":[],"schemas":["public"],"views":[{{"schema":"public","name":"people","columns":[{{"name":"id"}}],"rows":{rows}{more}}}]}}"#,
+            shop.database
+        ));
+        let sql = format!("SELECT dbaccess.ensure_profile('{name}', '{content}')");
+        assert_eq!(sqlstate(&gateway, &sql).await.as_deref(), DENIED, "{content}");
+    }
+}
+
+async fn g3_no_foreign_key_where_a_session_could_make_one(shop: &mut Shop) {
+    run(&shop.admin, PEOPLE).await;
+    run(&shop.admin, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    let profile =
+        shop.masked_profile(&tables(&["people"]), &[("people.email", partial(PartialKind::Email))]).await;
+    let held = format!(
+        "SELECT count(*) FROM pg_attribute a, aclexplode(a.attacl) x
+         WHERE attrelid = 'public.people'::regclass AND x.privilege_type = 'REFERENCES' AND x.grantee = '{}'::regrole",
+        profile.name()
+    );
+    shop.session_with(&profile, false).await.expect("it opens");
+    assert_eq!(value(&shop.admin, &held).await.as_deref(), Some("3"));
+    for (open, shut) in [
+        (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC".to_owned(),
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC".to_owned(),
+        ),
+        (
+            format!("GRANT CREATE ON DATABASE {} TO PUBLIC", shop.database),
+            format!("REVOKE CREATE ON DATABASE {} FROM PUBLIC", shop.database),
+        ),
+    ] {
+        run(&shop.admin, &open).await;
+        shop.session_with(&profile, false).await.expect("it opens");
+        assert_eq!(value(&shop.admin, &held).await.as_deref(), Some("0"), "{open}");
+        run(&shop.admin, &shut).await;
+        shop.session_with(&profile, false).await.expect("it opens");
+        assert_eq!(value(&shop.admin, &held).await.as_deref(), Some("3"), "{shut}");
+    }
+}
+
+async fn r6_3_sealed_columns_where_nobody_may_use_the_schema(shop: &mut Shop) {
+    run(&shop.admin, "REVOKE ALL ON SCHEMA public FROM PUBLIC; CREATE TABLE pay (id int PRIMARY KEY, amount int NOT NULL); INSERT INTO pay SELECT i, i FROM generate_series(1, 100) i").await;
+    let profile = shop.sealed(&[("pay", "amount")], 10, None).await;
+    let client = shop.reader(&profile).await;
+    assert_eq!(value(&client, "SELECT count(amount) FROM pay").await.as_deref(), Some("100"));
 }
 
 async fn r3_5_only_what_is_shown_may_be_written(shop: &mut Shop) {

@@ -11,21 +11,6 @@
 -- An event trigger is a superuser's to make. Where the setup ran as somebody
 -- else there is none, and `dbaccess target suspend` is what deploys need.
 
--- The profiles that have views, with what those are made from. Only the
--- administrator reads it.
-CREATE TABLE IF NOT EXISTS dbaccess.profiles (name text PRIMARY KEY, content jsonb NOT NULL);
-ALTER TABLE dbaccess.profiles OWNER TO CURRENT_USER;
-DO $$
-DECLARE
-    stray text;
-BEGIN
-    FOR stray IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
-                 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-                 WHERE c.oid = 'dbaccess.profiles'::regclass AND a.grantee <> c.relowner LOOP
-        EXECUTE 'REVOKE ALL ON dbaccess.profiles FROM ' || stray;
-    END LOOP;
-END $$;
-
 -- The server's login: what it does is no deploy.
 CREATE FUNCTION dbaccess.gateway() RETURNS text LANGUAGE sql IMMUTABLE RETURN :'gateway';
 
@@ -61,7 +46,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     )
     SELECT m.view, m.is_named FROM mentioned m
     WHERE (m.is_named OR tag ~ 'SCHEMA|OWNED|EXTENSION'
-           OR statement !~* ('\m' || replace(tag, ' ', '\s+') || '\M') OR statement ~* '\m(do|call|select|execute|u&")\M')
+           OR statement !~* ('\m' || replace(tag, ' ', '\s+') || '\M') OR statement ~* '\m(do|call|select|execute)\M|u&"')
       AND EXISTS (SELECT FROM family f JOIN pg_class c ON c.oid = f.relation
                   WHERE f.view = m.view AND pg_has_role(session_user, c.relowner, 'MEMBER'))
     ORDER BY m.view
@@ -84,6 +69,19 @@ EXCEPTION
     WHEN undefined_table OR undefined_object THEN RETURN true;
 END $$;
 
+-- Waits until nobody is building views, which cannot be seen before they are
+-- committed; false when somebody still is. The error gives the lock back at
+-- once: a deploy that takes an hour must not keep new profiles from being made.
+CREATE FUNCTION dbaccess.await_builds() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1684169571, 2);
+    RAISE EXCEPTION USING ERRCODE = 'DB002';
+EXCEPTION
+    WHEN lock_not_available THEN RETURN false;
+    WHEN SQLSTATE 'DB002' THEN RETURN true;
+END $$;
+
 -- A view that the statement names is waited for as long as the statement would
 -- wait for the table itself; the others are tried once.
 CREATE FUNCTION dbaccess.begin_deploy(statement text, tag text, patience interval) RETURNS void
@@ -94,6 +92,9 @@ DECLARE
     waiting oid[] := '{}';
     dropped oid[];
 BEGIN
+    WHILE NOT dbaccess.await_builds() LOOP
+        EXIT WHEN clock_timestamp() >= started + least(patience, interval '5s');
+    END LOOP;
     FOR found IN SELECT * FROM dbaccess.views_before(statement, tag) LOOP
         IF NOT dbaccess.drop_view(found.view) AND found.is_named THEN
             waiting := waiting || found.view;
@@ -112,6 +113,7 @@ SET standard_conforming_strings = on SET datestyle = 'ISO, YMD' SET timezone = '
 DECLARE
     profile record;
     stale record;
+    turn text;
 BEGIN
     FOR profile IN SELECT p.name, p.content FROM dbaccess.profiles p WHERE to_regrole(p.name) IS NOT NULL LOOP
         FOR stale IN SELECT * FROM dbaccess.stale_views(profile.name, profile.content) s WHERE s.base IS NOT NULL LOOP
@@ -124,11 +126,14 @@ BEGIN
                 EXECUTE format('DROP VIEW IF EXISTS %I.%I CASCADE', stale.view_schema, stale.name);
             END;
         END LOOP;
-        BEGIN
-            PERFORM dbaccess.apply_changes(profile.name, profile.content);
-        EXCEPTION WHEN OTHERS THEN
-            RAISE WARNING 'dbaccess: the privileges of % are not as they should be: %', profile.name, SQLERRM;
-        END;
+        -- Each by itself: what is too much goes, whatever cannot be given.
+        FOREACH turn IN ARRAY ARRAY['REVOKE', 'GRANT'] LOOP
+            BEGIN
+                PERFORM dbaccess.apply_changes(profile.name, profile.content, turn);
+            EXCEPTION WHEN OTHERS THEN
+                RAISE WARNING 'dbaccess: the privileges of % are not as they should be: %', profile.name, SQLERRM;
+            END;
+        END LOOP;
     END LOOP;
 END $$;
 

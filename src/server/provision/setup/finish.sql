@@ -2,6 +2,10 @@
 
 DO $$ BEGIN
     PERFORM dbaccess.check_ddl_owner(owner) FROM unnest(dbaccess.ddl_owners()) AS owner;
+    -- A function that somebody put beside ours meanwhile could be called in place of one.
+    IF EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'dbaccess'::regnamespace AND proowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)) THEN
+        RAISE EXCEPTION 'somebody made functions in schema dbaccess while the setup ran: run it again';
+    END IF;
 END $$;
 
 -- The server's login may call these ten, and nobody else may call any.

@@ -243,9 +243,9 @@ BEGIN
         own := dbaccess.condition_column(relation, condition ->> 'column');
         RETURN format('%s.%I IS %s NULL', alias, own.name, CASE WHEN condition -> 'negated' = 'true' THEN 'NOT' END);
     ELSIF kind = 'through' THEN
-        parent := to_regclass(condition ->> 'table');
+        parent := dbaccess.through_table(condition);
         IF parent IS NULL THEN
-            RAISE EXCEPTION USING ERRCODE = '42P01', MESSAGE = format('relation %s does not exist', condition ->> 'table');
+            RAISE EXCEPTION USING ERRCODE = '42P01', MESSAGE = format('relation %s does not exist, or is no table', condition ->> 'table');
         END IF;
         FOR piece IN SELECT pair.here, pair.there FROM ROWS FROM (
                 jsonb_array_elements_text(condition -> 'columns'), jsonb_array_elements_text(condition -> 'references')) AS pair (here, there) LOOP
@@ -260,6 +260,38 @@ BEGIN
         END IF;
     END IF;
     RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('not a condition: %s', condition);
+END $$;
+
+-- The table that a `through` leads to; NULL where there is none, or only one of
+-- the system's or of dbaccess's own, or what is no table: a view would run code
+-- of its owner's for the administrator.
+CREATE FUNCTION dbaccess.through_table(condition jsonb) RETURNS oid
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass(condition ->> 'table')::oid AND c.relkind IN ('r', 'p', 'f')
+      AND dbaccess.is_foreign_name(n.nspname::text, c.relname::text)
+$$;
+
+-- Refuses a condition that leads to anything else.
+CREATE FUNCTION dbaccess.check_condition(condition jsonb, depth integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    kind text := condition ->> 'is';
+    piece record;
+BEGIN
+    IF depth > 16 THEN
+        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = 'a condition is nested too deeply';
+    ELSIF kind IN ('and', 'or') THEN
+        FOR piece IN SELECT value FROM jsonb_array_elements(condition -> CASE kind WHEN 'and' THEN 'all' ELSE 'any' END) LOOP
+            PERFORM dbaccess.check_condition(piece.value, depth + 1);
+        END LOOP;
+    ELSIF kind = 'through' THEN
+        IF dbaccess.through_table(condition) IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = CASE WHEN to_regclass(condition ->> 'table') IS NULL THEN '42P01' ELSE '42501' END,
+                MESSAGE = format('a condition may not lead to %s', condition ->> 'table');
+        END IF;
+        PERFORM dbaccess.check_condition(condition -> 'condition', depth + 1);
+    END IF;
 END $$;
 
 CREATE FUNCTION dbaccess.relation_sql(relation oid) RETURNS text

@@ -23,13 +23,21 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH wanted AS (
+    WITH asked AS (
         SELECT profile AS grantee, g.kind, g.schema, g.name, NULL::text AS "column", p.privilege, true AS is_wanted
         FROM jsonb_to_recordset(content -> 'grants') AS g (kind text, schema text, name text, privileges jsonb)
         CROSS JOIN jsonb_array_elements_text(g.privileges) AS p (privilege)
         WHERE p.privilege <> 'REFERENCES'
         UNION ALL
         SELECT v.*, true FROM dbaccess.view_privileges(profile, content) v WHERE content ? 'views'
+    ), wanted AS (
+        -- What is gone is not to be had, and keeps nothing else from being given.
+        SELECT k.* FROM asked k
+        WHERE k.kind = 'database' OR k.kind = 'schema' AND EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = k.name)
+           OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = k.schema AND c.relname = k.name AND (c.relkind = 'S') = (k.kind = 'sequence')
+                        AND (k."column" IS NULL OR EXISTS (SELECT FROM pg_attribute t
+                             WHERE t.attrelid = c.oid AND t.attname = k."column" AND t.attnum > 0 AND NOT t.attisdropped)))
     ), dependency AS (
         SELECT r.rolname::text AS grantee, r.oid AS role, d.classid, d.objid, d.objsubid
         FROM pg_roles r JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype = 'a'
@@ -83,27 +91,24 @@ BEGIN
     RETURN NOT EXISTS (SELECT FROM dbaccess.profile_changes(profile, content));
 END $$;
 
--- Grants and revokes until a profile's roles hold what they should.
-CREATE FUNCTION dbaccess.apply_changes(profile text, content jsonb) RETURNS void
+-- Grants or revokes (`turn`) until a profile's roles hold what they should.
+-- What is too much first, and what is missing then: to revoke a privilege on a
+-- table takes it from the columns as well.
+CREATE FUNCTION dbaccess.apply_changes(profile text, content jsonb, turn text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    turn text;
     change record;
 BEGIN
-    -- What is too much first, and what is missing then: to revoke a privilege on
-    -- a table takes it from the columns as well.
-    FOREACH turn IN ARRAY ARRAY['REVOKE', 'GRANT'] LOOP
-        FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
-                             (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
-                      FROM dbaccess.profile_changes(profile, content) c WHERE c.verb = turn LOOP
-            EXECUTE format('%s %s ON %s %s %s %I', change.verb,
-                CASE WHEN change.names IS NULL THEN change.what
-                     ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
-                change.kind,
-                CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
-                                 ELSE format('%I.%I', change.schema, change.name) END,
-                CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
-        END LOOP;
+    FOR change IN SELECT c.*, array_to_string(c.privileges, ', ') AS what,
+                         (SELECT string_agg(quote_ident(n), ', ' ORDER BY n) FROM unnest(c.columns) AS n) AS names
+                  FROM dbaccess.profile_changes(profile, content) c WHERE c.verb = turn LOOP
+        EXECUTE format('%s %s ON %s %s %s %I', change.verb,
+            CASE WHEN change.names IS NULL THEN change.what
+                 ELSE (SELECT string_agg(format('%s (%s)', p, change.names), ', ') FROM unnest(change.privileges) AS p) END,
+            change.kind,
+            CASE WHEN change.kind IN ('schema', 'database') THEN format('%I', change.name)
+                             ELSE format('%I.%I', change.schema, change.name) END,
+            CASE change.verb WHEN 'GRANT' THEN 'TO' ELSE 'FROM' END, change.grantee);
     END LOOP;
 END $$;
 
@@ -129,7 +134,8 @@ BEGIN
         PERFORM dbaccess.build_views(profile, parsed);
         INSERT INTO dbaccess.profiles (name, content) VALUES (profile, parsed) ON CONFLICT DO NOTHING;
     END IF;
-    PERFORM dbaccess.apply_changes(profile, parsed);
+    PERFORM dbaccess.apply_changes(profile, parsed, 'REVOKE');
+    PERFORM dbaccess.apply_changes(profile, parsed, 'GRANT');
     -- GRANT without the right to grant is only a warning.
     SELECT * INTO change FROM dbaccess.profile_changes(profile, parsed) LIMIT 1;
     IF FOUND THEN

@@ -38,6 +38,7 @@ DECLARE
     verifier text := current_setting('dbaccess.verifier');
     wanted text;
     stray text;
+    trusted oid[];
 BEGIN
     IF current_setting('server_version_num')::int < 140000 THEN
         RAISE EXCEPTION 'dbaccess needs PostgreSQL 14 or newer';
@@ -70,6 +71,22 @@ BEGIN
         EXECUTE format('GRANT dbaccess_objects TO %I', current_user);
     END IF;
 
+    -- What is there already must be an earlier setup's. An administrator of one may
+    -- create roles and belongs to `dbaccess_objects`; whoever else made a schema of
+    -- that name, or a table in it, would have our functions run code of theirs.
+    trusted := ARRAY(SELECT oid FROM pg_roles WHERE rolsuper OR rolname = current_user
+                     OR rolcreaterole AND pg_has_role(oid, 'dbaccess_objects', 'MEMBER'));
+    SELECT format('%s is owned by %s', what, owner::regrole) INTO stray FROM (
+        SELECT format('schema %I', nspname) AS what, nspowner AS owner FROM pg_namespace WHERE nspname IN ('dbaccess', 'dbaccess_secret')
+        UNION ALL
+        SELECT format('relation %I.%I', n.nspname, c.relname), c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('dbaccess', 'dbaccess_secret')
+    ) AS existing WHERE owner <> ALL (trusted) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('%s, who is no administrator of dbaccess', stray),
+            HINT = 'Find out who made it and what for; drop or rename it, and run the setup again.';
+    END IF;
+
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'dbaccess') THEN
         EXECUTE 'ALTER SCHEMA dbaccess OWNER TO CURRENT_USER';
         DROP EVENT TRIGGER IF EXISTS dbaccess_before_ddl;
@@ -77,26 +94,63 @@ BEGIN
         -- Dropped, not replaced: a replaced function keeps its former owner.
         FOR stray IN SELECT p.oid::regprocedure::text FROM pg_proc p
                      WHERE p.pronamespace = 'dbaccess'::regnamespace LOOP
-            EXECUTE 'DROP FUNCTION ' || stray;
+            EXECUTE 'DROP ROUTINE ' || stray;
         END LOOP;
     ELSE
         EXECUTE 'CREATE SCHEMA dbaccess';
     END IF;
-    EXECUTE 'REVOKE ALL ON SCHEMA dbaccess FROM PUBLIC';
+    EXECUTE 'CREATE SCHEMA IF NOT EXISTS dbaccess_secret';
+    EXECUTE 'ALTER SCHEMA dbaccess_secret OWNER TO CURRENT_USER';
+    EXECUTE 'CREATE TABLE IF NOT EXISTS dbaccess_secret.token_key (domain text PRIMARY KEY, key bytea NOT NULL, made_at timestamptz NOT NULL DEFAULT now())';
+    EXECUTE 'ALTER TABLE dbaccess_secret.token_key OWNER TO CURRENT_USER';
+    -- The profiles that have views, with what those are made from. Only the administrator reads it.
+    EXECUTE 'CREATE TABLE IF NOT EXISTS dbaccess.profiles (name text PRIMARY KEY, content jsonb NOT NULL)';
+    EXECUTE 'ALTER TABLE dbaccess.profiles OWNER TO CURRENT_USER';
+
+    -- Whatever anybody was given, by hand or by default privileges. The owners of
+    -- views keep what their profiles give them, which is checked at every opening.
+    FOR stray IN
+        WITH entry AS (
+            SELECT format('SCHEMA %I', n.nspname) AS target, n.nspowner AS owner, a.grantee, a.privilege_type = 'USAGE' AS is_read
+            FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a WHERE n.nspname IN ('dbaccess', 'dbaccess_secret')
+            UNION ALL
+            SELECT c.oid::regclass::text, c.relowner, a.grantee, false
+            FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+            WHERE c.oid IN ('dbaccess.profiles'::regclass, 'dbaccess_secret.token_key'::regclass)
+            UNION ALL
+            SELECT c.oid::regclass::text, c.relowner, a.grantee, a.privilege_type = 'SELECT'
+            FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN LATERAL aclexplode(t.attacl) a
+            WHERE c.oid IN ('dbaccess.profiles'::regclass, 'dbaccess_secret.token_key'::regclass)
+        )
+        SELECT DISTINCT format('REVOKE ALL ON %s FROM %s CASCADE', target, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
+        FROM entry e WHERE grantee <> owner AND NOT (is_read AND target ~ 'dbaccess_secret' AND EXISTS (
+            SELECT FROM pg_roles r JOIN pg_auth_members m ON m.member = r.oid
+            WHERE r.oid = e.grantee AND r.rolname ~ '^dbaccess_o_[0-9a-f]{32}$' AND m.roleid = 'dbaccess_profiles'::regrole))
+    LOOP
+        EXECUTE stray;
+    END LOOP;
     EXECUTE format('GRANT USAGE ON SCHEMA dbaccess TO %I', gateway);
 
-    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'dbaccess_secret') THEN
-        EXECUTE 'CREATE SCHEMA dbaccess_secret';
-        EXECUTE 'CREATE TABLE dbaccess_secret.token_key (domain text PRIMARY KEY, key bytea NOT NULL, made_at timestamptz NOT NULL DEFAULT now())';
+    -- The two tables are plain ones. ALTER TABLE has locked them, so that they stay it.
+    SELECT c.oid::regclass INTO stray FROM pg_class c
+    WHERE c.oid IN ('dbaccess.profiles'::regclass, 'dbaccess_secret.token_key'::regclass)
+      AND (c.relkind <> 'r' OR c.relrowsecurity OR c.relispartition OR c.relpersistence <> 'p'
+           OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid)
+           OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid)
+           OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
+           OR EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+           OR EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype NOT IN ('p', 'n'))
+           OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND NOT i.indisprimary)
+           OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid AND pg_get_expr(d.adbin, d.adrelid) <> 'now()')
+           OR (SELECT string_agg(concat_ws(' ', a.attname, a.atttypid::regtype), ', ' ORDER BY a.attnum)
+               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+              <> CASE c.relname WHEN 'profiles' THEN 'name text, content jsonb'
+                                ELSE 'domain text, key bytea, made_at timestamp with time zone' END)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('table %s is not as the setup makes it', stray),
+            HINT = 'Find out who gave it triggers, rules, policies, indexes or columns; remove those, and run the setup again.';
     END IF;
-    EXECUTE 'ALTER SCHEMA dbaccess_secret OWNER TO CURRENT_USER';
-    EXECUTE 'ALTER TABLE dbaccess_secret.token_key OWNER TO CURRENT_USER';
-    -- Whatever default privileges would have given somebody.
-    FOR stray IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
-                 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-                 WHERE c.oid = 'dbaccess_secret.token_key'::regclass AND a.grantee <> c.relowner LOOP
-        EXECUTE 'REVOKE ALL ON dbaccess_secret.token_key FROM ' || stray;
-    END LOOP;
 END $$;
 SET LOCAL check_function_bodies = off;
 

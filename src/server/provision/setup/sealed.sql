@@ -32,10 +32,12 @@ RETURN format($sql$
     ), picked AS (
         SELECT %2$s AS value, hashtextextended(%3$s COLLATE "C", (SELECT seed FROM secret)) AS hash
         FROM %4$s AS b WHERE %5$s
-    ), told AS (
-        SELECT count(*) AS n, sum(hash) AS hash, greatest(max(value), 0) - least(min(value), 0) AS one_row,
-               sum(value * (1 + (hash >> 32) * 0.000000000046566)) AS total
+    ), varied AS (
+        SELECT hash, value * (1 + (hash >> 32) * 0.000000000046566) AS value
         FROM picked WHERE value NOT IN ('NaN', 'Infinity', '-Infinity')
+    ), told AS (
+        SELECT count(*) AS n, sum(hash) AS hash, greatest(max(value), 0) - least(min(value), 0) AS one_row, sum(value) AS total
+        FROM varied
     ), answer AS (
         SELECT n, one_row, total + one_row * (2 * ('x' || left(encode(sha256(key || sha256(key || convert_to(
                    concat_ws('.', %1$L, n, told.hash), 'UTF8'))), 'hex'), 12))::bit(48)::bigint / 281474976710656.0 - 1) AS noisy
@@ -50,7 +52,7 @@ CREATE FUNCTION dbaccess.seal_column(profile text, view_schema text, view jsonb,
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     owner text := dbaccess.owner_of(profile);
-    base regclass := format('%I.%I', view ->> 'schema', view ->> 'name')::regclass;
+    base oid := format('%I.%I', view ->> 'schema', view ->> 'name')::regclass::oid;
     keys text[] := ARRAY(SELECT jsonb_array_elements_text(view -> 'key'));
     min_group integer;
     sealed record;
@@ -61,9 +63,10 @@ DECLARE
     body text;
     stem text;
     few bigint;
-    -- Nothing that a session sets may change how a key reads, or its secret would change with it.
+    -- Nothing that a session sets may change how a key reads, or its secret would change with it. And
+    -- no policy of the table's owner runs as the owner of the views: such a table has no answers.
     pinned text := 'SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET datestyle = ''ISO, YMD'' SET timezone = ''UTC'' '
-        'SET intervalstyle = ''postgres'' SET extra_float_digits = 1 SET bytea_output = ''hex'' SET lc_monetary = '
+        'SET row_security = off SET intervalstyle = ''postgres'' SET extra_float_digits = 1 SET bytea_output = ''hex'' SET lc_monetary = '
         || quote_literal(current_setting('lc_monetary')) || ' SET enable_nestloop = on';
 BEGIN
     -- A domain is aggregated as what it is made of.
@@ -72,7 +75,7 @@ BEGIN
         WHERE a.attrelid = base AND a.attname = "column"::name AND a.attnum > 0 AND NOT a.attisdropped;
     SELECT greatest((c ->> 'min_group')::int, 2) INTO min_group
         FROM jsonb_array_elements(view -> 'columns') v, LATERAL (SELECT v -> 'mask') m (c) WHERE v ->> 'name' = "column";
-    stem := format('sealed_%s_%s', base::oid, sealed.attnum);
+    stem := format('sealed_%s_%s', base, sealed.attnum);
     type := format('%I.%I', view_schema, stem);
     EXECUTE format('DROP TYPE IF EXISTS %s CASCADE', type);
 
@@ -106,7 +109,7 @@ BEGIN
 
     kind := sealed.type::regtype;
     WITH RECURSIVE tree AS (
-        SELECT base::oid AS relid
+        SELECT base AS relid
         UNION
         SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.relid
     ) SELECT greatest(sum(c.reltuples) / 40, 1000) INTO few FROM tree JOIN pg_class c ON c.oid = tree.relid;
@@ -133,7 +136,7 @@ BEGIN
                  WHEN kind = 'interval' THEN format('extract(epoch FROM b.%I)::numeric', "column")
                  ELSE format('b.%I::numeric', "column") END,
             CASE cardinality(keys) WHEN 1 THEN format('concat(%s)', keyed.qualified) ELSE format('ROW(%s)::text', keyed.qualified) END,
-            format('%s.%I', base, "column"),
+            format('%s.%I', dbaccess.relation_sql(base), "column"),
             min_group,
             answer.expression);
         EXECUTE format('CREATE FUNCTION %I.%I(%s[]) RETURNS %s LANGUAGE plpgsql STABLE SECURITY DEFINER %s AS %L',

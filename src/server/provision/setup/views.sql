@@ -41,6 +41,13 @@ BEGIN
         IF (dbaccess.is_foreign_name(wanted.schema, wanted.name) AND wanted.times = 1 AND content -> 'schemas' ? wanted.schema
             AND jsonb_typeof(wanted.view -> 'columns') = 'array') IS NOT TRUE THEN
             RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('a profile may not have a view of %s.%s', wanted.schema, wanted.name);
+        ELSIF wanted.view ? 'rows' THEN
+            -- INSERT … ON CONFLICT DO UPDATE would find rows that the condition hides.
+            IF wanted.view -> 'insert' NOT IN ('[]', 'null') THEN
+                RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('a profile may not insert into %s.%s, of which it has some rows only',
+                    wanted.schema, wanted.name);
+            END IF;
+            PERFORM dbaccess.check_condition(wanted.view -> 'rows', 1);
         END IF;
         FOR shown IN SELECT c.name, c.mask, c.mask ->> 'mask' AS kind, count(*) OVER (PARTITION BY c.name) AS times
                      FROM jsonb_to_recordset(wanted.view -> 'columns') AS c (name text, mask jsonb) LOOP
@@ -97,8 +104,8 @@ BEGIN
     RETURN QUERY
     SELECT 'dbaccess_v_' || right(profile, 32) || '_' || (s.place - 1), b.base, w.view ->> 'name', w.view,
            'dbaccess: ' || left(encode(sha256(convert_to(concat_ws(' ', dbaccess.version(), dbaccess.relation_state(b.base),
-               (SELECT string_agg(dbaccess.relation_state(to_regclass(parent #>> '{}')), ' ')
-                FROM jsonb_path_query(w.view -> 'rows', '$.**.table') AS parent)), 'UTF8')), 'hex'), 32)
+               (SELECT string_agg(dbaccess.relation_state(dbaccess.through_table(condition)), ' ')
+                FROM jsonb_path_query(w.view -> 'rows', 'strict $.** ? (@.type() == "object" && @.is == "through")') AS condition)), 'UTF8')), 'hex'), 32)
     FROM jsonb_array_elements(content -> 'views') AS w (view)
     JOIN jsonb_array_elements_text(content -> 'schemas') WITH ORDINALITY AS s (schema, place) ON s.schema = w.view ->> 'schema'
     CROSS JOIN LATERAL (SELECT to_regclass(format('%I.%I', w.view ->> 'schema', w.view ->> 'name'))::oid) AS b (base);
@@ -139,6 +146,22 @@ BEGIN
     RETURN coalesce(true = ANY (kinds), false);
 END $$;
 
+-- Whether a session of a profile can make a table, or has one. To have a foreign
+-- key checked is to run code as the owner of the table that it leads to: casts
+-- and operators of the table that it comes from.
+CREATE FUNCTION dbaccess.may_create(profile text) RETURNS boolean
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN (profile, 'dbaccess_sessions') AND (
+                       has_database_privilege(r.oid, current_database(), 'CREATE')
+                       OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'
+                                  AND has_schema_privilege(r.oid, n.oid, 'CREATE'))))
+        OR EXISTS (SELECT FROM pg_roles r JOIN pg_auth_members m ON m.roleid = r.oid
+                   JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = m.member AND d.deptype = 'o'
+                        AND d.classid = 'pg_class'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   JOIN pg_class c ON c.oid = d.objid AND c.relpersistence <> 't'
+                   WHERE r.rolname = profile)
+$$;
+
 -- What the two roles of a profile are to hold on views and on what those read.
 CREATE FUNCTION dbaccess.view_privileges(profile text, content jsonb)
 RETURNS TABLE (grantee text, kind text, schema text, name text, "column" text, privilege text)
@@ -146,12 +169,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     owner text := dbaccess.owner_of(profile);
+    may_create boolean := dbaccess.may_create(profile);
 BEGIN
     RETURN QUERY
     WITH RECURSIVE built AS MATERIALIZED (
         SELECT v.view_schema, v.base, n.nspname::text AS schema, v.name, v.view,
                (v.view ->> 'schema', v.name) IN (SELECT g.schema, g.name FROM jsonb_to_recordset(content -> 'grants')
-                   AS g (schema text, name text, privileges jsonb) WHERE g.privileges ? 'REFERENCES') AS is_listed
+                   AS g (schema text, name text, privileges jsonb) WHERE g.privileges ? 'REFERENCES') AND NOT may_create AS is_listed,
+               jsonb_path_exists(v.view, '$.columns[*].mask ? (@.mask == "aggregate")') AS is_sealed
         FROM dbaccess.profile_views(profile, content) v JOIN pg_class c ON c.oid = v.base JOIN pg_namespace n ON n.oid = c.relnamespace
     ), shown AS MATERIALIZED (
         SELECT b.view_schema, b.schema, b.name, b.is_listed, a.attname::text AS "column", s.mask ->> 'mask' AS mask,
@@ -159,9 +184,9 @@ BEGIN
         FROM built b CROSS JOIN LATERAL jsonb_to_recordset(b.view -> 'columns') AS s (name text, mask jsonb)
         JOIN pg_attribute a ON a.attrelid = b.base AND a.attname = s.name::name AND a.attnum > 0 AND NOT a.attisdropped
     ), part AS (
-        SELECT b.base AS relation, b.view -> 'rows' AS condition FROM built b WHERE b.view ? 'rows'
+        SELECT b.base AS relation, b.view -> 'rows' AS condition, b.is_sealed FROM built b WHERE b.view ? 'rows'
         UNION ALL
-        SELECT CASE p.condition ->> 'is' WHEN 'through' THEN to_regclass(p.condition ->> 'table')::oid ELSE p.relation END, i.condition
+        SELECT CASE p.condition ->> 'is' WHEN 'through' THEN dbaccess.through_table(p.condition) ELSE p.relation END, i.condition, p.is_sealed
         FROM part p CROSS JOIN LATERAL jsonb_array_elements(
             coalesce(p.condition -> 'all', p.condition -> 'any', jsonb_build_array(p.condition -> 'condition'))) AS i (condition)
         WHERE p.condition ->> 'is' IN ('and', 'or', 'through')
@@ -170,7 +195,7 @@ BEGIN
         UNION
         SELECT p.relation, jsonb_array_elements_text(p.condition -> 'columns') FROM part p WHERE p.condition ->> 'is' = 'through'
         UNION
-        SELECT to_regclass(p.condition ->> 'table')::oid, jsonb_array_elements_text(p.condition -> 'references')
+        SELECT dbaccess.through_table(p.condition), jsonb_array_elements_text(p.condition -> 'references')
         FROM part p WHERE p.condition ->> 'is' = 'through'
     )
     SELECT profile, 'schema', b.view_schema, b.view_schema, NULL, 'USAGE' FROM built b
@@ -194,7 +219,12 @@ BEGIN
     SELECT owner, 'table', 'dbaccess_secret', 'token_key', k.name, 'SELECT'
     FROM (VALUES ('domain'), ('key')) AS k (name) WHERE EXISTS (SELECT FROM shown s WHERE s.mask IN ('token', 'aggregate'))
     UNION
-    -- Views name the table of keys once and for all, the functions of sealed columns each time.
+    -- Views name what they read once and for all, the functions of sealed columns each time.
+    SELECT owner, 'schema', b.schema, b.schema, NULL, 'USAGE' FROM built b WHERE b.is_sealed
+    UNION
+    SELECT owner, 'schema', n.nspname::text, n.nspname::text, NULL, 'USAGE'
+    FROM part p JOIN pg_class c ON c.oid = p.relation JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.is_sealed
+    UNION
     SELECT owner, 'schema', 'dbaccess_secret', 'dbaccess_secret', NULL, 'USAGE' WHERE EXISTS (SELECT FROM shown s WHERE s.mask = 'aggregate');
 END $$;
 
