@@ -1685,17 +1685,13 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__target__subcmd__classify)
-            opts="-y -o -h --config --admin --sample --unsure --yes --output --server --ca --help"
+            opts="-y -o -h --config --sample --unsure --yes --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --admin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -237,8 +237,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l remove -d 'Take everything of dbaccess out of the target again, roles of sessions included'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l config -d 'The server\'s configuration file' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l admin -d 'The administrator to look at values as; the password comes from PGPASSWORD or a prompt. Without, only names and types are looked at' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l sample -d 'How many rows of a table to look at; 0 is none' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l sample -d 'How many rows of a table to look at; with 0 only names and types are' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"

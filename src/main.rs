@@ -46,11 +46,8 @@ async fn target(global: Global, command: TargetCommand) -> Result<u8, CliError> 
             )
         }
         TargetCommand::Classify(args) => {
-            let password = args.admin.as_ref().map(|_| cli::admin_password()).transpose()?;
-            let admin = args.admin.as_deref().zip(password);
             let what = "the target is not classified";
-            let mut proposed =
-                done(what, Proposed::of(&args.config, &args.target, admin, args.sample).await)?;
+            let mut proposed = done(what, Proposed::of(&args.config, &args.target, args.sample).await)?;
             for problem in &proposed.problems {
                 cli::note(problem);
             }

@@ -1,12 +1,17 @@
 //! `dbaccess target classify` and `target check`: what should be classified,
 //! and what escapes. The one place that writes into the configuration.
 
-use super::config::{Config, ConfiguredTarget, Upstream};
+use super::config::{Config, ConfiguredTarget};
 use super::provision::{Sampler, Target};
 use crate::core::classify::{Proposal, Samples, candidates, propose, sort};
-use crate::core::model::{Classification, Classified, Mask, Partial, PartialKind, Secret, Sensitivity};
+use crate::core::model::{
+    Catalog, Classification, Classified, Column, Mask, Partial, PartialKind, Relation, Secret, Sensitivity,
+    TableName,
+};
 use crate::proto::Finding;
+use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES};
 use anyhow::{Context as _, bail};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -22,42 +27,31 @@ pub struct Proposed {
 }
 
 impl Proposed {
-    /// Looks at a target: as the server's login at names and types, as the
-    /// administrator `admin` also at `rows` rows of every table.
-    pub async fn of(
-        config: &Path,
-        target: &str,
-        admin: Option<(&str, Secret)>,
-        rows: u32,
-    ) -> anyhow::Result<Self> {
+    /// Looks at a target as the server's login: at names and types, and in an
+    /// ordinary session at `rows` rows of every base table.
+    ///
+    /// # Errors
+    /// When the target cannot be read, or, with `rows`, has no setup to open a
+    /// session by.
+    pub async fn of(config: &Path, target: &str, rows: u32) -> anyhow::Result<Self> {
         // A link stays one: what it leads to is written.
         let path = config.canonicalize().with_context(|| format!("cannot read {}", config.display()))?;
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let config = Config::load(config)?;
         let configured = find(&config, target)?;
-        let upstream = match &admin {
-            Some((user, password)) => Upstream {
-                user: (*user).to_owned(),
-                password: Some(password.clone()),
-                ..configured.upstream.clone()
-            },
-            None => configured.upstream.clone(),
-        };
-        let catalog = Target::new(upstream.clone())?.catalog().await?;
+        let database = Target::new(configured.upstream.clone())?;
+        let catalog = database.catalog().await?;
         let known = Classification::of(&configured.target.classified, &catalog);
-        let sampler = admin.map(|_| Sampler::new(&upstream, rows)).transpose()?;
-        let (mut proposals, mut problems) = (Vec::new(), Vec::new());
-        for (relation, columns) in candidates(&catalog, &known) {
-            let samples = match &sampler {
-                Some(sampler) => sampler.sample(relation, &columns).await.unwrap_or_else(|error| {
-                    problems.push(format!("{}: only names were looked at: {error}", relation.name));
-                    Samples::new()
-                }),
-                None => Samples::new(),
-            };
-            proposals.extend(propose(relation, &columns, &samples));
-        }
+        let candidates: Vec<_> = candidates(&catalog, &known).collect();
+        let Sampled { samples, problems } = sampled(&database, &catalog, &candidates, rows).await?;
+        let none = Samples::new();
+        let mut proposals: Vec<Proposal> = candidates
+            .iter()
+            .flat_map(|(relation, columns)| {
+                propose(relation, columns, samples.get(&relation.name).unwrap_or(&none))
+            })
+            .collect();
         sort(&mut proposals);
         Ok(Self { proposals, problems, path, text, target: target.to_owned() })
     }
@@ -83,6 +77,68 @@ impl Proposed {
         file.persist(&self.path).with_context(|| format!("cannot replace {}", self.path.display()))?;
         Ok(lines)
     }
+}
+
+/// Relations and their columns that something could be proposed for.
+type Candidate<'c> = (&'c Relation, Vec<&'c Column>);
+
+#[derive(Default)]
+struct Sampled {
+    samples: BTreeMap<TableName, Samples>,
+    problems: Vec<String>,
+}
+
+/// Samples of the candidates' values. The session that reads them ends in any
+/// case, also when somebody interrupts.
+async fn sampled(
+    database: &Target,
+    catalog: &Catalog,
+    candidates: &[Candidate<'_>],
+    rows: u32,
+) -> anyhow::Result<Sampled> {
+    let tables: BTreeSet<TableName> = candidates
+        .iter()
+        .filter(|(relation, _)| Sampler::reads(relation))
+        .map(|(relation, _)| relation.name.clone())
+        .collect();
+    if rows == 0 || tables.is_empty() {
+        return Ok(Sampled::default());
+    }
+    let password = Secret::from_random(crate::os::random());
+    let keys = Keys::derive(password.expose(), &crate::os::random::<SALT_BYTES>(), DEFAULT_ITERATIONS)?;
+    let verifier = Secret::new(keys.verifier().to_postgres().as_str());
+    let sampler = Sampler::open(database, catalog, tables, (password, &verifier), rows)
+        .await
+        .context("no session to look at values in (--sample 0 looks at names and types alone)")?;
+    let result = tokio::select! {
+        sampled = sample(&sampler, candidates) => Ok(sampled),
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    let closed = sampler.close().await;
+    let mut sampled = result?;
+    if let Err(error) = closed {
+        sampled.problems.push(format!("the session that looked at values is not gone yet: {error}"));
+    }
+    Ok(sampled)
+}
+
+async fn sample(sampler: &Sampler<'_>, candidates: &[Candidate<'_>]) -> Sampled {
+    let mut sampled = Sampled::default();
+    for (relation, columns) in candidates.iter().filter(|(relation, _)| Sampler::reads(relation)) {
+        let name = &relation.name;
+        match sampler.sample(relation, columns).await {
+            Ok(samples) => {
+                let hidden = !samples.is_empty() && samples.values().all(Vec::is_empty);
+                if relation.row_security && hidden {
+                    let why = "its policies show no row";
+                    sampled.problems.push(format!("{name}: only names were looked at: {why}"));
+                }
+                sampled.samples.insert(name.clone(), samples);
+            }
+            Err(error) => sampled.problems.push(format!("{name}: only names were looked at: {error}")),
+        }
+    }
+    sampled
 }
 
 /// What escapes a target's classification, as the server's login sees it.
@@ -195,7 +251,6 @@ fn keep_owner(old: &Path, new: &std::fs::File) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::core::classify::Confidence;
-    use crate::core::model::TableName;
 
     const EXAMPLE: &str = include_str!("../../docs/server.example.toml");
 

@@ -5,6 +5,8 @@ use crate::support::env::BINARY;
 use crate::support::pg_server::PgServer;
 use dbaccess::server::classify::Proposed;
 use dbaccess::server::config::{Config, Upstream};
+use dbaccess::server::provision::apply_setup;
+use dbaccess::server::setup;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +27,17 @@ struct World {
 }
 
 impl World {
+    /// With the setup.
     async fn new() -> Self {
+        let world = Self::bare().await;
+        let config = Config::load(&world.config()).unwrap();
+        let params = setup::params(&config.targets["prod-orders"].upstream).unwrap();
+        apply_setup(&world.admin(), &params).await.unwrap();
+        world
+    }
+
+    /// Nobody has set the target up.
+    async fn bare() -> Self {
         let server = PgServer::newest().await;
         server.admin("postgres").await.batch_execute("CREATE DATABASE shop").await.unwrap();
         let admin = server.admin("shop").await;
@@ -46,7 +58,8 @@ impl World {
             .replace("port = 5432", &format!("port = {}", server.port()))
             .replace("database = \"orders\"", "database = \"shop\"")
             .replace("user = \"dbaccess\"", "user = \"gateway\"\npassword_file = \"password\"")
-            .replace("tls = \"verify\"", "tls = \"off\"");
+            .replace("tls = \"verify\"", "tls = \"off\"")
+            .replace("orders_owner", "app_owner");
         let world = Self { server, dir };
         std::fs::write(world.config(), text).unwrap();
         std::fs::set_permissions(world.config(), std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -65,13 +78,19 @@ impl World {
         self.server.admin_upstream("shop")
     }
 
+    /// What sessions and their profiles left in the cluster.
+    async fn left_behind(&self) -> Vec<String> {
+        let sql = "SELECT rolname::text FROM pg_roles WHERE rolname ~ '^dbaccess_[sp]_'";
+        let rows = self.server.admin("shop").await.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Exit code, stdout, stderr.
     fn run(&self, args: &[&str]) -> (i32, String, String) {
         let output = Command::new(BINARY)
             .args(["target", args[0], "prod-orders", "--config"])
             .arg(self.config())
             .args(&args[1..])
-            .env("PGPASSWORD", self.admin().password.unwrap().expose())
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -84,9 +103,7 @@ impl World {
     }
 
     fn classify(&self, more: &[&str]) -> (Value, String) {
-        let user = self.admin().user;
-        let (code, out, err) =
-            self.run(&[&["classify", "--admin", &user, "--output", "json"], more].concat());
+        let (code, out, err) = self.run(&[&["classify", "--output", "json"], more].concat());
         assert_eq!(code, 0, "{err}");
         (serde_json::from_str(&out).unwrap(), err)
     }
@@ -155,13 +172,54 @@ async fn r6_sensitive_columns_are_found_and_written_with_everything_else_kept() 
     assert_eq!(world.text(), after);
     world.classify(&["--yes", "--unsure"]);
     assert!(world.text().contains("\"public.payments.amount\" = { mask = \"aggregate\""));
+    assert_eq!(world.left_behind().await, Vec::<String>::new());
+}
+
+/// The planner computes an index's condition, and with it calls the owner's
+/// function, for whoever reads the table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g1_sampling_lends_the_owner_of_a_table_no_rights() {
+    let world = World::new().await;
+    let trap = "
+        CREATE TABLE public.trap (email text);
+        INSERT INTO public.trap SELECT 'a' || n || '@example.com' FROM generate_series(1, 50) n;
+        CREATE FUNCTION public.sprung(integer) RETURNS boolean IMMUTABLE LANGUAGE plpgsql
+            AS 'BEGIN RETURN true; END';
+        CREATE INDEX ON public.trap (email) WHERE public.sprung(1);
+        CREATE OR REPLACE FUNCTION public.sprung(integer) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'sprung as % in a session of %, superuser: %, writes: %', current_user,
+                    session_user, (SELECT rolsuper FROM pg_roles WHERE rolname = session_user),
+                    current_setting('transaction_read_only') = 'off';
+            END $$;";
+    world.server.admin("shop").await.batch_execute(trap).await.unwrap();
+    let (proposals, err) = world.classify(&[]);
+    let told = err.lines().find(|line| line.contains("public.trap: only names were looked at")).unwrap();
+    assert!(told.contains("sprung as dbaccess_s_"), "{told}");
+    assert!(told.contains("in a session of dbaccess_s_"), "{told}");
+    assert!(told.contains("superuser: f, writes: f"), "{told}");
+    let found = proposals.as_array().unwrap();
+    assert!(found.iter().any(|found| found["table"] == "public.trap"), "by its name: {found:#?}");
+    assert_eq!(world.left_behind().await, Vec::<String>::new(), "the session ends whatever happens");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_are_looked_at_only_where_the_target_is_set_up() {
+    let world = World::bare().await;
+    let (code, out, err) = world.run(&["classify", "--output", "json"]);
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    for said in ["run `dbaccess target setup`", "--sample 0"] {
+        assert!(err.contains(said), "{said} is not in {err}");
+    }
+    let (proposals, err) = world.classify(&["--sample", "0"]);
+    assert!(!proposals.as_array().unwrap().is_empty(), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_configuration_that_changed_meanwhile_is_left_alone() {
-    let world = World::new().await;
-    // Without an administrator: by names alone.
-    let proposed = Proposed::of(&world.config(), "prod-orders", None, 100).await.unwrap();
+    let world = World::bare().await;
+    // Without a sample: by names alone.
+    let proposed = Proposed::of(&world.config(), "prod-orders", 0).await.unwrap();
     assert!(proposed.proposals.iter().any(|found| found.column == "ssn"));
     assert!(!proposed.proposals.iter().any(|found| found.column == "profile"));
     let changed = format!("{}# more\n", world.text());
@@ -171,7 +229,7 @@ async fn a_configuration_that_changed_meanwhile_is_left_alone() {
     assert_eq!(world.text(), changed);
     let left = std::fs::read_dir(world.dir.path()).unwrap().count();
     assert_eq!(left, 2, "no temporary file stays");
-    let error = Proposed::of(&world.config(), "prod-order", None, 0).await.err().expect("no such target");
+    let error = Proposed::of(&world.config(), "prod-order", 0).await.err().expect("no such target");
     assert!(error.to_string().contains("it has prod-orders"), "{error}");
 }
 

@@ -57,9 +57,9 @@ pub enum TargetCommand {
 
 /// Propose which columns are sensitive, and write what you accept into the configuration.
 ///
-/// Looks at names, types and, as an administrator, at a sample of values, in
-/// read-only transactions. Values are not shown and not kept. What is classified
-/// already stays as it is.
+/// Looks at names, types and, in a session of its own that can only read, at a
+/// sample of values; the target must be set up for that. Values are not shown and
+/// not kept. What is classified already stays as it is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ClassifyArgs {
     /// The target, as the server's configuration names it
@@ -72,11 +72,7 @@ pub struct ClassifyArgs {
         default_value = "/etc/dbaccess/server.toml"
     )]
     pub config: PathBuf,
-    /// The administrator to look at values as; the password comes from PGPASSWORD or a prompt.
-    /// Without, only names and types are looked at
-    #[arg(long, value_name = "USER")]
-    pub admin: Option<String>,
-    /// How many rows of a table to look at; 0 is none
+    /// How many rows of a table to look at; with 0 only names and types are
     #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub sample: u32,
     /// Accept weak hints too

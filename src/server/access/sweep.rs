@@ -3,7 +3,7 @@
 
 use super::{Access, AccessError};
 use crate::core::model::{Event, Session};
-use crate::server::provision::ManagedRole;
+use crate::server::provision::{ManagedRole, SERVER};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -53,8 +53,6 @@ impl Mark {
         of.is_some_and(|(_, server)| server != self.0) && role.until.is_some_and(|until| until > now)
     }
 }
-
-const SERVER: &str = ", server ";
 
 impl Access {
     /// Removes session roles that this server knows nothing of (made by a

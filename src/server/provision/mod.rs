@@ -33,7 +33,7 @@ mod standby;
 pub use close::{Closed, Step, StepTime};
 pub use error::ProvisionError;
 pub use open::{OpenSession, STATEMENT_TIMEOUT, SessionSettings};
-pub use roles::{ManagedProfile, ManagedRole};
+pub use roles::{ManagedProfile, ManagedRole, SERVER};
 pub use sample::Sampler;
 pub use setup::{SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 

@@ -4,6 +4,10 @@ use super::{ProvisionError, Target};
 use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
+/// Before the name of the server that made a role, at the end of the role's
+/// comment: others leave it alone until its window ends.
+pub const SERVER: &str = ", server ";
+
 /// A session role that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManagedRole {
