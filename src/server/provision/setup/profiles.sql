@@ -75,6 +75,13 @@ BEGIN
     SELECT d.verb, d.grantee, d.kind, d.schema, d.name, d.columns, array_agg(d.privilege) FROM difference d GROUP BY 1, 2, 3, 4, 5, 6;
 END $$;
 
+-- A table or sequence of a profile's grants that is gone: what no session opens with.
+CREATE FUNCTION dbaccess.missing_table(content jsonb) RETURNS text
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%I.%I', g.schema, g.name) FROM jsonb_to_recordset(content -> 'grants') AS g (kind text, schema text, name text)
+    WHERE g.kind IN ('table', 'sequence') AND to_regclass(format('%I.%I', g.schema, g.name)) IS NULL LIMIT 1
+$$;
+
 -- Whether everything of a profile is there and as its content says.
 CREATE FUNCTION dbaccess.is_ready(profile text, content jsonb) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -88,7 +95,7 @@ BEGIN
            <> (SELECT r.rolbypassrls FROM pg_roles r WHERE r.rolname = dbaccess.owner_of(profile))) THEN
         RETURN false;
     END IF;
-    RETURN NOT EXISTS (SELECT FROM dbaccess.profile_changes(profile, content));
+    RETURN dbaccess.missing_table(content) IS NULL AND NOT EXISTS (SELECT FROM dbaccess.profile_changes(profile, content));
 END $$;
 
 -- Grants or revokes (`turn`) until a profile's roles hold what they should.
@@ -124,6 +131,9 @@ DECLARE
     change record;
 BEGIN
     PERFORM dbaccess.check_content(parsed);
+    IF dbaccess.missing_table(parsed) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '42P01', MESSAGE = format('relation %s does not exist', dbaccess.missing_table(parsed));
+    END IF;
     PERFORM pg_advisory_xact_lock(1684169571, 2);
     IF dbaccess.profile_oid(profile) IS NULL THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', profile);
