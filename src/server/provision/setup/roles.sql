@@ -1,6 +1,6 @@
 -- dbaccess target setup, version :version. For PostgreSQL 14 to 18.
 --
--- What it does: creates a schema `dbaccess` with the nine functions that the
+-- What it does: creates a schema `dbaccess` with the ten functions that the
 -- dbaccess server calls to make and remove session roles and the views that
 -- mask and filter for them, and lets only the server's login call them. That
 -- login needs no other right: neither CREATEROLE nor any privilege on a table.
