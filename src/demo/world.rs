@@ -189,6 +189,7 @@ environment = "{environment}"
 service = "orders"
 owners = ["shop"]
 object_owner = "shop_owner"
+ddl_owners = ["shop_owner"]
 [targets.{target}.classified]
 # Partly shown, as what it is.
 "public.customers.name" = {{ mask = "partial", kind = "name" }}

@@ -135,7 +135,10 @@ fn outcome(view: &RequestView) -> Result<u8, CliError> {
     };
     match request.state {
         RequestState::Granted => {
-            note(&format!("granted: dbaccess connect {}", shell_quoted(&request.target)));
+            // By its id: with several grants only that says which.
+            let grant = view.grant.as_ref().map(|grant| format!(" --grant {}", grant.id));
+            let target = shell_quoted(&request.target);
+            note(&format!("granted: dbaccess connect {target}{}", grant.unwrap_or_default()));
             Ok(0)
         }
         RequestState::Waiting => {

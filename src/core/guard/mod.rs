@@ -20,7 +20,7 @@ mod vocabulary;
 
 pub use durability::{Durability, TxStatus};
 pub use large_objects::check_function_call;
-pub use reason::request_with;
+pub use reason::{hint, request_with};
 pub use startup::{Startup, check_startup};
 pub use vocabulary::Vocabulary;
 

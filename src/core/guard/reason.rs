@@ -96,6 +96,28 @@ pub(super) fn refusal(permit: &Permit, reason: Reason) -> Refusal {
     Refusal { sqlstate: "42501", message, hint }
 }
 
+/// What a grant has to do with an error of the database's own, by its SQLSTATE
+/// and message (in English; in other languages nothing is added).
+pub fn hint(permit: &Permit, sqlstate: &str, message: &str) -> Option<String> {
+    let Permit { grant, scope, target, .. } = permit;
+    let says = |begin: &str| message.starts_with(begin);
+    match sqlstate {
+        "42501" if says("permission denied for ") => Some(format!(
+            "grant {grant} is to {scope}; for more ask: dbaccess request {} --table TABLE",
+            shell_quoted(target)
+        )),
+        "0A000" if says("cannot update column") || says("cannot insert into column") => Some(format!(
+            "masked columns cannot be written: ask for the column as it is: dbaccess request {} --write --table \
+             TABLE --unmask COLUMN",
+            shell_quoted(target)
+        )),
+        "42883" | "42804" | "42846" if message.contains("sealed_") => Some(
+            "the column is sealed: avg, sum and count over groups of rows are all that it answers".to_owned(),
+        ),
+        _ => None,
+    }
+}
+
 /// The command that asks for the same objects and for one thing more; a
 /// migration is asked for by schema.
 pub fn request_with(permit: &Permit, more: Permission) -> String {

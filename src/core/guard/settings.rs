@@ -2,6 +2,7 @@
 //! what the role and the gateway set.
 
 use super::reason::Reason;
+use super::startup::NO_DUMP;
 use crate::core::sql::{Change, Setting};
 
 /// `None` when the change may pass.
@@ -28,6 +29,10 @@ pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Re
         // Row security and functions may trust a setting of the application's own.
         let custom =
             "a setting of the application's own may decide which rows are shown; ask for rows by --row";
+        // What pg_dump sets, by whatever name it comes.
+        if name == "synchronize_seqscans" {
+            return Some(Reason::never("pg_dump, which copies whole databases,".to_owned(), NO_DUMP));
+        }
         let instead = if name.contains('.') { custom } else { "it stays as the role has it" };
         return Some(Reason::never(what, instead));
     };

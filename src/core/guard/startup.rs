@@ -39,11 +39,7 @@ pub fn check_startup(parameters: &[(String, String)]) -> Result<Startup, Refusal
             // Protocol options, not settings: answered by NegotiateProtocolVersion.
             name if name.starts_with("_pq_.") => {}
             "application_name" | "fallback_application_name" if is_dump(value) => {
-                return Err(refused(
-                    &format!("{value}, which copies whole databases,"),
-                    "take what you need, on record: dbaccess exec TARGET 'SELECT …' --export FILE (under a grant \
-                     with export); a backup is for the owners of the target",
-                ));
+                return Err(refused(&format!("{value}, which copies whole databases,"), NO_DUMP));
             }
             name => push(&mut startup, name, value)?,
         }
@@ -65,6 +61,10 @@ pub fn check_startup(parameters: &[(String, String)]) -> Result<Startup, Refusal
     }
     Ok(startup)
 }
+
+/// What to do instead of dumping.
+pub(super) const NO_DUMP: &str = "take what you need, on record: dbaccess exec TARGET 'SELECT …' --export FILE (under \
+                                  a grant with export); a backup is for the owners of the target";
 
 /// Programs that need COPY of every table, locks on all of them and the source
 /// of functions: told at once, not at their tenth statement.

@@ -39,6 +39,9 @@ impl Access {
             None => self.infer_target(&asked.scope).await?,
         };
         let (scope, survey) = resolve(state, &asked).await?;
+        if scope.changes_schema() {
+            may_be_migrated(state, &scope, &survey)?;
+        }
         if state.is_standby() && (scope.writes() || scope.changes_schema()) {
             return Err(self.read_only(state));
         }
@@ -102,6 +105,30 @@ impl Access {
         };
         AccessError::usage(message).hint(hint)
     }
+}
+
+/// Whether sessions may work as the owner of a scope's schemas: said before
+/// anybody is asked to approve it.
+fn may_be_migrated(state: &TargetState, scope: &Scope, survey: &Survey) -> Result<(), AccessError> {
+    let name = &state.target.name;
+    let profile = state.database.profile(scope, &survey.catalog, &survey.classification);
+    let Some(owner) = &profile.views().become_role else {
+        return Err(AccessError::usage(
+            "these schemas belong to several owners, and a migration works as one",
+        )
+        .hint("ask for each schema by itself"));
+    };
+    if state.way.to.ddl_owners.contains(owner) {
+        return Ok(());
+    }
+    Err(AccessError::new(
+        ErrorKind::Denied,
+        format!("no session may work as {owner}, who owns these schemas"),
+    )
+    .hint(format!(
+        "whoever runs dbaccess can allow it: ddl_owners = [\"{owner}\"] under [targets.{name}], and \
+             `dbaccess target setup {name}` again"
+    )))
 }
 
 /// Words for the record are for people to read: a paragraph, not a file.

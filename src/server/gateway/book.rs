@@ -8,7 +8,7 @@ use super::fingerprint::Fingerprint;
 use super::live::Live;
 use super::names::{Names, Prepared, key};
 use super::refusal::Refusal;
-use crate::core::guard::TxStatus;
+use crate::core::guard::{self, TxStatus};
 use crate::core::model::StatementResult;
 use crate::core::sql::{Class, Facts, Rewrite, Statement};
 use crate::server::journal::Position;
@@ -451,8 +451,8 @@ impl Book {
                 let rewrite = about.and_then(|prepared| prepared.rewrite.clone());
                 let rewrite = rewrite.or_else(|| token.as_ref()?.rewrite.clone());
                 fate = failed(body, token, refused, skipped, failing, ended);
-                if let (Fate::Pass, Some(rewrite)) = (&fate, rewrite.filter(|_| whole)) {
-                    fate = placed(body, &rewrite);
+                if let (Fate::Pass, true) = (&fate, whole) {
+                    fate = self.told(body, rewrite.as_deref());
                 }
                 if fatal {
                     // The connection ends, and the database says why.
@@ -478,6 +478,22 @@ impl Book {
         Ok(fate)
     }
 
+    /// An error of the database's, where more can be said: about a rewritten
+    /// text, where in the person's own it is; and what a grant has to do with it.
+    fn told(&self, body: &[u8], rewrite: Option<&Rewrite>) -> Fate {
+        let fields = Fields::new(body);
+        let at = || fields.field(b'P')?.parse().ok();
+        let position = rewrite.and_then(|rewrite| at().map(|position| rewrite.position(position)));
+        let message = fields.message().unwrap_or_default();
+        let hint = guard::hint(&self.live.permit, &fields.sqlstate().unwrap_or_default(), &message);
+        if position.is_none() && hint.is_none() {
+            return Fate::Pass;
+        }
+        let mut out = BytesMut::new();
+        backend::error_with(&mut out, fields, position, hint.as_deref());
+        Fate::Replace(out)
+    }
+
     fn keep_pieces(&mut self, token: &Running) {
         let Some((name, taken)) = token.portal.as_deref().zip(token.taken) else { return };
         if self.pieces.len() >= MOST_PORTALS {
@@ -493,17 +509,6 @@ impl Book {
             self.pieces.remove(key(name));
         }
     }
-}
-
-/// An error about a rewritten text says where in the person's own it is.
-fn placed(body: &[u8], rewrite: &Rewrite) -> Fate {
-    let fields = Fields::new(body);
-    let Some(position) = fields.field(b'P').and_then(|position| position.parse().ok()) else {
-        return Fate::Pass;
-    };
-    let mut out = BytesMut::new();
-    backend::error_at(&mut out, fields, rewrite.position(position));
-    Fate::Replace(out)
 }
 
 /// `failing`: the statement whose Parse or Bind this may be about.

@@ -262,7 +262,7 @@ async fn r3_4_nothing_is_inserted_where_rows_are_hidden(shop: &mut Shop) {
         (leads("dbaccess_secret.token_key", "domain"), ""),
         (leads("public.peek", "id"), ""),
     ] {
-        let (name, content) = super::setup::forged(&format!(
+        let (name, content) = setup::forged(&format!(
             r#"{{"database":"{}","grants":[],"schemas":["public"],"views":[{{"schema":"public","name":"people","columns":[{{"name":"id"}}],"rows":{rows}{more}}}]}}"#,
             shop.database
         ));

@@ -61,15 +61,20 @@ pub fn ready_for_query(out: &mut BytesMut, status: TransactionStatus) {
     frame(out, tag::READY, |out| out.put_u8(status.byte()));
 }
 
-/// The same ErrorResponse with another place: in the statement, in characters from 1.
-pub fn error_at(out: &mut BytesMut, error: Fields<'_>, position: usize) {
+/// The same ErrorResponse with another place, in characters of the statement
+/// from 1, and with a hint where it has none.
+pub fn error_with(out: &mut BytesMut, error: Fields<'_>, position: Option<usize>, hint: Option<&str>) {
     frame(out, tag::ERROR, |out| {
         for (code, text) in error.iter() {
             out.put_u8(code);
-            match code {
-                b'P' => put_cstr(out, position.to_string()),
-                _ => put_cstr(out, text),
+            match position.filter(|_| code == b'P') {
+                Some(position) => put_cstr(out, position.to_string()),
+                None => put_cstr(out, text),
             }
+        }
+        if let Some(hint) = hint.filter(|_| error.field(b'H').is_none()) {
+            out.put_u8(b'H');
+            put_cstr(out, hint);
         }
         out.put_u8(0);
     });

@@ -8,7 +8,7 @@ mod tests;
 
 pub use decode::{Authentication, CommandTag, Fields, KeyData, ParameterStatus, TransactionStatus};
 pub use encode::{
-    Report, authentication_ok, error_at, key_data, negotiate_protocol_version, parameter_status,
+    Report, authentication_ok, error_with, key_data, negotiate_protocol_version, parameter_status,
     ready_for_query, sasl_continue, sasl_final, sasl_mechanisms,
 };
 
