@@ -89,6 +89,7 @@ impl TestEnv {
         shop.batch_execute(include_str!("shop.sql")).await.unwrap();
         let mut upstream = pg.upstream("shop", "dbaccess", GATEWAY_PASSWORD);
         upstream.object_owner = Some("shop_owner".to_owned());
+        upstream.ddl_owners = vec!["shop_owner".to_owned()];
         let params = setup::params(&upstream).unwrap();
         apply_setup(&pg.admin_upstream("shop"), &params).await.unwrap();
 
@@ -173,6 +174,7 @@ environment = "production"
 service = "orders"
 owners = ["shop"]
 object_owner = "shop_owner"
+ddl_owners = ["shop_owner"]
 classified = {{ "public.payments.card_number" = "pii", "public.customers.email" = "pii" }}
 
 {targets}
