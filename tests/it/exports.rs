@@ -8,19 +8,18 @@ use sha2::Digest as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// A grant that may export, whatever policy says of that.
-async fn exporter(env: &mut TestEnv) -> PathBuf {
-    let alice = env.signed_in("alice").await;
-    let grant = alice.granted(&["--table", "orders"]);
-    let home = alice.home.clone();
-    env.server.as_mut().unwrap().stop();
-    let state = rusqlite::Connection::open(env.dir.path().join("data/state.db")).unwrap();
-    let sql =
-        "UPDATE access_grant SET body = json_insert(body, '$.scope.permissions[#]', 'export') WHERE id = ?1";
-    assert_eq!(state.execute(sql, [grant]).unwrap(), 1);
-    drop(state);
-    env.start_server().await;
-    home
+/// Alice, with a grant to take orders out: on production by two approvals.
+async fn exporter(env: &TestEnv) -> TestPerson<'_> {
+    let (alice, bob, carol) =
+        (env.signed_in("alice").await, env.signed_in("bob").await, env.signed_in("carol").await);
+    let asked =
+        ["request", "prod-orders", "--table", "orders", "--export", "--reason", "a file", "-o", "json"];
+    let view = alice.run(&asked).exits(4).json();
+    let id = view["request"]["id"].as_str().unwrap().to_owned();
+    for approver in [bob, carol] {
+        approver.run(&["approve", &id, "--yes"]).ok();
+    }
+    alice
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -29,9 +28,9 @@ fn sha256(bytes: &[u8]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r7_an_export_is_a_private_file_with_its_hash_on_record() {
-    let mut env = TestEnv::start().await;
-    let home = exporter(&mut env).await;
-    let alice: TestPerson<'_> = env.person("alice");
+    let env = TestEnv::start().await;
+    let alice = exporter(&env).await;
+    let home = alice.home.clone();
     let file = home.join("orders.csv");
     let path = file.display().to_string();
     let query = "SELECT id, status FROM orders ORDER BY id -- all of them";

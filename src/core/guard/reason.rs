@@ -7,6 +7,10 @@ use crate::core::scope::{request_command, shell_quoted};
 use crate::core::sql::Name;
 use std::borrow::Cow;
 
+/// What to do instead of dumping.
+pub(super) const NO_DUMP: &str = "take what you need, on record: dbaccess exec TARGET 'SELECT …' --export FILE (under \
+                                  a grant with export); a backup is for the owners of the target";
+
 /// Why not, before it is put in words for one permit. The first part says what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reason {

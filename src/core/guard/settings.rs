@@ -1,8 +1,7 @@
 //! Settings: which a session may change, and to what. Everything else keeps
 //! what the role and the gateway set.
 
-use super::reason::Reason;
-use super::startup::NO_DUMP;
+use super::reason::{NO_DUMP, Reason};
 use crate::core::sql::{Change, Setting};
 
 /// `None` when the change may pass.

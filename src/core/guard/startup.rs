@@ -1,6 +1,6 @@
 //! The startup packet: which parameters go upstream.
 
-use super::reason::Reason;
+use super::reason::{NO_DUMP, Reason};
 use super::{Refusal, settings};
 
 /// What a client said of itself, checked.
@@ -61,10 +61,6 @@ pub fn check_startup(parameters: &[(String, String)]) -> Result<Startup, Refusal
     }
     Ok(startup)
 }
-
-/// What to do instead of dumping.
-pub(super) const NO_DUMP: &str = "take what you need, on record: dbaccess exec TARGET 'SELECT …' --export FILE (under \
-                                  a grant with export); a backup is for the owners of the target";
 
 /// Programs that need COPY of every table, locks on all of them and the source
 /// of functions: told at once, not at their tenth statement.

@@ -39,11 +39,11 @@ impl Access {
             None => self.infer_target(&asked.scope).await?,
         };
         let (scope, survey) = resolve(state, &asked).await?;
-        if scope.changes_schema() {
-            may_be_migrated(state, &scope, &survey)?;
-        }
         if state.is_standby() && (scope.writes() || scope.changes_schema()) {
             return Err(self.read_only(state));
+        }
+        if scope.changes_schema() {
+            may_be_migrated(state, &scope, &survey)?;
         }
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
