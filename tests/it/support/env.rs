@@ -406,8 +406,10 @@ impl TestPerson<'_> {
         command.env("DBACCESS_SERVER", url).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the command starts");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
         let link = loop {
-            let line = lines.next().expect("the login shows a link").unwrap();
+            let line = lines.next().unwrap_or_else(|| panic!("the login shows no link:\n{said}")).unwrap();
+            said += &format!("{line}\n");
             let found =
                 line.split_whitespace().find(|word| word.starts_with("https://") && word.contains("code="));
             if let Some(link) = found {
