@@ -19,9 +19,9 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command {
             Command::Server(args) if args.check => {
-                operated("the configuration is not usable", boot::check(&args.config))
+                operated("the configuration is not usable", boot::check(&args.server.config))
             }
-            Command::Server(args) => operated("the server stopped", boot::run(&args.config).await),
+            Command::Server(args) => operated("the server stopped", boot::run(&args.server.config).await),
             Command::Target(args) => target(global, args.command).await,
             Command::Demo(args) => operated("the demo ended", demo::run(&args).await),
             command => cli::run(global, command).await,
@@ -42,12 +42,13 @@ async fn target(global: Global, command: TargetCommand) -> Result<u8, CliError> 
             let admin = args.admin.as_deref().zip(password.transpose()?);
             operated(
                 "the target is not set up",
-                setup::run(&args.config, &args.target, admin, args.print, args.remove).await,
+                setup::run(&args.server.config, &args.target, admin, args.print, args.remove).await,
             )
         }
         TargetCommand::Classify(args) => {
             let what = "the target is not classified";
-            let mut proposed = done(what, Proposed::of(&args.config, &args.target, args.sample).await)?;
+            let mut proposed =
+                done(what, Proposed::of(&args.server.config, &args.target, args.sample).await)?;
             for problem in &proposed.problems {
                 cli::note(problem);
             }
@@ -64,7 +65,7 @@ async fn target(global: Global, command: TargetCommand) -> Result<u8, CliError> 
             Ok(0)
         }
         TargetCommand::Check(args) => {
-            let findings = classify::check(&args.config, &args.target).await;
+            let findings = classify::check(&args.server.config, &args.target).await;
             cli::show_findings(args.output, &done("the target is not checked", findings)?)
         }
         command => cli::run(global, Command::Target(TargetArgs { command })).await,

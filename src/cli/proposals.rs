@@ -33,7 +33,7 @@ pub fn accepted(args: &ClassifyArgs, proposals: Vec<Proposal>) -> Result<Vec<Pro
     if sure.is_empty() || !args.yes && for_programs {
         return Ok(Vec::new());
     }
-    let question = format!("Write {} lines into {}?", sure.len(), args.config.display());
+    let question = format!("Write {} lines into {}?", sure.len(), args.server.config.display());
     let yes = args.yes || ask::confirm(&question, "--yes")?;
     Ok(if yes { sure } else { Vec::new() })
 }

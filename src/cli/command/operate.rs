@@ -4,9 +4,9 @@ use super::target::{ResumeArgs, RotateTokensArgs, SuspendArgs};
 use crate::cli::output::OutputArgs;
 use std::path::PathBuf;
 
-/// Run the control plane and the gateway.
+/// Where the server is described, for the commands that run beside it.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ServerArgs {
+pub struct ServerConfig {
     /// The server's configuration file
     #[arg(
         long,
@@ -15,6 +15,13 @@ pub struct ServerArgs {
         default_value = "/etc/dbaccess/server.toml"
     )]
     pub config: PathBuf,
+}
+
+/// Run the control plane and the gateway.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerArgs {
+    #[command(flatten)]
+    pub server: ServerConfig,
     /// Check the configuration, say what is wrong with it, and stop
     #[arg(long)]
     pub check: bool,
@@ -64,14 +71,8 @@ pub enum TargetCommand {
 pub struct ClassifyArgs {
     /// The target, as the server's configuration names it
     pub target: String,
-    /// The server's configuration file
-    #[arg(
-        long,
-        env = "DBACCESS_CONFIG",
-        hide_env_values = true,
-        default_value = "/etc/dbaccess/server.toml"
-    )]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub server: ServerConfig,
     /// How many rows of a table to look at; with 0 only names and types are
     #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub sample: u32,
@@ -94,14 +95,8 @@ pub struct ClassifyArgs {
 pub struct CheckArgs {
     /// The target, as the server's configuration names it
     pub target: String,
-    /// The server's configuration file
-    #[arg(
-        long,
-        env = "DBACCESS_CONFIG",
-        hide_env_values = true,
-        default_value = "/etc/dbaccess/server.toml"
-    )]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub server: ServerConfig,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -114,14 +109,8 @@ pub struct CheckArgs {
 pub struct SetupArgs {
     /// The target, as the server's configuration names it
     pub target: String,
-    /// The server's configuration file
-    #[arg(
-        long,
-        env = "DBACCESS_CONFIG",
-        hide_env_values = true,
-        default_value = "/etc/dbaccess/server.toml"
-    )]
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub server: ServerConfig,
     /// The administrator to connect as; the password comes from PGPASSWORD or a prompt
     #[arg(long, value_name = "USER")]
     pub admin: Option<String>,

@@ -9,7 +9,7 @@ mod values;
 
 use crate::core::model::{
     Catalog, Classification, Classified, Column, MIN_GROUP, Mask, Partial, PartialKind, Relation,
-    RelationKind, Sensitivity, TableName,
+    Sensitivity, TableName,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -97,8 +97,7 @@ pub fn candidates<'c>(
         };
         (relation, relation.columns.iter().filter(open).collect::<Vec<_>>())
     };
-    let view = |kind| matches!(kind, RelationKind::View | RelationKind::MaterializedView);
-    let holding = catalog.relations.iter().filter(move |relation| !view(relation.kind));
+    let holding = catalog.relations.iter().filter(|relation| !relation.kind.is_view());
     holding.map(of).filter(|(_, columns)| !columns.is_empty())
 }
 

@@ -1,13 +1,14 @@
 //! What is proposed for whole columns.
 
 use super::*;
+use crate::core::model::RelationKind;
 use crate::core::model::Rule;
 
 fn one(table: &str, column: &str, type_name: &str, values: &[&str]) -> Option<Proposal> {
     let catalog = Catalog {
         relations: vec![Relation {
             name: TableName::new("public", table),
-            columns: vec![Column { name: column.into(), type_name: type_name.into(), ..Column::default() }],
+            columns: vec![Column::new(column, type_name)],
             primary_key: vec!["id".into()],
             ..Relation::default()
         }],
@@ -131,7 +132,7 @@ fn columns_are_proposed_by_name_and_values_together() {
 
 #[test]
 fn what_is_classified_or_follows_is_not_proposed_again() {
-    let column = |name: &str| Column { name: name.into(), type_name: "text".into(), ..Column::default() };
+    let column = |name: &str| Column::new(name, "text");
     let users = TableName::new("public", "users");
     let email_lc = Column { derived_from: vec![(users.clone(), "email".into())], ..column("email_lc") };
     let relation = |name: &str, kind, columns, ancestors: &[&TableName]| Relation {

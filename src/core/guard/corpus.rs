@@ -1,6 +1,6 @@
 //! Attacks and benign statements as data, against the vocabulary of the schema
-//! that they were written for: `redteam.jsonl` is the gateway's part of the
-//! acceptance corpus, `cases.txt` are more of the same kinds.
+//! that they were written for: the gateway's part of the red team's corpus, and
+//! more of the same kinds in `cases.txt`.
 
 use super::tests::permit_for;
 use super::*;
@@ -14,10 +14,42 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Deserialize)]
 struct Case {
     id: String,
+    category: String,
+    kind: String,
+    layer: String,
     scope: String,
+    statements: Vec<serde_json::Value>,
+    oracle: Option<Oracle>,
+    /// More of the connection string, which is what the case is about.
+    connect: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Oracle {
+    a: Vec<String>,
+}
+
+impl Case {
     /// Every statement passes; else at least one is refused.
-    passes: bool,
-    statements: Vec<String>,
+    fn passes(&self) -> bool {
+        self.kind == "benign"
+    }
+
+    /// The texts, of cases that are for the guard to judge: what the database
+    /// or a budget stops passes here.
+    fn texts(&self) -> Vec<&str> {
+        let judged = self.passes() || self.layer == "gateway";
+        if !judged || self.category == "limits" || self.connect.is_some() {
+            return Vec::new();
+        }
+        let guess = self.oracle.iter().flat_map(|oracle| oracle.a.iter().map(String::as_str));
+        self.statements.iter().filter_map(text_of).chain(guess).collect()
+    }
+}
+
+/// A statement is a text, or one with what the protocol makes of it.
+fn text_of(said: &serde_json::Value) -> Option<&str> {
+    said.as_str().or_else(|| said.get("sql")?.as_str())
 }
 
 fn routine(
@@ -101,14 +133,7 @@ fn catalog(more: bool) -> Catalog {
     ]);
     let table = |schema: &str, name: &str, columns: &[(&str, &str)]| Relation {
         name: TableName::new(schema, name),
-        columns: columns
-            .iter()
-            .map(|(name, type_name)| Column {
-                name: (*name).into(),
-                type_name: (*type_name).into(),
-                ..Column::default()
-            })
-            .collect(),
+        columns: columns.iter().map(|(name, type_name)| Column::new(*name, *type_name)).collect(),
         ..Relation::default()
     };
     let routines = if more { [corpus, extra].concat() } else { corpus };
@@ -169,15 +194,22 @@ fn refused(permit: &Permit, text: &str) -> Option<Refusal> {
 fn r6_the_gateways_part_of_the_corpus_holds() {
     let vocabulary = vocabulary(false);
     let mut wrong = Vec::new();
-    for line in include_str!("redteam.jsonl").lines() {
+    let mut judged = 0;
+    for line in include_str!("../../../tests/redteam/corpus.jsonl").lines() {
         let case: Case = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let texts = case.texts();
+        if texts.is_empty() {
+            continue;
+        }
+        judged += 1;
         let permit = permit_of(&case.scope, &vocabulary);
-        let refusal = case.statements.iter().find_map(|text| refused(&permit, text));
-        if refusal.is_none() != case.passes {
+        let refusal = texts.iter().find_map(|text| refused(&permit, text));
+        if refusal.is_none() != case.passes() {
             let told = refusal.map_or("passed".to_owned(), |refusal| refusal.message);
-            wrong.push(format!("{}: {told}\n    {}", case.id, case.statements.join("; ")));
+            wrong.push(format!("{}: {told}\n    {}", case.id, texts.join("; ")));
         }
     }
+    assert_eq!(judged, 119);
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 

@@ -15,6 +15,13 @@ pub enum RelationKind {
     ForeignTable,
 }
 
+impl RelationKind {
+    /// Whether its rows are those of a query.
+    pub fn is_view(self) -> bool {
+        matches!(self, Self::View | Self::MaterializedView)
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
@@ -31,6 +38,13 @@ pub struct Column {
     /// Written by the database alone: GENERATED … STORED, or an identity ALWAYS.
     #[serde(default)]
     pub generated: bool,
+}
+
+impl Column {
+    /// A column of which no more is known.
+    pub fn new(name: impl Into<String>, type_name: impl Into<String>) -> Self {
+        Self { name: name.into(), type_name: type_name.into(), ..Self::default() }
+    }
 }
 
 /// A foreign key of a relation.

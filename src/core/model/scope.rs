@@ -252,6 +252,28 @@ impl Scope {
         self.permissions.contains(&Permission::Export)
     }
 
+    /// The schemas that it speaks of, whole or of a table in them.
+    pub fn schemas<'c>(&self, catalog: &'c Catalog) -> impl Iterator<Item = &'c str> {
+        let named = |schema: &&String| match &self.objects {
+            Objects::Database => true,
+            Objects::Only { schemas, tables } => {
+                schemas.contains(*schema) || tables.iter().any(|table| table.schema == **schema)
+            }
+        };
+        catalog.schemas.iter().filter(named).map(String::as_str)
+    }
+
+    /// With whose rights its migrations run, where that is one role.
+    pub fn migrates_as<'c>(&self, catalog: &'c Catalog) -> Option<&'c str> {
+        let owners: BTreeSet<Option<&str>> =
+            self.schemas(catalog).map(|schema| catalog.owner(schema)).collect();
+        let mut owners = owners.into_iter();
+        match (owners.next(), owners.next()) {
+            (Some(owner), None) => owner.filter(|_| self.changes_schema()),
+            _ => None,
+        }
+    }
+
     /// Whether a classified column is shown raw.
     pub fn unmasks(&self, table: &TableName, column: &str) -> bool {
         self.unmask.get(table).is_some_and(|columns| columns.contains(column))

@@ -1,6 +1,6 @@
 //! Which classified columns a scope shows raw, and which stay masked.
 
-use crate::core::model::{Catalog, Classification, Objects, Scope, Sensitivity, TableName};
+use crate::core::model::{Catalog, Classification, Scope, Sensitivity, TableName};
 use std::collections::BTreeMap;
 
 /// The classified columns that a person would see as they are, as
@@ -50,9 +50,8 @@ pub struct Sight<'a> {
 
 impl<'a> Sight<'a> {
     pub fn of(scope: &'a Scope, catalog: &'a Catalog) -> Self {
-        let schemas = catalog.schemas.iter().filter(|schema| names_schema(scope, schema));
         let owners = if scope.changes_schema() {
-            schemas.filter_map(|schema| catalog.owner(schema)).collect()
+            scope.schemas(catalog).filter_map(|schema| catalog.owner(schema)).collect()
         } else {
             Vec::new()
         };
@@ -71,20 +70,12 @@ impl<'a> Sight<'a> {
     }
 }
 
-/// Whether a scope speaks of a schema, whole or of a table in it.
-fn names_schema(scope: &Scope, schema: &str) -> bool {
-    match &scope.objects {
-        Objects::Database => true,
-        Objects::Only { schemas, tables } => {
-            schemas.contains(schema) || tables.iter().any(|table| table.schema == schema)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Classified, Column, Mask, Permission, Relation, Rule, SchemaOwner, Selector};
+    use crate::core::model::{
+        Classified, Column, Mask, Objects, Permission, Relation, Rule, SchemaOwner, Selector,
+    };
     use std::collections::BTreeSet;
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn compile(
             grants.insert(grant(ObjectKind::Sequence, &sequence.schema, &sequence.name, usage));
         }
     }
-    let become_role = if scope.changes_schema() { only_owner(catalog, &schemas) } else { None };
+    let become_role = scope.migrates_as(catalog).map(ToOwned::to_owned);
     grants.extend(
         schemas.into_iter().map(|schema| grant(ObjectKind::Schema, schema, schema, vec![Privilege::Usage])),
     );
@@ -97,8 +97,6 @@ fn shows_hidden_rows<'c>(scope: &Scope, catalog: &'c Catalog) -> BTreeSet<&'c Ta
     if scope.rows.is_empty() {
         return BTreeSet::new();
     }
-    let is_view =
-        |relation: &Relation| matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView);
     let filtered = |name: &TableName| scope.rows.contains_key(name);
     let above_filtered: BTreeSet<&TableName> = catalog
         .relations
@@ -109,7 +107,7 @@ fn shows_hidden_rows<'c>(scope: &Scope, catalog: &'c Catalog) -> BTreeSet<&'c Ta
     let mut shows: BTreeSet<&TableName> = catalog
         .relations
         .iter()
-        .filter(|relation| match is_view(relation) {
+        .filter(|relation| match relation.kind.is_view() {
             true => !relation.definers.is_empty(),
             false => above_filtered.contains(&relation.name),
         })
@@ -126,7 +124,7 @@ fn shows_hidden_rows<'c>(scope: &Scope, catalog: &'c Catalog) -> BTreeSet<&'c Ta
         let more: Vec<&TableName> = catalog
             .relations
             .iter()
-            .filter(|relation| is_view(relation) && !shows.contains(&relation.name))
+            .filter(|relation| relation.kind.is_view() && !shows.contains(&relation.name))
             .filter(|view| {
                 view.reads.iter().any(|(source, _)| of_filtered.contains(source) || shows.contains(source))
             })
@@ -139,16 +137,6 @@ fn shows_hidden_rows<'c>(scope: &Scope, catalog: &'c Catalog) -> BTreeSet<&'c Ta
     }
     shows.retain(|name| !filtered(name));
     shows
-}
-
-/// Whose rights the schemas' migrations run with, where that is one role's.
-fn only_owner(catalog: &Catalog, schemas: &BTreeSet<&str>) -> Option<String> {
-    let owners: BTreeSet<Option<&str>> = schemas.iter().map(|schema| catalog.owner(schema)).collect();
-    let mut owners = owners.into_iter();
-    match (owners.next(), owners.next()) {
-        (Some(Some(owner)), None) => Some(owner.to_owned()),
-        _ => None,
-    }
 }
 
 /// The masks that one relation has under one scope.

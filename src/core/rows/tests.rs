@@ -32,14 +32,7 @@ const COLUMNS: [(&str, &str); 22] = [
 fn relation(name: &str, columns: &[(&str, &str)], keys: &[(&str, &str)]) -> Relation {
     Relation {
         name: TableName::new("public", name),
-        columns: columns
-            .iter()
-            .map(|(name, type_name)| Column {
-                name: (*name).into(),
-                type_name: (*type_name).into(),
-                ..Column::default()
-            })
-            .collect(),
+        columns: columns.iter().map(|(name, type_name)| Column::new(*name, *type_name)).collect(),
         foreign_keys: keys
             .iter()
             .map(|(column, table)| ForeignKey {

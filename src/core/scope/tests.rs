@@ -4,11 +4,7 @@ use crate::core::model::{
 };
 
 fn relation(schema: &str, name: &str, columns: &[&str]) -> Relation {
-    let column = |name: &&str| Column {
-        name: (*name).into(),
-        type_name: if name.ends_with("id") { "integer" } else { "text" }.into(),
-        ..Column::default()
-    };
+    let column = |name: &&str| Column::new(*name, if name.ends_with("id") { "integer" } else { "text" });
     Relation {
         name: TableName::new(schema, name),
         owner: if schema == "hr" { "hr_owner" } else { "app" }.into(),

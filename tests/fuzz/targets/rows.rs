@@ -83,14 +83,8 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         ("We\"ird. Täble", "text"),
         ("select", "integer"),
     ];
-    let columns: Vec<Column> = columns
-        .iter()
-        .map(|(name, type_name)| Column {
-            name: (*name).to_owned(),
-            type_name: (*type_name).to_owned(),
-            ..Column::default()
-        })
-        .collect();
+    let columns: Vec<Column> =
+        columns.iter().map(|(name, type_name)| Column::new(*name, *type_name)).collect();
     let relation = |name: &str| Relation {
         name: TableName::new("public", name),
         columns: columns.clone(),

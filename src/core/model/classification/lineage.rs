@@ -1,6 +1,6 @@
 //! What follows from classified columns: whatever copies their values.
 
-use super::super::{Catalog, Column, Mask, Relation, RelationKind, Sensitivity, TableName};
+use super::super::{Catalog, Column, Mask, Relation, Sensitivity, TableName};
 use super::{Classification, Classified, Columns, stricter};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -67,7 +67,7 @@ impl<'c> Lineage<'c> {
     /// Classifies generated columns as what they are computed from.
     fn generate(&mut self, catalog: &Catalog) -> bool {
         let mut changed = false;
-        for relation in catalog.relations.iter().filter(|relation| !is_view(relation)) {
+        for relation in catalog.relations.iter().filter(|relation| !relation.kind.is_view()) {
             for column in relation.columns.iter().filter(|column| !column.derived_from.is_empty()) {
                 if let Some(classified) = self.derived(column, &column.derived_from) {
                     changed |= self.classify(&relation.name, &column.name, classified);
@@ -124,7 +124,7 @@ impl<'c> Lineage<'c> {
     /// Closes a view that reads what is classified, or follows it through the
     /// view's columns where a rule names one of them.
     fn judge(&mut self, view: &'c Relation) {
-        if !is_view(view) || !self.judged.insert(&view.name) {
+        if !view.kind.is_view() || !self.judged.insert(&view.name) {
             return;
         }
         let relations: Vec<&'c Relation> =
@@ -180,10 +180,6 @@ impl<'c> Lineage<'c> {
 /// counts or looks for: no value comes from those.
 fn columns_read(view: &Relation) -> impl Iterator<Item = &(TableName, String)> {
     view.reads.iter().filter(|(_, column)| !column.is_empty())
-}
-
-fn is_view(relation: &Relation) -> bool {
-    matches!(relation.kind, RelationKind::View | RelationKind::MaterializedView)
 }
 
 /// A type without its modifier; the character types are one, because a mask

@@ -10,7 +10,7 @@ fn name(text: &str) -> TableName {
 }
 
 fn column(name: &str, type_name: &str) -> Column {
-    Column { name: name.into(), type_name: type_name.into(), ..Column::default() }
+    Column::new(name, type_name)
 }
 
 fn relation(table: &str, kind: RelationKind, columns: Vec<Column>) -> Relation {

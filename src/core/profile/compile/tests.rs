@@ -7,7 +7,7 @@ use crate::core::profile::Profile;
 use std::collections::BTreeMap;
 
 fn column(name: &str, type_name: &str) -> Column {
-    Column { name: name.to_owned(), type_name: type_name.to_owned(), ..Column::default() }
+    Column::new(name, type_name)
 }
 
 fn catalog() -> Catalog {
