@@ -37,7 +37,7 @@ pub fn choose<'a>(grants: &'a [Grant], target: &str, named: Option<&str>) -> Cho
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{GrantId, Objects, Path, Permission, PersonRef, RequestId, Scope};
+    use crate::core::model::{GrantId, Limits, Objects, Path, Permission, PersonRef, RequestId, Scope};
     use jiff::Timestamp;
     use std::collections::BTreeSet;
 
@@ -49,6 +49,7 @@ mod tests {
             target: target.into(),
             scope: Scope::new(Objects::Database, BTreeSet::from([Permission::Read])),
             path: Path::ReadOnly,
+            limits: Limits::default(),
             from: Timestamp::UNIX_EPOCH,
             until: Timestamp::from_second(until).unwrap(),
             revoked: None,

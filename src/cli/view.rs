@@ -108,6 +108,7 @@ fn tier_words(tier: Tier) -> &'static str {
         Tier::Auto => "auto: no approval needed",
         Tier::Single => "single: one approval needed",
         Tier::Dual => "dual: two approvals needed",
+        Tier::BreakGlass => "break-glass: nobody is waited for, people look at it afterwards",
         Tier::Deny => "deny: not allowed",
     }
 }

@@ -140,7 +140,7 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
             ];
             Ok(Outcome { request, grant: None, events })
         }
-        Tier::Auto => {
+        Tier::Auto | Tier::BreakGlass => {
             let grant = issue(&mut request, grant, now);
             let events = vec![created(&request), Event::GrantIssued { grant: Box::new(grant.clone()) }];
             Ok(Outcome { request, grant: Some(grant), events })
@@ -354,6 +354,7 @@ fn issue(request: &mut AccessRequest, id: GrantId, now: Timestamp) -> Grant {
         target: request.target.clone(),
         scope,
         path: request.path,
+        limits: request.decision.limits,
         from: now,
         until: after(now, window),
         revoked: None,

@@ -70,7 +70,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         watch,
         &config.limits,
     ));
-    let webhook = config.alerts.webhook.clone();
+    let alerts = config.alerts.clone();
     let (policy, metrics_listen) = (config.policy.hash().to_owned(), config.metrics);
     let provider = Provider::new(identity_config(&config.identity))?;
     let access = Arc::new(Access::new(Parts {
@@ -88,8 +88,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let mut all = tasks::spawn(&access);
     all.spawn(outbox_task.run());
     all.spawn(tasks::weigh_reads(Arc::clone(&access), reads));
-    if let Some(webhook) = webhook {
-        all.spawn(Outbound::new(webhook, store.clone(), access.alerted())?.run());
+    for outbound in Outbound::all(&alerts, &store, &access.noticed())? {
+        all.spawn(outbound.run());
     }
     all.spawn(follow(index, journal.clone()));
     let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), policy };

@@ -144,7 +144,7 @@ async fn r7_3_what_the_webhook_has_not_taken_survives_a_crash() {
         let alice = writer(&env, "crowd").await;
         alice.run(&["exec", "crowd", "SELECT * FROM people", "--output", "csv"]).ok();
         events(&env, "alert.bulk_read", 2, |_| true).await;
-        let says = "alerts do not reach their webhook";
+        let says = "notices do not arrive";
         env.eventually("it is tried", || env.server_log().contains(says).then_some(())).await;
     }
     env.kill_server();

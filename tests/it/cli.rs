@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, post};
 use axum::{Router, body::Body};
 use dbaccess::core::model::{
-    AskedScope, Catalog, Classification, EndReason, Grant, GrantId, Path as AccessPath, Permission,
+    AskedScope, Catalog, Classification, EndReason, Grant, GrantId, Limits, Path as AccessPath, Permission,
     PersonRef, RequestId, SessionId, Totals,
 };
 use dbaccess::os;
@@ -48,6 +48,7 @@ fn grant(id: &str, seconds: i64) -> Grant {
         target: "prod-orders".into(),
         scope: AskedScope::default().resolve(&catalog, &Classification::default()).unwrap(),
         path: AccessPath::ReadOnly,
+        limits: Limits::default(),
         from: os::now(),
         until: in_seconds(seconds),
         revoked: None,

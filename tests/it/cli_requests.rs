@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::Json;
 use axum::routing::{get, post};
 use dbaccess::core::model::{
-    AccessRequest, AskedScope, Catalog, Classification, Closed, Decision, ErrorKind, Path as AccessPath,
-    PersonRef, RequestId, RequestState, Role, RuleRef, Slot, Tier,
+    AccessRequest, AskedScope, Catalog, Classification, Closed, Decision, ErrorKind, Limits,
+    Path as AccessPath, PersonRef, RequestId, RequestState, Role, RuleRef, Slot, Tier,
 };
 use dbaccess::os;
 use dbaccess::proto::{Approve, ErrorBody, NewRequest, RequestView};
@@ -46,6 +46,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
             why: "payments.email is pii".into(),
             slots: vec![Slot { any_of: vec![Role::new("lead"), Role::new("security")] }],
             longest: Duration::from_secs(7200),
+            limits: Limits::default(),
             policy: "00".into(),
         },
         approvals: vec![],

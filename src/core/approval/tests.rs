@@ -1,7 +1,7 @@
 //! Every act in every state, then the rules one by one.
 
 use super::*;
-use crate::core::model::{Permission, Slot};
+use crate::core::model::{Limits, Permission, Slot};
 
 fn person(name: &str) -> Person {
     Person {
@@ -55,6 +55,7 @@ fn asked(tier: Tier) -> Submission {
             why: "because".into(),
             slots,
             longest: Duration::from_secs(7200),
+            limits: Limits::default(),
             policy: "0".into(),
         },
     }

@@ -73,7 +73,7 @@ impl Budgets {
     pub fn of(&self, tier: Tier, scope: &Scope) -> Budget {
         match tier {
             _ if scope.exports() => self.export,
-            Tier::Dual => self.dual,
+            Tier::Dual | Tier::BreakGlass => self.dual,
             Tier::Single => self.single,
             // Nothing is granted under `deny`.
             Tier::Auto | Tier::Deny => self.auto,

@@ -28,6 +28,15 @@ pub enum BulkKind {
     Session,
 }
 
+impl BulkKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Statement => "statement",
+            Self::Session => "session",
+        }
+    }
+}
+
 /// A large read, and why it is told of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkRead {

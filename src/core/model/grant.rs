@@ -1,6 +1,6 @@
 //! Grants: what an approved request allows, to whom, from when until when.
 
-use super::{GrantId, Path, PersonRef, RequestId, Scope};
+use super::{GrantId, Limits, Path, PersonRef, RequestId, Scope};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ pub struct Grant {
     pub target: String,
     pub scope: Scope,
     pub path: Path,
+    /// Of the rule that let it be granted.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     pub from: Timestamp,
     /// The end of the window: no session outlives it.
     pub until: Timestamp,

@@ -13,6 +13,7 @@ mod id;
 mod kind;
 mod lookup;
 mod mask;
+mod notice;
 mod person;
 mod request;
 mod scope;
@@ -36,9 +37,11 @@ pub use lookup::nearest;
 pub(crate) use lookup::split_name;
 pub(crate) use mask::words;
 pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
+pub use notice::{Notice, NoticeKind, Urgency};
 pub use person::{Identity, Person, PersonRef};
 pub use request::{
-    AccessRequest, Approval, Closed, Decision, Narrowing, Path, RequestState, Role, RuleRef, Slot, Tier,
+    AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
+    Tier,
 };
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};

@@ -34,6 +34,8 @@ pub enum Path {
     Write,
     /// Schema changes, with the rights of the schema's owner.
     Migration,
+    /// In an incident, without waiting for anybody (R8).
+    BreakGlass,
 }
 
 impl Path {
@@ -42,6 +44,7 @@ impl Path {
             Self::ReadOnly => "read-only",
             Self::Write => "write",
             Self::Migration => "migration",
+            Self::BreakGlass => "break-glass",
         }
     }
 }
@@ -53,6 +56,8 @@ pub enum Tier {
     Auto,
     Single,
     Dual,
+    /// Nobody is waited for: an incident stands for approval, people look at it afterwards (R4.4).
+    BreakGlass,
     Deny,
 }
 
@@ -62,6 +67,7 @@ impl Tier {
             Self::Auto => "auto",
             Self::Single => "single",
             Self::Dual => "dual",
+            Self::BreakGlass => "break-glass",
             Self::Deny => "deny",
         }
     }
@@ -100,8 +106,31 @@ pub struct Decision {
     /// The longest window that the deciding rules allow.
     #[serde(with = "seconds")]
     pub longest: Duration,
+    /// What else they allow no more of.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// SHA-256 of the policy text that decided, in hex.
     pub policy: String,
+}
+
+/// What a rule bounds in the access that it grants, beside its length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Rows that a session may read, in place of the tier's budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Whether the rows that a session reads are recorded, too: statements always are.
+    #[serde(default)]
+    pub recording: bool,
+    /// Whether classified columns stay masked, whatever was asked for.
+    #[serde(default)]
+    pub masked: bool,
+}
+
+impl Limits {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One approver's yes.

@@ -3,7 +3,7 @@
 
 use super::facts::Vocabulary;
 use super::{Policy, Rule, SCHEMA};
-use crate::core::model::{ErrorKind, Role, Slot, Tier, parse_duration};
+use crate::core::model::{ErrorKind, Limits, Role, Slot, Tier, parse_duration};
 use cedar_policy::{ActionConstraint, Effect, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
@@ -206,7 +206,7 @@ fn annotated(source: Source<'_>, offset: usize, policy: &cedar_policy::Policy) -
         }
     }
     if problems.is_empty() {
-        Ok(Rule { id, title, effect: policy.effect(), slots, longest })
+        Ok(Rule { id, title, effect: policy.effect(), slots, longest, limits: Limits::default() })
     } else {
         Err(problems)
     }

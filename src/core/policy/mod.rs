@@ -23,7 +23,9 @@ pub use compile::{PolicyError, Problem};
 pub use hours::BusinessHours;
 pub use sensitivity::{Sight, masked, sensitivities};
 
-use super::model::{Decision, Person, PersonRef, Role, RuleRef, Scope, Sensitivity, Slot, Target, Tier};
+use super::model::{
+    Decision, Limits, Person, PersonRef, Role, RuleRef, Scope, Sensitivity, Slot, Target, Tier,
+};
 use cedar_policy::{Authorizer, Decision as Answer, Effect, PolicySet, Schema};
 use facts::{Facts, Vocabulary};
 use std::collections::{BTreeSet, HashMap};
@@ -57,6 +59,7 @@ struct Rule {
     effect: Effect,
     slots: Vec<Slot>,
     longest: Duration,
+    limits: Limits,
 }
 
 /// One request, as policy sees it.
@@ -120,6 +123,7 @@ impl Policy {
                 why: explain::chosen(&facts, &verdict.too_long),
                 slots: rule.slots.clone(),
                 longest: rule.longest,
+                limits: rule.limits,
                 policy: self.hash.clone(),
             },
             None => Decision {
@@ -128,6 +132,7 @@ impl Policy {
                 why: explain::denied(self, &facts, &verdict),
                 slots: Vec::new(),
                 longest: verdict.longest().unwrap_or_default(),
+                limits: Limits::default(),
                 policy: self.hash.clone(),
             },
         }

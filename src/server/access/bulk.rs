@@ -3,7 +3,9 @@
 //! the log. It stops nothing: that is what budgets are for.
 
 use super::{Access, AccessError};
-use crate::core::model::{BulkKind, BulkRead, Catalog, Event, SessionId, percent, usual};
+use crate::core::model::{
+    BulkKind, BulkRead, Catalog, Event, Notice, NoticeKind, SessionId, Urgency, percent, usual,
+};
 use crate::core::profile::VIEW_SCHEMA_PREFIX;
 use crate::core::sql::{self, Name};
 use crate::server::gateway::LargeRead;
@@ -85,20 +87,36 @@ impl Access {
     async fn tell(&self, now: Timestamp, read: BulkRead) -> Result<(), AccessError> {
         let BulkRead { session, person, target, rows, why, .. } = &read;
         tracing::warn!(%session, person = %person.email, %target, rows, %why, "a bulk read");
-        let webhook = self.config.alerts.webhook.is_some();
+        let (notices, notice) = (self.notices.clone(), notice(&read));
         let event = Event::BulkRead { read: Box::new(read) };
-        self.store
-            .write(move |tx| {
-                tx.record(now, &event)?;
-                if webhook {
-                    tx.save_alert(now, &event)?;
-                }
-                Ok::<_, AccessError>(())
-            })
-            .await?;
-        self.outbox.wake();
-        self.alerted.notify_one();
+        self.store.write(move |tx| notices.tell(tx, now, &event, &notice).map_err(AccessError::from)).await?;
+        self.wake();
         Ok(())
+    }
+}
+
+fn notice(read: &BulkRead) -> Notice {
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    Notice {
+        kind: NoticeKind::BulkRead,
+        urgency: Urgency::High,
+        title: format!(
+            "{} read {} rows of {} in one {}",
+            read.person.email,
+            read.rows,
+            read.target,
+            read.of.as_str()
+        ),
+        facts: vec![
+            fact("who", read.person.email.clone()),
+            fact("target", read.target.clone()),
+            fact("session", read.session.to_string()),
+            fact("tables", read.tables.join(", ")),
+            fact("why", read.why.clone()),
+        ],
+        request: None,
+        to: Vec::new(),
+        thread: Some(read.session.to_string()),
     }
 }
 

@@ -62,7 +62,7 @@ impl Access {
         let teams =
             requester.map(|identity| self.config.directory.person(identity).teams).unwrap_or_default();
         let Ok(state) = self.target(&request.target) else { return Vec::new() };
-        self.config.policy.fills(person, &request.person, &teams, &state.target, roles)
+        self.policy().fills(person, &request.person, &teams, &state.target, roles)
     }
 
     pub async fn approve(
@@ -141,7 +141,7 @@ impl Access {
                 Ok::<_, AccessError>(outcome)
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         self.view(caller, outcome.request).await
     }
 
@@ -181,7 +181,7 @@ impl Access {
             );
         };
         let person = caller.person.clone();
-        let roles: Vec<Role> = self.config.policy.roles().into_iter().collect();
+        let roles: Vec<Role> = self.policy().roles().into_iter().collect();
         let fills = self.roles_for(&person, &request, requester.as_ref(), &roles);
         let (now, grant, sessions) = self
             .store
@@ -200,7 +200,7 @@ impl Access {
                 Ok::<_, AccessError>((now, Some(grant.id), sessions))
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         let sessions: Vec<(SessionId, String)> = sessions;
         for (_, role) in &sessions {
             // A session that is not live is being opened, and will see the
@@ -241,7 +241,7 @@ impl Access {
             })
             .await?;
         if lapsed > 0 {
-            self.outbox.wake();
+            self.wake();
         }
         Ok(())
     }

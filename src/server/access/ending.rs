@@ -137,7 +137,7 @@ impl Access {
                 Ok::<_, AccessError>(())
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         Ok(latency)
     }
 
@@ -169,7 +169,7 @@ impl Access {
                 Ok::<_, AccessError>(())
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         Ok(())
     }
 

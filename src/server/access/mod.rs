@@ -9,6 +9,7 @@ mod doctor;
 mod ending;
 mod error;
 mod holding;
+mod notices;
 mod request;
 mod rotate;
 mod sessions;
@@ -24,19 +25,20 @@ pub(in crate::server) use ending::why;
 pub use error::AccessError;
 
 use crate::core::model::{Person, Role};
+use crate::core::policy::Policy;
 use crate::server::config::Config;
 use crate::server::gateway::Registry;
 use crate::server::identity::Provider;
 use crate::server::journal::{Index, Journal};
 use crate::server::metrics::Metrics;
+use crate::server::outbound;
 use crate::server::outbox::Outbox;
 use crate::server::store::Store;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
 use targets::TargetState;
-use tokio::sync::Notify;
 
 /// Everything the use-cases stand on; built once, in `boot`.
 pub struct Access {
@@ -48,14 +50,14 @@ pub struct Access {
     pub(super) index: Index,
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
+    policy: RwLock<Arc<Policy>>,
     targets: BTreeMap<String, TargetState>,
     holders: holding::Holders,
     idle: sweep::Idle,
     mark: sweep::Mark,
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
-    /// There is an alert for the webhook.
-    pub(super) alerted: Arc<Notify>,
+    notices: notices::Notices,
 }
 
 /// A signed-in person making a call.
@@ -84,6 +86,8 @@ impl Access {
     pub fn new(parts: Parts) -> Result<Self, AccessError> {
         let Parts { config, provider, store, outbox, journal, index, registry, metrics, server_key } = parts;
         let targets = TargetState::all(&config)?;
+        let notices = notices::Notices::new(outbound::channels(&config.alerts));
+        let policy = RwLock::new(Arc::clone(&config.policy));
         Ok(Self {
             config,
             provider,
@@ -93,12 +97,13 @@ impl Access {
             index,
             registry,
             metrics,
+            policy,
             targets,
             holders: holding::Holders::default(),
             idle: sweep::Idle::default(),
             mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
-            alerted: Arc::default(),
+            notices,
         })
     }
 
@@ -117,9 +122,9 @@ impl Access {
         Ok(self.outbox.flushed().await?)
     }
 
-    /// Rings whenever there is an alert for the webhook.
-    pub fn alerted(&self) -> Arc<Notify> {
-        Arc::clone(&self.alerted)
+    /// The policy in force. A decision takes it once and keeps to it.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Forgets tokens that nobody can renew any more.

@@ -47,7 +47,7 @@ impl Access {
         }
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
-        let decision = self.config.policy.decide(&Question {
+        let decision = self.policy().decide(&Question {
             person: &caller.person,
             target: &state.target,
             scope: &scope,
@@ -85,7 +85,7 @@ impl Access {
             })
             .await?;
         self.metrics.requested(tier.as_str());
-        self.outbox.wake();
+        self.wake();
         self.view(caller, saved.request).await
     }
 

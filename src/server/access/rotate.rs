@@ -42,7 +42,7 @@ impl Access {
         }
         let event = Event::TokensRotated { target: target.clone(), by, domain: domain.clone(), keys };
         self.store.write(move |tx| tx.record(crate::os::now(), &event).map_err(AccessError::from)).await?;
-        self.outbox.wake();
+        self.wake();
         Ok(TokensRotated { target, domain, keys })
     }
 }

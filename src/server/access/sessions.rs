@@ -221,7 +221,7 @@ impl Access {
                 Ok(())
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         Ok(())
     }
 

@@ -75,7 +75,7 @@ impl Access {
                 Ok(())
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         if let Some(refresh) = logout.refresh_token {
             self.provider.revoke(&Secret::new(refresh), now).await?;
         }
@@ -145,7 +145,7 @@ impl Access {
                 Ok(())
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         Ok(TokenIssued { token: token.expose().to_owned(), expires_at, refresh_token, person })
     }
 }

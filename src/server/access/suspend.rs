@@ -70,7 +70,7 @@ impl Access {
                 Ok::<_, AccessError>(suspension)
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         let has_views =
             |live: &Arc<Live>| live.permit.target == suspension.target && !live.permit.views.is_empty();
         let ended: Vec<Arc<Live>> = self.registry.all().into_iter().filter(has_views).collect();
@@ -125,7 +125,7 @@ impl Access {
                 Ok::<_, AccessError>(ResumedView { target, was })
             })
             .await?;
-        self.outbox.wake();
+        self.wake();
         Ok(resumed)
     }
 
@@ -144,7 +144,7 @@ impl Access {
             })
             .await?;
         if lapsed > 0 {
-            self.outbox.wake();
+            self.wake();
         }
         Ok(())
     }

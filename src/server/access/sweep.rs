@@ -119,7 +119,7 @@ impl Access {
         tracing::warn!(target = %target, %role, "swept a role that belonged to no session");
         let event = Event::RoleSwept { target: target.to_owned(), role };
         self.store.write(move |tx| tx.record(crate::os::now(), &event).map_err(AccessError::from)).await?;
-        self.outbox.wake();
+        self.wake();
         Ok(())
     }
 }

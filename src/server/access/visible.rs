@@ -39,7 +39,7 @@ impl Access {
             self.fills(&caller.person, request, requester.as_ref()).iter().any(|roles| !roles.is_empty());
         let answerable = || {
             let roles: Vec<Role> =
-                self.config.policy.roles().into_iter().filter(|role| role.0 != "peer").collect();
+                self.policy().roles().into_iter().filter(|role| role.0 != "peer").collect();
             !self.roles_for(&caller.person, request, requester.as_ref(), &roles).is_empty()
         };
         could_approve || answerable()

@@ -24,6 +24,7 @@ use reader::{Reader, Section};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeTable;
 
@@ -34,7 +35,7 @@ pub struct Config {
     pub identity: IdentityProvider,
     pub directory: Directory,
     pub business_hours: BusinessHours,
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// How long a request waits for approval.
     pub request_expiry: Duration,
     /// The window of a request that names none.

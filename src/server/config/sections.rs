@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const LENGTH: &str = "a length of time such as 90s, 45m or 1h30m";
@@ -49,7 +50,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         identity: identity??,
         directory,
         business_hours: hours??,
-        policy: rules.policy,
+        policy: Arc::new(rules.policy),
         request_expiry: rules.request_expiry,
         default_window: rules.default_window,
         targets: targets?,

@@ -8,7 +8,7 @@
 mod rows;
 mod schema;
 
-pub use rows::{AlertRow, MOST_NAMED, OutboxRow, TokenRow};
+pub use rows::{MOST_NAMED, NoticeRow, OutboxRow, TokenRow};
 
 use crate::core::model::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -2,7 +2,7 @@
 
 use super::{StoreError, Tx};
 use crate::core::model::{
-    AccessRequest, Event, Grant, GrantId, Identity, RequestId, RequestState, Session, SessionId,
+    AccessRequest, Event, Grant, GrantId, Identity, Notice, RequestId, RequestState, Session, SessionId,
     SessionState, Suspension,
 };
 use jiff::Timestamp;
@@ -26,17 +26,19 @@ pub struct OutboxRow {
     pub body: String,
 }
 
-/// An alert on its way to the webhook.
-pub struct AlertRow {
+/// A notice on its way to one channel.
+pub struct NoticeRow {
     pub id: i64,
     pub at: Timestamp,
-    pub body: String,
+    /// The event, as JSON.
+    pub event: String,
+    pub notice: Notice,
     /// Failed ones.
     pub attempts: i64,
 }
 
-/// Alerts that may wait for a webhook; beyond, the oldest is given up. It stays on the ledger.
-const MOST_ALERTS: u32 = 10_000;
+/// Notices that may wait for one channel; beyond, the oldest is given up. Its event stays on the ledger.
+const MOST_NOTICES: u32 = 10_000;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -135,38 +137,45 @@ impl Tx<'_> {
         self.many("SELECT body FROM suspension ORDER BY target", [])
     }
 
-    /// Writes an alert down for the webhook, in this transaction.
-    pub fn save_alert(&self, at: Timestamp, event: &Event) -> Result<()> {
-        let body = serde_json::to_string(event)?;
+    /// Writes a notice down for one channel, in this transaction (G7).
+    pub fn save_notice(&self, at: Timestamp, channel: &str, event: &Event, notice: &Notice) -> Result<()> {
+        let (event, notice) = (serde_json::to_string(event)?, serde_json::to_string(notice)?);
         self.run(
-            "INSERT INTO alert (at, body, next_at) VALUES (?1, ?2, ?1)",
-            params![at.as_microsecond(), body],
+            "INSERT INTO notice (channel, at, event, notice, next_at) VALUES (?1, ?2, ?3, ?4, ?2)",
+            params![channel, at.as_microsecond(), event, notice],
         )?;
         self.run(
-            "DELETE FROM alert WHERE id <= (SELECT id FROM alert ORDER BY id DESC LIMIT 1 OFFSET ?1)",
-            [MOST_ALERTS],
+            "DELETE FROM notice WHERE channel = ?1 AND id <=
+                (SELECT id FROM notice WHERE channel = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            params![channel, MOST_NOTICES],
         )?;
         Ok(())
     }
 
-    /// Alerts whose next attempt is due, oldest first.
-    pub fn due_alerts(&self, now: Timestamp, limit: u32) -> Result<Vec<AlertRow>> {
+    /// A channel's notices whose next attempt is due, oldest first.
+    pub fn due_notices(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<NoticeRow>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT id, at, body, attempts FROM alert WHERE next_at <= ?1 ORDER BY next_at, id LIMIT ?2",
+            "SELECT id, at, event, notice, attempts FROM notice
+                WHERE channel = ?1 AND next_at <= ?2 ORDER BY next_at, id LIMIT ?3",
         )?;
-        let rows = statement.query_map(params![now.as_microsecond(), limit], |row| {
-            Ok(AlertRow { id: row.get(0)?, at: time(row.get(1)?), body: row.get(2)?, attempts: row.get(3)? })
+        let rows = statement.query_map(params![channel, now.as_microsecond(), limit], |row| {
+            let notice: String = row.get(3)?;
+            Ok((row.get(0)?, time(row.get(1)?), row.get(2)?, notice, row.get(4)?))
         })?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
+        let decoded = |row: rusqlite::Result<(i64, Timestamp, String, String, i64)>| {
+            let (id, at, event, notice, attempts) = row?;
+            Ok(NoticeRow { id, at, event, notice: serde_json::from_str(&notice)?, attempts })
+        };
+        rows.map(decoded).collect()
     }
 
-    pub fn alert_sent(&self, id: i64) -> Result<()> {
-        self.run("DELETE FROM alert WHERE id = ?1", [id]).map(drop)
+    pub fn notice_sent(&self, id: i64) -> Result<()> {
+        self.run("DELETE FROM notice WHERE id = ?1", [id]).map(drop)
     }
 
-    pub fn alert_failed(&self, id: i64, next: Timestamp) -> Result<()> {
+    pub fn notice_failed(&self, id: i64, next: Timestamp) -> Result<()> {
         let next = next.as_microsecond();
-        self.run("UPDATE alert SET attempts = attempts + 1, next_at = ?2 WHERE id = ?1", params![id, next])
+        self.run("UPDATE notice SET attempts = attempts + 1, next_at = ?2 WHERE id = ?1", params![id, next])
             .map(drop)
     }
 

@@ -84,6 +84,28 @@ const STEPS: &[&str] = &[
         body TEXT NOT NULL
     ) STRICT;
 ",
+    "
+    -- What the channels have not taken yet: a row for each channel.
+    CREATE TABLE notice (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        channel TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        notice TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        next_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX notice_due ON notice (channel, next_at);
+    INSERT INTO notice (id, channel, at, event, notice, attempts, next_at)
+        SELECT id, 'webhook', at, body,
+            '{\"kind\":\"alert.bulk_read\",\"urgency\":\"high\",\"title\":\"a bulk read\",\"facts\":[]}',
+            attempts, next_at
+        FROM alert;
+    -- The webhook has seen the ids so far.
+    DELETE FROM sqlite_sequence WHERE name = 'notice';
+    INSERT INTO sqlite_sequence (name, seq) SELECT 'notice', seq FROM sqlite_sequence WHERE name = 'alert';
+    DROP TABLE alert;
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
