@@ -19,7 +19,7 @@ mod tests;
 
 use super::model::{
     AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Narrowing, Objects,
-    Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName, Tier,
+    Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName, Tier, Via,
     format_duration,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -98,6 +98,28 @@ pub struct Outcome {
     pub events: Vec<Event>,
 }
 
+impl Outcome {
+    /// Says by which way the decision of this transition came, in state and record.
+    pub fn through(mut self, way: Via) -> Self {
+        for event in &mut self.events {
+            match event {
+                Event::RequestApproved { approval, .. } => {
+                    approval.via = Some(way);
+                    if let Some(last) = self.request.approvals.last_mut() {
+                        last.via = Some(way);
+                    }
+                }
+                Event::RequestDenied { via, by: Actor::Person(_), .. } => *via = Some(way),
+                _ => {}
+            }
+        }
+        if let Some(closed) = self.request.closed.as_mut().filter(|closed| closed.by.is_some()) {
+            closed.via = Some(way);
+        }
+        self
+    }
+}
+
 /// Takes a request in. The tier auto grants at once, deny ends it at once;
 /// else it waits. `grant` is the id of the grant if there is to be one.
 pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outcome, ApprovalError> {
@@ -133,10 +155,15 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         Tier::Deny => {
             let why = Some(request.decision.why.clone());
             request.state = RequestState::Denied;
-            request.closed = Some(Closed { by: None, at: now, reason: why.clone() });
+            request.closed = Some(Closed { by: None, at: now, reason: why.clone(), via: None });
             let events = vec![
                 created(&request),
-                Event::RequestDenied { request: request.id.clone(), by: Actor::System, reason: why },
+                Event::RequestDenied {
+                    request: request.id.clone(),
+                    by: Actor::System,
+                    reason: why,
+                    via: None,
+                },
             ];
             Ok(Outcome { request, grant: None, events })
         }
@@ -176,7 +203,7 @@ pub fn approve(
         return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
     };
     check_narrowing(&request, &narrowing)?;
-    let approval = Approval { by: approver.to_ref(), role, slot, at: now, narrowing, comment };
+    let approval = Approval { by: approver.to_ref(), role, slot, at: now, narrowing, comment, via: None };
     request.approvals.push(approval.clone());
     let mut events = vec![Event::RequestApproved { request: request.id.clone(), approval }];
     let complete = request.open_slots().next().is_none();
@@ -202,8 +229,13 @@ pub fn deny(
         return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
     }
     request.state = RequestState::Denied;
-    request.closed = Some(Closed { by: Some(by.to_ref()), at: now, reason: reason.clone() });
-    let event = Event::RequestDenied { request: request.id.clone(), by: Actor::Person(by.to_ref()), reason };
+    request.closed = Some(Closed { by: Some(by.to_ref()), at: now, reason: reason.clone(), via: None });
+    let event = Event::RequestDenied {
+        request: request.id.clone(),
+        by: Actor::Person(by.to_ref()),
+        reason,
+        via: None,
+    };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }
 
@@ -219,7 +251,7 @@ pub fn cancel(
     }
     check_open(&request, now)?;
     request.state = RequestState::Cancelled;
-    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason });
+    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason, via: None });
     let event = Event::RequestCancelled { request: request.id.clone(), by: by.clone() };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }
@@ -236,7 +268,7 @@ pub fn expire(mut request: AccessRequest, now: Timestamp) -> Result<Outcome, App
         return Err(ApprovalError::NotDue { id: request.id, until: request.expires_at });
     }
     request.state = RequestState::Expired;
-    request.closed = Some(Closed { by: None, at: now, reason: None });
+    request.closed = Some(Closed { by: None, at: now, reason: None, via: None });
     let event = Event::RequestExpired { request: request.id.clone() };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }

@@ -13,6 +13,8 @@ pub mod metrics;
 pub mod outbound;
 pub mod outbox;
 pub mod provision;
+mod seal_key;
 pub mod setup;
 pub mod store;
 pub mod tasks;
+pub mod web;

@@ -2,8 +2,8 @@
 //! its keys are stable, because auditors' programs read them.
 
 use super::{
-    AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId,
-    SessionId, Totals,
+    AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, NoticeKind, PersonRef,
+    RequestId, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,13 @@ pub enum Event {
     #[serde(rename = "request.approved")]
     RequestApproved { request: RequestId, approval: Approval },
     #[serde(rename = "request.denied")]
-    RequestDenied { request: RequestId, by: Actor, reason: Option<String> },
+    RequestDenied {
+        request: RequestId,
+        by: Actor,
+        reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
+    },
     #[serde(rename = "request.cancelled")]
     RequestCancelled { request: RequestId, by: PersonRef },
     #[serde(rename = "request.expired")]
@@ -72,6 +78,16 @@ pub enum Event {
     /// A statement or session has read unusually much (R7.3).
     #[serde(rename = "alert.bulk_read")]
     BulkRead { read: Box<BulkRead> },
+    /// A channel refused a notice for good: nobody learns of it there.
+    #[serde(rename = "notice.given_up")]
+    NoticeGivenUp {
+        channel: String,
+        notice: NoticeKind,
+        title: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        why: String,
+    },
     #[serde(rename = "connection.opened")]
     ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
     #[serde(rename = "connection.closed")]

@@ -41,7 +41,7 @@ pub use notice::{Notice, NoticeKind, Urgency};
 pub use person::{Identity, Person, PersonRef};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
-    Tier,
+    Tier, Via,
 };
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};

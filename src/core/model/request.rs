@@ -144,6 +144,30 @@ pub struct Approval {
     pub at: Timestamp,
     pub narrowing: Narrowing,
     pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+}
+
+/// By which way a person's decision came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The command line, or another client of the API.
+    Cli,
+    /// The page that a notice leads to.
+    Web,
+    /// A button in Slack: Slack's word for who pressed it was enough.
+    Slack,
+}
+
+impl Via {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Web => "web",
+            Self::Slack => "slack",
+        }
+    }
 }
 
 /// How an approver cut a request down (B7). Empty means: as asked.
@@ -208,6 +232,8 @@ pub struct Closed {
     pub by: Option<PersonRef>,
     pub at: Timestamp,
     pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
 }
 
 impl AccessRequest {

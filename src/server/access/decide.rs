@@ -129,14 +129,14 @@ impl Access {
         + Send
         + 'static,
     ) -> Result<RequestView, AccessError> {
-        let access = Arc::clone(self);
+        let (access, via) = (Arc::clone(self), caller.via);
         let outcome = self
             .store
             .write(move |tx| {
                 // The time of the decision, not of the question: it may have waited for its turn.
                 let now = crate::os::now();
                 let request = tx.request(id.as_str())?;
-                let outcome = decide(&access, tx, request, now)?;
+                let outcome = decide(&access, tx, request, now)?.through(via);
                 save(tx, now, &outcome)?;
                 Ok::<_, AccessError>(outcome)
             })

@@ -106,6 +106,25 @@ const STEPS: &[&str] = &[
     INSERT INTO sqlite_sequence (name, seq) SELECT 'notice', seq FROM sqlite_sequence WHERE name = 'alert';
     DROP TABLE alert;
 ",
+    "
+    -- A copy for one person, where a channel has them; how often the other end
+    -- has refused it for what it is; when somebody was last known to be who they are.
+    ALTER TABLE notice ADD COLUMN recipient TEXT;
+    ALTER TABLE notice ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE person ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX person_email ON person (lower(json_extract(body, '$.email')));
+    -- Messages in Slack that others belong below, and that have buttons while they are open.
+    CREATE TABLE slack_message (
+        channel TEXT NOT NULL,
+        ts TEXT NOT NULL,
+        thread TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        notice TEXT NOT NULL,
+        open INTEGER NOT NULL,
+        PRIMARY KEY (channel, ts)
+    ) STRICT;
+    CREATE INDEX slack_message_thread ON slack_message (thread, at);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
