@@ -29,6 +29,10 @@ mod client_programs;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod decide_browser;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod doctor;
@@ -76,6 +80,8 @@ mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod provision;
 #[cfg(test)]
 mod record;
@@ -91,6 +97,8 @@ mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod sign_in_providers;
+#[cfg(test)]
+mod slack;
 #[cfg(test)]
 mod standby;
 #[cfg(test)]

@@ -217,13 +217,19 @@ fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// With a capital at its beginning and a stop at its end.
-fn sentence(text: &str) -> String {
+/// With a capital at its beginning and a stop at its end; what is between
+/// backticks is to be typed.
+fn sentence(text: &str) -> Markup {
     let text = shown(text);
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if text.ends_with(['.', '?', '!', '`']) { "" } else { "." };
-    format!("{first}{}{stop}", letters.as_str())
+    let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    let text = format!("{first}{}{stop}", letters.as_str());
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 /// Without what would make the page say something else than was written:
