@@ -16,6 +16,7 @@ mod mask;
 mod notice;
 mod person;
 mod request;
+mod review;
 mod scope;
 mod secret;
 mod session;
@@ -31,7 +32,7 @@ pub use condition::{Comparison, Condition};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
 pub use grant::{Grant, Revoked};
-pub use id::{ConnectionId, GrantId, RequestId, SessionId};
+pub use id::{ConnectionId, GrantId, RequestId, ReviewId, SessionId};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
@@ -43,6 +44,7 @@ pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier,
 };
+pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;
