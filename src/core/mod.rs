@@ -9,6 +9,7 @@ pub mod link;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod review;
 pub mod rows;
 pub mod scope;
 pub mod seal;

@@ -216,12 +216,12 @@ async fn a_sign_in_at_the_page_ends_where_it_began_and_once() {
     let request = asked(&alice, "INC-8").await;
     let link = env.link(&request, None, LATER);
     let mut carol = Visitor::new(&env);
-    let back = carol.to_provider_and_back(&link, "carol").await;
+    let back = carol.visit_provider(&link, "carol").await;
     // In another browser, which began none: an attacker's link to a sign-in of theirs.
     Visitor::new(&env).get(&back).await.is(401).says("begun no sign-in");
     // With the state of another sign-in.
     let mut other = Visitor::new(&env);
-    other.to_provider_and_back(&link, "carol").await;
+    other.visit_provider(&link, "carol").await;
     other.get(&back).await.is(401).says("another sign-in");
     for nonsense in ["/oidc/callback", "/oidc/callback?code=x", "/oidc/callback?code=%FF&state=%FF"] {
         let page = carol.get(nonsense).await;
@@ -239,7 +239,7 @@ async fn a_sign_in_at_the_page_ends_where_it_began_and_once() {
     // A token that answers another question is not believed.
     env.idp.change(|options| options.forge.nonce = Some("another".to_owned()));
     let mut forged = Visitor::new(&env);
-    let back = forged.to_provider_and_back(&link, "carol").await;
+    let back = forged.visit_provider(&link, "carol").await;
     forged.get(&back).await.is(401).says("answers another sign-in");
     env.idp.change(|options| options.forge.nonce = None);
 

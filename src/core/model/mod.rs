@@ -8,6 +8,7 @@ mod classification;
 mod condition;
 mod duration;
 mod event;
+mod facts;
 mod grant;
 mod id;
 mod kind;
@@ -16,6 +17,7 @@ mod mask;
 mod notice;
 mod person;
 mod request;
+mod review;
 mod scope;
 mod secret;
 mod session;
@@ -30,8 +32,9 @@ pub use classification::{Classification, Classified, Rule, Selector};
 pub use condition::{Comparison, Condition};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
+pub use facts::{Facts, IncidentFact};
 pub use grant::{Grant, Revoked};
-pub use id::{ConnectionId, GrantId, RequestId, SessionId};
+pub use id::{ConnectionId, GrantId, RequestId, ReviewId, SessionId};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
@@ -43,6 +46,7 @@ pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier, Via,
 };
+pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;

@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod break_glass;
 mod budgets;
 mod classified;
 mod directory;
@@ -16,6 +17,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use break_glass::BreakGlass;
 pub use directory::Directory;
 pub use reader::Problem;
 
@@ -48,6 +50,7 @@ pub struct Config {
     pub budgets: Budgets,
     pub alerts: Alerts,
     pub notify: Notify,
+    pub break_glass: BreakGlass,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }

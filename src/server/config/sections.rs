@@ -1,6 +1,7 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
+use super::break_glass::break_glass;
 use super::budgets::{alerts, budgets};
 use super::notify::notify;
 use super::reader::Section;
@@ -40,6 +41,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let budgets = budgets(root.section("budgets"));
     let alerts = alerts(root.section("alerts"), outside);
     let notify = notify(root.section("notify"), outside);
+    let break_glass = break_glass(root.section("break_glass"));
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         section.finish();
@@ -60,6 +62,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         budgets,
         alerts,
         notify,
+        break_glass,
         metrics,
     })
 }

@@ -108,13 +108,13 @@ impl<'e> Visitor<'e> {
 
     /// Opens a link and signs in as somebody on the way; ends at the request's page.
     pub async fn sign_in(&mut self, link: &str, person: &str) -> Page {
-        let back = self.to_provider_and_back(link, person).await;
+        let back = self.visit_provider(link, person).await;
         let arrived = self.get(&back).await.is(303);
         self.get(&arrived.location()).await
     }
 
     /// As far as the address that the provider sends the browser back to.
-    pub async fn to_provider_and_back(&mut self, link: &str, person: &str) -> String {
+    pub async fn visit_provider(&mut self, link: &str, person: &str) -> String {
         let off = self.get(&format!("{link}/sign-in")).await.is(303).location();
         let page = self.http.get(&off).send().await.unwrap().text().await.unwrap();
         let page = Page { status: 200, headers: HeaderMap::new(), html: page };
