@@ -3,11 +3,14 @@
 
 pub mod approval;
 pub mod classify;
+pub mod delegation;
 pub mod guard;
 pub mod ledger;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod reminder;
+pub mod risk;
 pub mod rows;
 pub mod scope;
 pub mod sql;

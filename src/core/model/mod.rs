@@ -6,6 +6,7 @@ mod bulk;
 mod catalog;
 mod classification;
 mod condition;
+mod delegation;
 mod duration;
 mod event;
 mod grant;
@@ -16,6 +17,7 @@ mod mask;
 mod notice;
 mod person;
 mod request;
+mod risk;
 mod scope;
 mod secret;
 mod session;
@@ -28,10 +30,11 @@ pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
 pub use classification::{Classification, Classified, Rule, Selector};
 pub use condition::{Comparison, Condition};
+pub use delegation::{Absence, Delegation, Ended, LONGEST_DELEGATION, MOST_DELEGATIONS};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
 pub use grant::{Grant, Revoked};
-pub use id::{ConnectionId, GrantId, RequestId, SessionId};
+pub use id::{ConnectionId, DelegationId, GrantId, RequestId, SessionId};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
@@ -43,6 +46,7 @@ pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier,
 };
+pub use risk::{Risk, RiskLevel};
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;

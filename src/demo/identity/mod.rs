@@ -19,6 +19,7 @@ pub use drive::{Answer, answer_without_browser};
 use issue::State;
 use jiff::{SignedDuration, Timestamp};
 use rustls::ServerConfig;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,6 +52,8 @@ impl DevPerson {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub client_id: String,
+    /// The groups of people, by subject, that are others now than at the start.
+    pub moved: HashMap<String, Vec<String>>,
     /// Seconds between polls that clients are told; `None`: not told (then 5, RFC 8628 section 3.2).
     pub interval: Option<u64>,
     /// Seconds between polls that are demanded, where they differ from what is told.
@@ -99,6 +102,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             client_id: "dbaccess".to_owned(),
+            moved: HashMap::new(),
             interval: Some(1),
             enforced_interval: None,
             code_lifetime: Duration::from_secs(600),
