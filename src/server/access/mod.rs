@@ -3,8 +3,10 @@
 //! changes what people may do.
 
 mod audit;
+mod authority;
 mod bulk;
 mod decide;
+mod delegate;
 mod doctor;
 mod ending;
 mod error;
@@ -17,6 +19,7 @@ mod sign_in;
 mod suspend;
 mod sweep;
 mod targets;
+mod telling;
 mod views;
 mod visible;
 

@@ -137,7 +137,7 @@ impl Access {
                     // Other groups are other rights: who had which when is evidence.
                     Proof::OldToken(_) => tx.person(&identity.subject)?.as_ref() != Some(&identity),
                 };
-                tx.save_person(&identity)?;
+                tx.save_person(&identity, now)?;
                 tx.save_token(&row)?;
                 if record {
                     tx.record(now, &event)?;

@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod approvals;
 mod budgets;
 mod classified;
 mod directory;
@@ -15,6 +16,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use approvals::Approvals;
 pub use directory::Directory;
 pub use reader::Problem;
 
@@ -45,6 +47,7 @@ pub struct Config {
     /// How much sessions may read (R7.1).
     pub budgets: Budgets,
     pub alerts: Alerts,
+    pub approvals: Approvals,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }

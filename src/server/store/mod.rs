@@ -5,9 +5,11 @@
 //! without a lock of ours. The [`Tx`] never decides; use-cases in `access` do.
 //! Called by `access` and `tasks`.
 
+mod approving;
 mod rows;
 mod schema;
 
+pub use approving::{MOST_PEOPLE, Waiting};
 pub use rows::{MOST_NAMED, NoticeRow, OutboxRow, TokenRow};
 
 use crate::core::model::ErrorKind;

@@ -40,30 +40,30 @@ pub struct NoticeRow {
 /// Notices that may wait for one channel; beyond, the oldest is given up. Its event stays on the ledger.
 const MOST_NOTICES: u32 = 10_000;
 
-type Result<T> = std::result::Result<T, StoreError>;
+pub(super) type Result<T> = std::result::Result<T, StoreError>;
 
 /// The most rows that the beginning of an id is compared with: one that fits so
 /// many names none.
 pub const MOST_NAMED: u32 = 64;
 
-fn time(microseconds: i64) -> Timestamp {
+pub(super) fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 impl Tx<'_> {
-    fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
+    pub(super) fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
         let body: Option<String> =
             self.0.prepare_cached(sql)?.query_row(bound, |row| row.get(0)).optional()?;
         body.map(|body| serde_json::from_str(&body).map_err(StoreError::from)).transpose()
     }
 
-    fn many<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Vec<T>> {
+    pub(super) fn many<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Vec<T>> {
         let mut statement = self.0.prepare_cached(sql)?;
         let bodies = statement.query_map(bound, |row| row.get::<_, String>(0))?;
         bodies.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
     }
 
-    fn run(&self, sql: &str, bound: impl Params) -> Result<usize> {
+    pub(super) fn run(&self, sql: &str, bound: impl Params) -> Result<usize> {
         Ok(self.0.prepare_cached(sql)?.execute(bound)?)
     }
 
@@ -85,7 +85,12 @@ impl Tx<'_> {
 
     /// The rows whose id begins so, at most [`MOST_NAMED`]; the kind's own
     /// prefix and dash may be left out, and capitals do not count.
-    fn beginning<T: DeserializeOwned>(&self, table: &str, id_prefix: &str, asked: &str) -> Result<Vec<T>> {
+    pub(super) fn beginning<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        id_prefix: &str,
+        asked: &str,
+    ) -> Result<Vec<T>> {
         let asked = asked.trim().to_ascii_lowercase();
         let random = asked.strip_prefix(id_prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&asked);
         if random.is_empty() {
@@ -179,11 +184,13 @@ impl Tx<'_> {
             .map(drop)
     }
 
-    pub fn save_person(&self, person: &Identity) -> Result<()> {
+    /// Who somebody is, as the identity provider said at `seen`.
+    pub fn save_person(&self, person: &Identity, seen: Timestamp) -> Result<()> {
         let body = serde_json::to_string(person)?;
         self.run(
-            "INSERT INTO person (subject, body) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET body = ?2",
-            params![person.subject, body],
+            "INSERT INTO person (subject, body, seen_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (subject) DO UPDATE SET body = ?2, seen_at = ?3",
+            params![person.subject, body, seen.as_microsecond()],
         )?;
         Ok(())
     }

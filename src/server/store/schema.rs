@@ -106,6 +106,32 @@ const STEPS: &[&str] = &[
     INSERT INTO sqlite_sequence (name, seq) SELECT 'notice', seq FROM sqlite_sequence WHERE name = 'alert';
     DROP TABLE alert;
 ",
+    "
+    -- When the identity provider last said who somebody is.
+    ALTER TABLE person ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX person_seen ON person (seen_at);
+    CREATE INDEX session_by_person ON session (subject, opened_at);
+    CREATE TABLE delegation (
+        id TEXT PRIMARY KEY,
+        until INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX delegation_until ON delegation (until);
+    CREATE TABLE absence (
+        subject TEXT PRIMARY KEY,
+        until INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    -- Requests of which people will be told again, and of what they were told.
+    CREATE TABLE reminder (
+        request TEXT PRIMARY KEY REFERENCES request,
+        next_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX reminder_next ON reminder (next_at);
+    INSERT INTO reminder (request, next_at, body)
+        SELECT id, created_at, '{\"reminders\":0,\"escalated\":false}' FROM request WHERE state = 'waiting';
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
