@@ -1,7 +1,7 @@
 //! A request as a person reads it.
 
 use super::output::{clean, field, relative};
-use crate::core::model::{RequestState, Scope, Tier, format_duration};
+use crate::core::model::{Limits, RequestState, Scope, Tier, format_duration};
 use crate::proto::{History, RequestView};
 use jiff::Timestamp;
 
@@ -38,6 +38,9 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         line("rule", rules.join("; "));
     }
     line("why", decision.why.clone());
+    if !decision.limits.is_none() {
+        line("limits", limits(decision.limits));
+    }
     for approval in &request.approvals {
         let whose = approval.on_behalf_of.as_ref().map(|whose| format!(" for {}", whose.email));
         let (by, role, whose) = (&approval.by.email, &approval.role, whose.unwrap_or_default());
@@ -148,6 +151,14 @@ fn shortened(columns: &[String]) -> String {
         more => lines.push(format!("and {more} more: dbaccess targets describe shows each")),
     }
     lines.join("\n")
+}
+
+/// What a rule bounds beside the window.
+fn limits(limits: Limits) -> String {
+    let rows = limits.rows.map(|rows| format!("a session reads at most {rows} rows"));
+    let recording = limits.recording.then(|| "the rows that it reads are recorded".to_owned());
+    let masked = limits.masked.then(|| "every classified column stays masked".to_owned());
+    rows.into_iter().chain(recording).chain(masked).collect::<Vec<_>>().join("; ")
 }
 
 /// A scope in a table's cell.

@@ -322,7 +322,8 @@ fn no_slot(request: AccessRequest, approver: &PersonRef, authorities: &[Authorit
     }
 }
 
-/// The scope and window that the approvals so far leave of what was asked.
+/// The scope and window that policy's limits and the approvals so far leave of
+/// what was asked.
 pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
     let window = request
         .approvals
@@ -340,7 +341,8 @@ pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
         }
         Some(Objects::Database) | None => request.scope.clone(),
     };
-    let masked = request.approvals.iter().any(|given| given.narrowing.masked);
+    let by_approvers = request.approvals.iter().any(|given| given.narrowing.masked);
+    let masked = by_approvers || request.decision.limits.masked;
     // What is left may have nothing raw in it any more.
     let scope = if masked { Scope { unmask: BTreeMap::new(), ..scope } } else { scope };
     (scope, window)

@@ -10,6 +10,7 @@ pub mod model;
 pub mod policy;
 pub mod profile;
 pub mod reminder;
+pub mod review;
 pub mod risk;
 pub mod rows;
 pub mod scope;

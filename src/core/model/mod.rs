@@ -9,6 +9,7 @@ mod condition;
 mod delegation;
 mod duration;
 mod event;
+mod facts;
 mod grant;
 mod id;
 mod kind;
@@ -17,6 +18,7 @@ mod mask;
 mod notice;
 mod person;
 mod request;
+mod review;
 mod risk;
 mod scope;
 mod secret;
@@ -33,8 +35,9 @@ pub use condition::{Comparison, Condition};
 pub use delegation::{Absence, Delegation, Ended, LONGEST_DELEGATION, MOST_DELEGATIONS};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
+pub use facts::{Facts, IncidentFact};
 pub use grant::{Grant, Revoked};
-pub use id::{ConnectionId, DelegationId, GrantId, RequestId, SessionId};
+pub use id::{ConnectionId, DelegationId, GrantId, RequestId, ReviewId, SessionId};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
@@ -46,6 +49,7 @@ pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier,
 };
+pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
 pub use risk::{Risk, RiskLevel};
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};

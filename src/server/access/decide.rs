@@ -183,6 +183,7 @@ impl Access {
         let person = caller.person.clone();
         let roles: Vec<Role> = self.policy().roles().into_iter().collect();
         let fills = self.judging(&request, requester.as_ref()).roles(&person, &roles);
+        let access = Arc::clone(self);
         let (now, grant, sessions) = self
             .store
             .write(move |tx| {
@@ -196,6 +197,7 @@ impl Access {
                 let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
                 tx.save_grant(&grant)?;
                 tx.record(now, &event)?;
+                access.open_review(tx, &grant, now)?;
                 let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
                 Ok::<_, AccessError>((now, Some(grant.id), sessions))
             })

@@ -13,6 +13,7 @@ mod error;
 mod holding;
 mod notices;
 mod request;
+mod reviews;
 mod rotate;
 mod sessions;
 mod sign_in;

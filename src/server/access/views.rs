@@ -2,6 +2,7 @@
 
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
+use crate::core::approval;
 use crate::core::delegation::{self, Chosen};
 use crate::core::model::{AccessRequest, PersonRef, RequestState, Risk, Role, Sensitivity};
 use crate::core::policy::{masked, sensitivities};
@@ -89,11 +90,13 @@ impl Access {
     /// How much could go wrong; `None` where the target is not configured any more.
     pub(super) fn risk(&self, request: &AccessRequest) -> Option<Risk> {
         let state = self.target(&request.target).ok()?;
+        // Of what would be granted: limits and approvers may have taken something away.
+        let (scope, _) = approval::narrowed(request);
         let raw = state.cached().map(|survey| {
-            let raw = sensitivities(&request.scope, &survey.classification, &survey.catalog);
+            let raw = sensitivities(&scope, &survey.classification, &survey.catalog);
             raw.into_keys().collect::<BTreeSet<_>>()
         });
-        Some(risk::risk(state.target.environment, &request.scope, raw.as_ref()))
+        Some(risk::risk(state.target.environment, &scope, raw.as_ref()))
     }
 
     /// A request right after the caller changed it.
@@ -109,16 +112,19 @@ impl Access {
     fn build(&self, caller: &Caller, loaded: Loaded) -> RequestView {
         let survey = self.target(&loaded.request.target).ok().and_then(|state| state.cached());
         let (sensitive, masked) = survey.map_or_else(Default::default, |survey| {
-            let scope = &loaded.request.scope;
-            let raw = sensitivities(scope, &survey.classification, &survey.catalog).into_iter();
+            // As it would be granted: policy's limits may keep masks that it asked to lift.
+            let (scope, _) = approval::narrowed(&loaded.request);
+            let raw = sensitivities(&scope, &survey.classification, &survey.catalog).into_iter();
             let told = |(sensitivity, columns): (Sensitivity, Vec<String>)| {
                 format!("{}: {}", sensitivity.as_str(), columns.join(", "))
             };
-            (raw.map(told).collect(), masked(scope, &survey.classification, &survey.catalog))
+            (raw.map(told).collect(), masked(&scope, &survey.classification, &survey.catalog))
         });
         let (you_fill, on_behalf_of) = self.you_fill(caller, &loaded);
-        let Loaded { request, requester, grant, .. } = loaded;
+        let Loaded { mut request, requester, grant, .. } = loaded;
         let teams = requester.map(|one| self.config.directory.person(&one).teams).unwrap_or_default();
+        // They can be as long as the target has tables: `policy explain` tells of them.
+        request.decision.facts = None;
         let risk = self.risk(&request);
         RequestView { request, teams, risk, sensitive, masked, you_fill, on_behalf_of, history: None, grant }
     }

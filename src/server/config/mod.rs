@@ -5,6 +5,7 @@
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
 mod approvals;
+mod break_glass;
 mod budgets;
 mod classified;
 mod directory;
@@ -17,6 +18,7 @@ mod target;
 mod tests;
 
 pub use approvals::Approvals;
+pub use break_glass::BreakGlass;
 pub use directory::Directory;
 pub use reader::Problem;
 
@@ -48,6 +50,7 @@ pub struct Config {
     pub budgets: Budgets,
     pub alerts: Alerts,
     pub approvals: Approvals,
+    pub break_glass: BreakGlass,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }

@@ -2,6 +2,7 @@
 //! its keys before it gives up, so that all problems are reported together.
 
 use super::approvals::approvals;
+use super::break_glass::break_glass;
 use super::budgets::{alerts, budgets};
 use super::reader::Section;
 use super::secret::secret;
@@ -40,6 +41,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let budgets = budgets(root.section("budgets"));
     let alerts = alerts(root.section("alerts"), outside);
     let approvals = approvals(root.section("approvals"), &directory);
+    let break_glass = break_glass(root.section("break_glass"));
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         section.finish();
@@ -60,6 +62,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         budgets,
         alerts,
         approvals,
+        break_glass,
         metrics,
     })
 }
