@@ -12,10 +12,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-type Posted = Arc<Mutex<Vec<(HeaderMap, String)>>>;
+pub type Posted = Arc<Mutex<Vec<(HeaderMap, String)>>>;
 
 /// A web server that fails so many times before it takes what is posted.
-async fn sink(failures: Vec<StatusCode>) -> (u16, Posted) {
+pub async fn sink(failures: Vec<StatusCode>) -> (u16, Posted) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (port, listening(listener, failures))

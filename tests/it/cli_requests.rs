@@ -54,7 +54,17 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         closed: (state == RequestState::Denied).then(|| closed("use staging")),
         grant: None,
     };
-    RequestView { request, sensitive: vec![], masked: vec![], you_fill: vec![Role::new("lead")], grant: None }
+    RequestView {
+        request,
+        teams: std::collections::BTreeSet::new(),
+        risk: None,
+        sensitive: vec![],
+        masked: vec![],
+        you_fill: vec![Role::new("lead")],
+        on_behalf_of: None,
+        history: None,
+        grant: None,
+    }
 }
 
 struct Server {

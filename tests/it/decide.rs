@@ -60,11 +60,21 @@ async fn r4_2_b7_an_approver_signs_in_at_the_page_and_approves_for_a_shorter_tim
     assert_eq!(state(&alice, &request).await["state"], "waiting", "looking decides nothing");
 
     let form = form_of(&page);
-    let fields = [("form", form.as_str()), ("answer", "approve"), ("window", "900"), ("reason", "as agreed")];
+    let fields = [
+        ("form", form.as_str()),
+        ("answer", "approve"),
+        ("window", "900"),
+        ("masked", "yes"),
+        ("reason", "as agreed"),
+    ];
     let decided = carol.post(&link, &fields).await.is(303);
     let page =
         carol.get(&decided.location()).await.is(200).says("Granted: alice@example.com has access until");
-    page.says("by way of web").says("for 15m only").says("as agreed").lacks("Approve as");
+    page.says("by way of web")
+        .says("for 15m only")
+        .says("every mask kept on")
+        .says("as agreed")
+        .lacks("Approve as");
     let now = state(&alice, &request).await;
     let approval = &now["approvals"][0];
     assert_eq!((&now["state"], &approval["via"]), (&"granted".into(), &"web".into()));
@@ -72,6 +82,7 @@ async fn r4_2_b7_an_approver_signs_in_at_the_page_and_approves_for_a_shorter_tim
         (&approval["by"]["subject"], &approval["narrowing"]["window"]),
         (&"carol".into(), &900.into())
     );
+    assert_eq!(approval["narrowing"]["masked"], true);
     let approved = events(&env, "request.approved", 1, |_| true).await;
     assert_eq!(approved[0]["approval"]["via"], "web");
 

@@ -7,6 +7,8 @@ mod api;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod approving;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bad_input_server;

@@ -140,6 +140,9 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     pub by: PersonRef,
+    /// Who lent them the role: the approval is given in that person's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonRef>,
     /// The role that this approval fills.
     pub role: Role,
     /// Index into [`Decision::slots`].
@@ -178,6 +181,12 @@ impl Via {
 pub struct Narrowing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<BTreeSet<TableName>>,
+    /// Whole schemas to keep, beside the tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<BTreeSet<String>>,
+    /// Every mask stays on, whatever was asked to be seen raw.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_seconds")]
     pub window: Option<Duration>,
 }

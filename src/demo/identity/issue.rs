@@ -179,7 +179,7 @@ impl State {
 
     pub(super) fn userinfo(&self, access_token: &str) -> Option<Value> {
         let access = self.access.get(access_token)?;
-        (self.now() < access.expires_at).then(|| Value::Object(person_claims(&access.person, false)))
+        (self.now() < access.expires_at).then(|| Value::Object(self.person_claims(&access.person, false)))
     }
 
     pub(super) fn new_family(&mut self) -> u64 {
@@ -221,7 +221,7 @@ impl State {
     fn id_claims(&self, issuer: &str, person: &DevPerson, nonce: Option<&str>, now: Timestamp) -> Value {
         let Options { forge, client_id, token_clock, token_lifetime, lean_id_token, .. } = &self.options;
         let issued = now.saturating_add(*token_clock).unwrap_or(now);
-        let mut claims = person_claims(person, *lean_id_token);
+        let mut claims = self.person_claims(person, *lean_id_token);
         let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         set("iss", json!(forge.issuer.as_deref().unwrap_or(issuer)));
         set("aud", forge.audience.as_ref().map_or_else(|| json!(client_id), |audience| json!(audience)));
@@ -235,18 +235,19 @@ impl State {
         }
         Value::Object(claims)
     }
-}
 
-fn person_claims(person: &DevPerson, lean: bool) -> Map<String, Value> {
-    let mut claims = Map::new();
-    claims.insert("sub".to_owned(), json!(person.subject));
-    if !lean {
-        claims.insert("email".to_owned(), json!(person.email));
-        claims.insert("email_verified".to_owned(), json!(true));
-        claims.insert("name".to_owned(), json!(person.name));
-        claims.insert("groups".to_owned(), json!(person.groups));
+    fn person_claims(&self, person: &DevPerson, lean: bool) -> Map<String, Value> {
+        let mut claims = Map::new();
+        claims.insert("sub".to_owned(), json!(person.subject));
+        if !lean {
+            claims.insert("email".to_owned(), json!(person.email));
+            claims.insert("email_verified".to_owned(), json!(true));
+            claims.insert("name".to_owned(), json!(person.name));
+            let groups = self.options.moved.get(&person.subject).unwrap_or(&person.groups);
+            claims.insert("groups".to_owned(), json!(groups));
+        }
+        claims
     }
-    claims
 }
 
 pub(super) fn random() -> String {

@@ -20,6 +20,7 @@ pub use drive::{Answer, answer_without_browser};
 use issue::State;
 use jiff::{SignedDuration, Timestamp};
 use rustls::ServerConfig;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub struct Options {
     pub client_id: String,
     /// Where browsers may be sent back to, letter by letter.
     pub redirect_uris: Vec<String>,
+    /// The groups of people, by subject, that are others now than at the start.
+    pub moved: HashMap<String, Vec<String>>,
     /// Seconds between polls that clients are told; `None`: not told (then 5, RFC 8628 section 3.2).
     pub interval: Option<u64>,
     /// Seconds between polls that are demanded, where they differ from what is told.
@@ -103,6 +106,7 @@ impl Default for Options {
         Self {
             client_id: "dbaccess".to_owned(),
             redirect_uris: Vec::new(),
+            moved: HashMap::new(),
             interval: Some(1),
             enforced_interval: None,
             code_lifetime: Duration::from_secs(600),

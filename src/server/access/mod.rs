@@ -3,9 +3,11 @@
 //! changes what people may do.
 
 mod audit;
+mod authority;
 mod browser;
 mod bulk;
 mod decide;
+mod delegate;
 mod doctor;
 mod ending;
 mod error;
@@ -20,6 +22,7 @@ mod slack;
 mod suspend;
 mod sweep;
 mod targets;
+mod telling;
 mod views;
 mod visible;
 

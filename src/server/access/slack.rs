@@ -3,7 +3,7 @@
 //! identity provider is asked; it decides only where the configuration says so.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{ErrorKind, Identity, RequestId, Secret, Via};
+use crate::core::model::{ErrorKind, Identity, Secret, Via};
 use crate::proto::{Approve, Reason, RequestView};
 use crate::server::config::{self, SlackDecides};
 use crate::server::outbound::OutboundError;
@@ -13,6 +13,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How old a message of Slack's may be, and how far ahead its clock.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
@@ -79,6 +80,14 @@ impl Access {
         matches!(decide, Some(SlackDecides::Slack { .. }))
     }
 
+    /// How long ago somebody may have signed in here for Slack's word to be enough: not at all by default.
+    pub(super) fn slack_trusts_for(&self) -> Duration {
+        match self.slack.as_ref().map(|workspace| &workspace.decide) {
+            Some(SlackDecides::Slack { signed_in_within }) => *signed_in_within,
+            Some(SlackDecides::Link) | None => Duration::ZERO,
+        }
+    }
+
     /// Somebody pressed a button.
     pub async fn pressed(
         self: &Arc<Self>,
@@ -94,34 +103,16 @@ impl Access {
         };
         // Also the one that may see it: others learn nothing of it.
         let request = self.find_request(&caller, request).await?.request.id;
-        match &self.workspace()?.decide {
-            SlackDecides::Slack { signed_in_within } => {
-                let within = SignedDuration::try_from(*signed_in_within).unwrap_or(SignedDuration::ZERO);
-                if crate::os::now().duration_since(seen) > within {
-                    return Ok(Pressed::Link(self.personal_link(&request, &identity).await?));
-                }
-                self.decide_in_slack(&caller, &request, press).await
-            }
-            SlackDecides::Link => Ok(Pressed::Link(self.personal_link(&request, &identity).await?)),
+        let within = SignedDuration::try_from(self.slack_trusts_for()).unwrap_or(SignedDuration::ZERO);
+        if crate::os::now().duration_since(seen) >= within {
+            return Ok(Pressed::Link(self.links.to(&request, Some(&identity.subject)).await?));
         }
-    }
-
-    async fn decide_in_slack(
-        self: &Arc<Self>,
-        caller: &Caller,
-        request: &RequestId,
-        press: Press,
-    ) -> Result<Pressed, AccessError> {
         let id = request.to_string();
         let view = match press {
-            Press::Approve => self.approve(caller, id, Approve::default()).await?,
-            Press::Deny(reason) => self.deny(caller, id, Reason { reason }).await?,
+            Press::Approve => self.approve(&caller, id, Approve::default()).await?,
+            Press::Deny(reason) => self.deny(&caller, id, Reason { reason }).await?,
         };
         Ok(Pressed::Decided(Box::new(view)))
-    }
-
-    async fn personal_link(&self, request: &RequestId, identity: &Identity) -> Result<String, AccessError> {
-        Ok(self.links.to(request, Some(&identity.subject)).await?)
     }
 
     /// The one person whose verified e-mail the account has, and when they were last seen here.

@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod approvals;
 mod break_glass;
 mod budgets;
 mod classified;
@@ -17,6 +18,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use approvals::Approvals;
 pub use break_glass::BreakGlass;
 pub use directory::Directory;
 pub use reader::Problem;
@@ -50,6 +52,7 @@ pub struct Config {
     pub budgets: Budgets,
     pub alerts: Alerts,
     pub notify: Notify,
+    pub approvals: Approvals,
     pub break_glass: BreakGlass,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,

@@ -12,7 +12,7 @@ use lettre::message::Mailbox;
 use std::time::Duration;
 
 const SAFE_URL: &str = "an https URL, or an http one of this machine";
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn notify(section: Option<Section<'_>>, outside: &Outside<'_>) -> Notify {
     let Some(section) = section else { return Notify::default() };
@@ -32,7 +32,7 @@ fn slack(section: Section<'_>, outside: &Outside<'_>) -> Option<Slack> {
     let channel = section.required("channel", "a channel's id such as C0123456789");
     let urgent_channel = section.text("urgent_channel", "a channel's id").map(|f| f.value.to_owned());
     let signing_secret = secret(&section, "signing_secret", outside);
-    let within = length(&section, "signed_in_within", WEEK);
+    let within = length(&section, "signed_in_within", DAY);
     let decide = section.parsed("decide", "link or slack", |text| match text {
         "link" => Some(SlackDecides::Link),
         "slack" => Some(SlackDecides::Slack { signed_in_within: within }),

@@ -1,6 +1,7 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
+use super::approvals::approvals;
 use super::break_glass::break_glass;
 use super::budgets::{alerts, budgets};
 use super::notify::notify;
@@ -41,6 +42,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let budgets = budgets(root.section("budgets"));
     let alerts = alerts(root.section("alerts"), outside);
     let notify = notify(root.section("notify"), outside);
+    let approvals = approvals(root.section("approvals"), &directory);
     let break_glass = break_glass(root.section("break_glass"));
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
@@ -62,6 +64,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         budgets,
         alerts,
         notify,
+        approvals,
         break_glass,
         metrics,
     })

@@ -26,6 +26,7 @@ fn the_example_is_a_configuration() {
     assert_eq!(config.request_expiry, Duration::from_secs(86_400));
     assert_eq!(config.limits.statement_bytes, 16_777_216);
     assert_eq!(config.identity.scopes.len(), 5);
+    assert_eq!(config.approvals, Approvals::default(), "the example shows the defaults");
     assert!(config.business_hours.contains("2026-11-23T08:00:00Z".parse().unwrap()));
     let orders = &config.targets["prod-orders"];
     assert_eq!(orders.upstream.tls, UpstreamTls::Verify { ca: None });
@@ -102,6 +103,21 @@ fn bad_configurations_are_told_with_line_key_and_expectation() {
             "client_id = \"dbaccess\"",
             "client_id = \"dbaccess\"\nclient_secret_env = \"NOT_SET\"",
             "identity.client_secret_env: the environment variable NOT_SET is not set",
+        ),
+        (
+            "[approvals]",
+            "[approvals]\nescalate_to = [\"directors\"]",
+            "approvals.escalate_to: no role directors: expected one that has a table [roles.NAME]",
+        ),
+        (
+            "[approvals]",
+            "[approvals]\nfresh = \"30d\"",
+            "approvals.fresh: expected a length of time such as 15m, at most 7d",
+        ),
+        (
+            "[approvals]",
+            "[approvals]\nreminders = 11",
+            "approvals.reminders: expected a whole number from 0 to 10",
         ),
         (
             "client_id = \"dbaccess\"",
@@ -372,8 +388,8 @@ fn channels_are_configured_with_what_they_usually_take() {
         parse(&notified("routing_key_env = \"DB_PASSWORD\"")).unwrap().notify;
     let (slack, mail, pagerduty) = (slack.unwrap(), mail.unwrap(), pagerduty.unwrap());
     assert_eq!((slack.takes.urgency, pagerduty.takes.urgency), (Urgency::Normal, Urgency::High));
-    let week = Duration::from_secs(7 * 86_400);
-    assert_eq!(slack.decide, SlackDecides::Slack { signed_in_within: week });
+    let day = Duration::from_secs(86_400);
+    assert_eq!(slack.decide, SlackDecides::Slack { signed_in_within: day });
     assert_eq!(
         (slack.url.as_str(), pagerduty.url.as_str()),
         ("https://slack.com/api", "https://events.pagerduty.com")

@@ -37,7 +37,7 @@ pub(super) fn time(microseconds: i64) -> Timestamp {
 }
 
 impl Tx<'_> {
-    fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
+    pub(super) fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
         let body: Option<String> =
             self.0.prepare_cached(sql)?.query_row(bound, |row| row.get(0)).optional()?;
         body.map(|body| serde_json::from_str(&body).map_err(StoreError::from)).transpose()
@@ -71,7 +71,12 @@ impl Tx<'_> {
 
     /// The rows whose id begins so, at most [`MOST_NAMED`]; the kind's own
     /// prefix and dash may be left out, and capitals do not count.
-    fn beginning<T: DeserializeOwned>(&self, table: &str, id_prefix: &str, asked: &str) -> Result<Vec<T>> {
+    pub(super) fn beginning<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        id_prefix: &str,
+        asked: &str,
+    ) -> Result<Vec<T>> {
         let asked = asked.trim().to_ascii_lowercase();
         let random = asked.strip_prefix(id_prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&asked);
         if random.is_empty() {

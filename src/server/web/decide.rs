@@ -39,6 +39,9 @@ pub(super) struct Decision {
     /// Seconds, where the time is to be shorter than asked for.
     #[serde(default)]
     window: String,
+    /// `yes` keeps every mask on.
+    #[serde(default)]
+    masked: String,
 }
 
 pub(super) async fn decide(
@@ -57,13 +60,19 @@ pub(super) async fn decide(
     access.check_form(&session, &token, &decision.form)?;
     let id = link.request.to_string();
     let said = Some(decision.reason.trim().to_owned()).filter(|text| !text.is_empty());
-    match decision.answer.as_str() {
+    let decided = match decision.answer.as_str() {
         "approve" => {
             let window_seconds = match decision.window.as_str() {
                 "" => None,
                 text => Some(text.parse().map_err(|_| AccessError::usage("the time is not a number"))?),
             };
-            access.approve(&caller, id, Approve { tables: None, window_seconds, comment: said }).await?;
+            let approve = Approve {
+                window_seconds,
+                masked: decision.masked == "yes",
+                comment: said,
+                ..Approve::default()
+            };
+            access.approve(&caller, id, approve).await
         }
         "deny" if said.is_none() => {
             return Err(AccessError::usage(
@@ -72,10 +81,16 @@ pub(super) async fn decide(
             .hint("go back, and say in a sentence why")
             .into());
         }
-        "deny" => {
-            access.deny(&caller, id, Reason { reason: said }).await?;
-        }
+        "deny" => access.deny(&caller, id, Reason { reason: said }).await,
         _ => return Err(AccessError::usage("this form is none of ours").into()),
+    };
+    match decided {
+        Ok(_) => {}
+        // The roles are known for too long: whoever signs in again brings fresh ones.
+        Err(error) if error.kind == ErrorKind::NotSignedIn => {
+            return Ok(pages::sign_in(&link.request, &token, access.browsers_sign_in()));
+        }
+        Err(error) => return Err(error.into()),
     }
     // Looking at it again, or reloading, sends nothing again.
     see_other(&format!("{}/decide/{token}", access.public_url()))

@@ -4,7 +4,7 @@
 use crate::core::model::{
     AccessRequest, Approval, Person, RequestId, RequestState, Tier, Via, format_duration,
 };
-use crate::proto::RequestView;
+use crate::proto::{Denial, History, RequestView};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use base64::Engine as _;
@@ -63,6 +63,7 @@ pub(super) fn request(view: &RequestView, you: &Person, place: &Place<'_>, now: 
         section class="card" {
             h1 { (shown(&request.person.email)) " asks for access to " (shown(&request.target)) }
             dl { (facts(view)) }
+            @if let Some(history) = &view.history { (before(history)) }
         }
         @if request.state == RequestState::Waiting && !own && !view.you_fill.is_empty() {
             (forms(view, place))
@@ -77,6 +78,7 @@ fn facts(view: &RequestView) -> Markup {
     let decision = &request.decision;
     html! {
         (fact("Reason", &request.reason))
+        @if !view.teams.is_empty() { (fact("Teams", &joined(view.teams.iter()))) }
         (fact("What", &request.scope.to_string()))
         @if !view.sensitive.is_empty() {
             dt { "Shown as it is" }
@@ -85,7 +87,8 @@ fn facts(view: &RequestView) -> Markup {
         @if !view.masked.is_empty() { (fact("Masked", &some_of(&view.masked))) }
         (fact("For", &format_duration(request.window)))
         (fact("Kind", request.path.as_str()))
-        (fact("Risk", tier_words(decision.tier)))
+        @if let Some(risk) = &view.risk { (fact("Risk", &risk.to_string())) }
+        (fact("Policy", tier_words(decision.tier)))
         (fact("Why so", &decision.why))
         @for rule in &decision.rules { (fact("Rule", &format!("{} ({})", rule.title, rule.id))) }
         @for approval in &request.approvals { (fact("Approved", &approved(approval))) }
@@ -107,12 +110,21 @@ fn forms(view: &RequestView, place: &Place<'_>) -> Markup {
     html! {
         form class="card" method="post" action=(action) {
             input type="hidden" name="form" value=(place.form);
-            h2 { "Approve as " (shown(role)) }
+            h2 {
+                "Approve as " (shown(role))
+                @if let Some(whose) = &view.on_behalf_of { ", for " (shown(&whose.email)) }
+            }
             label for="window" { "For how long" }
             select id="window" name="window" {
                 option value="" { "as asked: " (format_duration(asked)) }
                 @for length in shorter {
                     option value=(length.as_secs()) { "only " (format_duration(length)) }
+                }
+            }
+            @if !view.request.scope.unmask.is_empty() {
+                label class="check" {
+                    input type="checkbox" name="masked" value="yes";
+                    " Keep every mask on, whatever was asked to be seen"
                 }
             }
             label for="comment" { "A word for the record (if you like)" }
@@ -173,13 +185,20 @@ fn closed(request: &AccessRequest, word: &str) -> String {
 }
 
 fn approved(approval: &Approval) -> String {
-    let mut text = format!("by {} as {}, {}", approval.by.email, approval.role, time(approval.at));
+    let whose = approval.on_behalf_of.as_ref().map(|whose| format!(" for {}", whose.email));
+    let whose = whose.unwrap_or_default();
+    let mut text = format!("by {} as {}{whose}, {}", approval.by.email, approval.role, time(approval.at));
     if let Some(window) = approval.narrowing.window {
         text.push_str(&format!(", for {} only", format_duration(window)));
     }
     if let Some(tables) = &approval.narrowing.tables {
-        let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
-        text.push_str(&format!(", only {}", tables.join(", ")));
+        text.push_str(&format!(", only {}", joined(tables.iter())));
+    }
+    if let Some(schemas) = &approval.narrowing.schemas {
+        text.push_str(&format!(", only schema {}", joined(schemas.iter())));
+    }
+    if approval.narrowing.masked {
+        text.push_str(", every mask kept on");
     }
     if let Some(via) = approval.via.filter(|via| *via != Via::Cli) {
         text.push_str(&format!(", by way of {}", via.as_str()));
@@ -192,12 +211,48 @@ fn approved(approval: &Approval) -> String {
 
 fn tier_words(tier: Tier) -> &'static str {
     match tier {
-        Tier::Auto => "low: no approval needed",
-        Tier::Single => "medium: one approval needed",
-        Tier::Dual => "high: two people must approve",
+        Tier::Auto => "no approval needed",
+        Tier::Single => "one approval needed",
+        Tier::Dual => "two people must approve",
         Tier::BreakGlass => "an emergency: looked at afterwards",
         Tier::Deny => "not allowed",
     }
+}
+
+/// What the requester did on this target before.
+fn before(history: &History) -> Markup {
+    let counts = [
+        (history.granted, "granted"),
+        (history.denied, "denied"),
+        (history.cancelled, "withdrawn"),
+        (history.expired, "lapsed"),
+        (history.waiting, "waiting"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let counts = joined(counts);
+    html! {
+        h2 { "Before, here, in " (history.days) " days" }
+        dl {
+            (fact("Requests", if counts.is_empty() { "none" } else { &counts }))
+            @if let Some(last) = history.last {
+                (fact("Sessions", &format!("{}, the last at {}", history.sessions, time(last))))
+                (fact("Statements", &format!("{}, {} rows", history.statements, history.rows)))
+            }
+            @for denial in &history.denials {
+                (fact("Denied", &denied(denial)))
+            }
+        }
+    }
+}
+
+fn denied(denial: &Denial) -> String {
+    let by = denial.by.as_ref().map_or("policy", |by| by.email.as_str());
+    let reason = denial.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("by {by} at {}{reason}", time(denial.at))
+}
+
+fn joined(words: impl Iterator<Item = impl ToString>) -> String {
+    words.map(|word| word.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn fact(name: &str, value: &str) -> Markup {
