@@ -21,7 +21,7 @@ pub(super) struct PagerDuty {
 }
 
 /// Whether a notice ends what an earlier one of its thread began.
-pub(super) fn closes(notice: &Notice) -> bool {
+fn closes(notice: &Notice) -> bool {
     let over = matches!(notice.kind, NoticeKind::BreakGlassEnded | NoticeKind::RequestDecided);
     over && notice.thread.is_some()
 }

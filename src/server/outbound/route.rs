@@ -50,9 +50,10 @@ impl Route {
 
     /// The copies of a notice that this channel is to carry; `None` is whoever reads it.
     pub fn copies(&self, notice: &Notice) -> Vec<Option<Recipient>> {
+        // Its end is told as soon as its beginning was, urgent or not.
         let closes = matches!(self.to, To::Pager)
-            && pagerduty::closes(notice)
-            && self.takes.as_ref().is_none_or(|takes| takes.kinds.is_none() || takes.takes_kind(notice.kind));
+            && notice.kind == NoticeKind::BreakGlassEnded
+            && self.takes.as_ref().is_none_or(|takes| takes.takes_kind(notice.kind));
         if !closes && self.takes.as_ref().is_some_and(|takes| !takes.takes(notice)) {
             return Vec::new();
         }
