@@ -2267,6 +2267,7 @@ _dbaccess_asking() {
         --grant) what=grants ;;
         --session) what=sessions ;;
         --target) what=targets ;;
+        --end) what=delegations ;;
     esac
     if [[ -n $what ]]; then
         COMPREPLY=($(compgen -W "$(dbaccess complete "$what" 2>/dev/null)" -- "$cur"))

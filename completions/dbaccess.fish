@@ -373,3 +373,4 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -f -a "(dbacce
 complete -c dbaccess -l grant -x -a "(dbaccess complete grants 2>/dev/null)"
 complete -c dbaccess -l session -x -a "(dbaccess complete sessions 2>/dev/null)"
 complete -c dbaccess -l target -x -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -l end -x -a "(dbaccess complete delegations 2>/dev/null)"

@@ -110,15 +110,11 @@ fn bad_configurations_are_told_with_line_key_and_expectation() {
             "approvals.escalate_to: no role directors: expected one that has a table [roles.NAME]",
         ),
         (
-            "[approvals]",
-            "[approvals]\nfresh = \"30d\"",
+            "fresh = \"15m\"",
+            "fresh = \"30d\"",
             "approvals.fresh: expected a length of time such as 15m, at most 7d",
         ),
-        (
-            "[approvals]",
-            "[approvals]\nreminders = 11",
-            "approvals.reminders: expected a whole number from 0 to 10",
-        ),
+        ("reminders = 4", "reminders = 11", "approvals.reminders: expected a whole number from 0 to 10"),
         (
             "client_id = \"dbaccess\"",
             "client_id = \"dbaccess\"\nleeway = \"60\"",
