@@ -9,6 +9,8 @@ mod approvals;
 #[cfg(test)]
 mod approving;
 #[cfg(test)]
+mod authorization_codes;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bad_input_server;

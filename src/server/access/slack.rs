@@ -3,7 +3,7 @@
 //! identity provider is asked; it decides only where the configuration says so.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{ErrorKind, Identity, Secret, Via};
+use crate::core::model::{AccessRequest, ErrorKind, Identity, Path, Secret, Via};
 use crate::proto::{Approve, Reason, RequestView};
 use crate::server::config::{self, SlackDecides};
 use crate::server::outbound::OutboundError;
@@ -102,9 +102,10 @@ impl Access {
             via: Via::Slack,
         };
         // Also the one that may see it: others learn nothing of it.
-        let request = self.find_request(&caller, request).await?.request.id;
+        let AccessRequest { id: request, path, .. } = self.find_request(&caller, request).await?.request;
         let within = SignedDuration::try_from(self.slack_trusts_for()).unwrap_or(SignedDuration::ZERO);
-        if crate::os::now().duration_since(seen) >= within {
+        // In an emergency, above all, it is the identity provider that says who somebody is.
+        if path == Path::BreakGlass || crate::os::now().duration_since(seen) >= within {
             return Ok(Pressed::Link(self.links.to(&request, Some(&identity.subject)).await?));
         }
         let id = request.to_string();

@@ -102,7 +102,7 @@ fn mail(section: Section<'_>, outside: &Outside<'_>) -> Option<Mail> {
         .collect();
     let ca = section.text("ca", "a PEM file").map(|found| outside.path(found.value));
     section.finish();
-    let port = u16::try_from(port).unwrap_or(usual as u16);
+    let port = u16::try_from(port).unwrap_or(u16::MAX);
     Some(Mail { takes, host: host?, port, tls, login, from: from?, to, ca })
 }
 
