@@ -119,6 +119,23 @@ pub(super) fn events(connection: &Connection, query: &EventQuery) -> rusqlite::R
     })
 }
 
+/// What is said of a session's recording behind a place, oldest first.
+pub(super) fn recording(
+    connection: &Connection,
+    session: &str,
+    after: u64,
+) -> rusqlite::Result<Vec<EventRow>> {
+    let sql = format!(
+        "SELECT seq, at, kind, body FROM events
+         WHERE kind GLOB 'recording.*' AND body ->> '$.session' = ?1 AND seq > ?2 ORDER BY seq LIMIT {MAX_LIMIT}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let read = |row: &Row<'_>| {
+        Ok(EventRow { seq: natural(row, 0)?, at: time(row, 1)?, kind: row.get(2)?, body: row.get(3)? })
+    };
+    statement.query_map((session, integer(after)), read)?.collect()
+}
+
 #[derive(Default)]
 struct Conditions {
     sql: Vec<String>,
