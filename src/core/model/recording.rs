@@ -41,6 +41,16 @@ pub enum RecordingRecord {
     },
 }
 
+impl RecordingRecord {
+    pub fn session(&self) -> &SessionId {
+        match self {
+            Self::Started { session, .. } | Self::Chunk { session, .. } | Self::Ended { session, .. } => {
+                session
+            }
+        }
+    }
+}
+
 /// How much of a recording a crash has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {

@@ -22,11 +22,13 @@
 mod chunk;
 mod entry;
 mod header;
+mod proof;
 mod seal;
 
 pub use chunk::{Chunk, Chunks, LARGEST_CHUNK, encode_chunk};
 pub use entry::{Connected, Entries, Entry, HEAD, Kind, Outcome, Statement, push_entry};
 pub use header::Header;
+pub use proof::{Mismatch, Proof};
 pub use seal::{AuditorKey, AuditorSecret, Opener, Sealer};
 
 /// What is wrong with a recording.

@@ -10,6 +10,7 @@ mod ending;
 mod error;
 mod holding;
 mod notices;
+mod recordings;
 mod request;
 mod reviews;
 mod rotate;

@@ -36,7 +36,8 @@ pub(super) const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX events_kind ON events (kind, seq);
-    CREATE INDEX events_recording ON events (body ->> '$.session', seq) WHERE kind GLOB 'recording.*';
+    CREATE INDEX events_recording ON events (body ->> '$.session', seq) 
+        WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended');
     PRAGMA user_version = 3;
     COMMIT;";
 
