@@ -3,8 +3,8 @@
 use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{AskedScope, ErrorKind, GrantId, RequestId, RequestState, Scope};
-use crate::core::policy::{Question, masked, sensitivities};
+use crate::core::model::{AskedScope, ErrorKind, GrantId, IncidentFact, RequestId, RequestState, Scope};
+use crate::core::policy::{Question, Touched};
 use crate::core::rows;
 use crate::proto::{NewRequest, RequestView};
 use crate::server::store::Tx;
@@ -51,12 +51,11 @@ impl Access {
             person: &caller.person,
             target: &state.target,
             scope: &scope,
-            sensitivities: sensitivities(&scope, &survey.classification, &survey.catalog)
-                .into_keys()
-                .collect(),
-            masked: masked(&scope, &survey.classification, &survey.catalog).len(),
+            touched: Touched::of(&scope, &survey.classification, &survey.catalog),
             window,
             business_hours: self.business_hours().contains(now),
+            on_call: false,
+            incident: IncidentFact::None,
         });
         let tier = decision.tier;
         let submission = Submission {

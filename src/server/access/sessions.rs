@@ -157,7 +157,7 @@ impl Access {
         let request = grant.request.clone();
         let read = move |tx: &Tx<'_>| tx.request(request.as_str()).map_err(AccessError::from);
         let tier = self.store.read(read).await?.decision.tier;
-        let budget = self.config.budgets.of(tier, &grant.scope);
+        let budget = self.config.budgets.of(tier, &grant.scope).with_rows(grant.limits.rows);
         let target = self.target(&grant.target)?;
         let survey = target.fresh_survey().await?;
         let profile = target.database.profile(&grant.scope, &survey.catalog, &survey.classification);
