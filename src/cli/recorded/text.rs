@@ -134,7 +134,7 @@ mod tests {
     fn rows_stand_below_their_names() {
         let row = |cells: [&str; 2]| cells.map(cell).to_vec();
         let shown = grid(&row(["id", "note"]), &[row(["1", "a\nb"]), row(["100", "\x1b[31m"])]);
-        let expected = ["  id  │ note", "  ────┼────────────", "  1   │ a\\nb", "  100 │ \\u{1b}[31m", ""];
+        let expected = ["  id  │ note", "  ────┼───────────", "  1   │ a\\nb", "  100 │ \\u{1b}[31m", ""];
         assert_eq!(shown, expected.join("\n"));
         assert_eq!(grid(&[], &[row(["1", "2"])]).lines().next(), Some("  column 1 │ column 2"));
     }
