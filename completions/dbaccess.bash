@@ -64,6 +64,9 @@ _dbaccess() {
             dbaccess,logout)
                 cmd="dbaccess__subcmd__logout"
                 ;;
+            dbaccess,recording)
+                cmd="dbaccess__subcmd__recording"
+                ;;
             dbaccess,request)
                 cmd="dbaccess__subcmd__request"
                 ;;
@@ -163,6 +166,9 @@ _dbaccess() {
             dbaccess__subcmd__help,logout)
                 cmd="dbaccess__subcmd__help__subcmd__logout"
                 ;;
+            dbaccess__subcmd__help,recording)
+                cmd="dbaccess__subcmd__help__subcmd__recording"
+                ;;
             dbaccess__subcmd__help,request)
                 cmd="dbaccess__subcmd__help__subcmd__request"
                 ;;
@@ -202,6 +208,12 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__ledger,verify)
                 cmd="dbaccess__subcmd__help__subcmd__ledger__subcmd__verify"
                 ;;
+            dbaccess__subcmd__help__subcmd__recording,keygen)
+                cmd="dbaccess__subcmd__help__subcmd__recording__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__help__subcmd__recording,show)
+                cmd="dbaccess__subcmd__help__subcmd__recording__subcmd__show"
+                ;;
             dbaccess__subcmd__help__subcmd__target,check)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__check"
                 ;;
@@ -234,6 +246,24 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__ledger__subcmd__help,verify)
                 cmd="dbaccess__subcmd__ledger__subcmd__help__subcmd__verify"
+                ;;
+            dbaccess__subcmd__recording,help)
+                cmd="dbaccess__subcmd__recording__subcmd__help"
+                ;;
+            dbaccess__subcmd__recording,keygen)
+                cmd="dbaccess__subcmd__recording__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__recording,show)
+                cmd="dbaccess__subcmd__recording__subcmd__show"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,help)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,keygen)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,show)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__show"
                 ;;
             dbaccess__subcmd__target,check)
                 cmd="dbaccess__subcmd__target__subcmd__check"
@@ -296,7 +326,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit ledger doctor config completions target server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -901,7 +931,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit ledger doctor config completions target server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1183,6 +1213,48 @@ _dbaccess() {
         dbaccess__subcmd__help__subcmd__logout)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording)
+            opts="show keygen"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1545,6 +1617,144 @@ _dbaccess() {
                 return 0
             fi
             case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording)
+            opts="-h --server --ca --help show keygen help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help)
+            opts="show keygen help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__keygen)
+            opts="-h --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__show)
+            opts="-o -h --key --ledger --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -10,6 +10,7 @@ pub mod link;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod recording;
 pub mod reminder;
 pub mod review;
 pub mod risk;

@@ -5,7 +5,7 @@
 
 use crate::core::model::{
     Absence, AccessRequest, AskedScope, Delegation, EndReason, ErrorKind, Export, Grant, GrantId, Permission,
-    Person, PersonRef, Risk, Role, Session, SessionId, StatementResult, Suspension, Totals,
+    Person, PersonRef, RecordingRecord, Risk, Role, Session, SessionId, StatementResult, Suspension, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -389,6 +389,9 @@ pub struct AuditRow {
     /// Of the data that an export took out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<Export>,
+    /// Whether the session's recording holds what it returned.
+    #[serde(default)]
+    pub recorded: bool,
 }
 
 /// One finding of `GET /v1/doctor?target=`.
@@ -485,4 +488,29 @@ pub struct AbsenceView {
 pub struct BackView {
     /// The absence that this ended, if there was one.
     pub was: Option<Absence>,
+}
+
+/// `GET /v1/recordings/{id}?after=`, where the id is a session's.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingQuery {
+    /// Only records behind this ledger position, for paging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// What the ledger says of a session's recording, oldest first: at most 1,000
+/// records; ask again behind the last until none comes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordingPage {
+    pub session: Session,
+    pub records: Vec<OnLedger>,
+}
+
+/// A record and its place on the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OnLedger {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub record: RecordingRecord,
 }

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod outbox;
 pub mod provision;
+pub mod recording;
 mod seal_key;
 pub mod setup;
 pub mod store;

@@ -20,6 +20,7 @@ mod login;
 mod logout;
 mod man;
 mod operate;
+mod recording;
 mod request;
 mod requests;
 mod revoke;
@@ -90,6 +91,7 @@ pub enum Command {
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
+    Recording(recording::RecordingArgs),
     Ledger(ledger::LedgerArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
@@ -142,6 +144,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
         Command::Audit(args) => args.run(&context).await.map(done),
+        Command::Recording(args) => args.run(&context).await.map(done),
         Command::Ledger(args) => args.run().map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),

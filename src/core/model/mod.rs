@@ -17,6 +17,7 @@ mod lookup;
 mod mask;
 mod notice;
 mod person;
+mod recording;
 mod request;
 mod review;
 mod risk;
@@ -45,6 +46,7 @@ pub(crate) use mask::words;
 pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use notice::{Notice, NoticeKind, Urgency};
 pub use person::{Identity, Person, PersonRef};
+pub use recording::{RecordingRecord, Recovered};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier, Via,

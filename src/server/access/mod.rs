@@ -13,6 +13,7 @@ mod ending;
 mod error;
 mod holding;
 mod notices;
+mod recordings;
 mod request;
 mod reviews;
 mod rotate;
@@ -41,6 +42,7 @@ use crate::server::journal::{Index, Journal};
 use crate::server::metrics::Metrics;
 use crate::server::outbound::{Links, Route};
 use crate::server::outbox::Outbox;
+use crate::server::recording::Recordings;
 use crate::server::store::Store;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ pub struct Access {
     pub(super) outbox: Outbox,
     pub(super) journal: Journal,
     pub(super) index: Index,
+    pub(super) recordings: Recordings,
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     policy: RwLock<Arc<Policy>>,
@@ -87,6 +90,7 @@ pub struct Parts {
     pub outbox: Outbox,
     pub journal: Journal,
     pub index: Index,
+    pub recordings: Recordings,
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
     pub links: Links,
@@ -97,8 +101,19 @@ pub struct Parts {
 impl Access {
     /// Connects to nothing yet: a target that is down is no error here.
     pub fn new(parts: Parts) -> Result<Self, AccessError> {
-        let Parts { config, provider, store, outbox, journal, index, registry, metrics, links, server_key } =
-            parts;
+        let Parts {
+            config,
+            provider,
+            store,
+            outbox,
+            journal,
+            index,
+            recordings,
+            registry,
+            metrics,
+            links,
+            server_key,
+        } = parts;
         let targets = TargetState::all(&config)?;
         let notices = notices::Notices::new(Route::all(&config));
         let slack = config.notify.slack.as_ref().and_then(slack::Workspace::of).transpose()?;
@@ -110,6 +125,7 @@ impl Access {
             outbox,
             journal,
             index,
+            recordings,
             registry,
             metrics,
             policy,

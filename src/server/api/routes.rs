@@ -2,13 +2,14 @@
 
 use super::auth::Bearer;
 use super::failure::Failure;
-use super::{events, tunnel};
+use super::{events, recordings, tunnel};
 use crate::core::model::{Absence, Delegation, Grant};
 use crate::proto::{
     About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, Finding, Login,
-    Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, Renew, RequestView, RequestsQuery, Resume,
-    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage, RecordingQuery, Renew,
+    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -86,6 +87,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/absences", SignedIn, get(absences)),
         route("POST", "/v1/absences", SignedIn, post(away)),
         route("POST", "/v1/absences/end", SignedIn, post(back)),
+        route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
+        route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -294,6 +297,15 @@ async fn away(State(access): App, caller: Caller, Body(body): Body<Away>) -> Ans
 
 async fn back(State(access): App, caller: Caller, Body(End {}): Body<End>) -> Answer<BackView> {
     Ok(Json(access.back(&caller).await?))
+}
+
+async fn recording(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Search(query): Search<RecordingQuery>,
+) -> Answer<RecordingPage> {
+    Ok(Json(access.recording(&caller, &id, query.after).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.

@@ -25,6 +25,7 @@ pub use reader::Problem;
 
 use crate::core::model::{Budgets, BulkRule, ErrorKind, Notice, NoticeKind, Secret, Target, Urgency};
 use crate::core::policy::{BusinessHours, Policy};
+use crate::core::recording::AuditorKey;
 use lettre::message::Mailbox;
 use reader::{Reader, Section};
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct Config {
     pub notify: Notify,
     pub approvals: Approvals,
     pub break_glass: BreakGlass,
+    /// Whom recordings are sealed to.
+    pub auditor_key: Option<AuditorKey>,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }

@@ -2,7 +2,7 @@
 //! its keys before it gives up, so that all problems are reported together.
 
 use super::approvals::approvals;
-use super::break_glass::break_glass;
+use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
 use super::notify::notify;
 use super::reader::Section;
@@ -44,6 +44,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let notify = notify(root.section("notify"), outside);
     let approvals = approvals(root.section("approvals"), &directory);
     let break_glass = break_glass(root.section("break_glass"));
+    let auditor_key = root.section("recording").and_then(auditor_key);
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         section.finish();
@@ -66,6 +67,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         notify,
         approvals,
         break_glass,
+        auditor_key,
         metrics,
     })
 }
