@@ -7,10 +7,10 @@ use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
-    Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated,
+    About, Approve, AuditQuery, AuditRow, ErrorBody, Explained, Finding, Login, Logout, Me, NewRequest,
+    OpenSession, PolicyLoaded, Reason, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery,
+    Resume, ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView,
+    SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -164,6 +164,23 @@ impl Client {
     pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {
         let query = serde_json::json!({ "target": target });
         self.call(Method::GET, &["doctor"], &query, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn explain(&self, id: &str) -> Result<Explained, CliError> {
+        self.get(&["requests", id, "policy"], &()).await
+    }
+
+    pub async fn reload_policy(&self) -> Result<PolicyLoaded, CliError> {
+        self.post(&["policy", "reload"], &ReloadPolicy {}).await
+    }
+
+    /// Takes as long as there are requests.
+    pub async fn replay(&self, asked: &Replay) -> Result<Replayed, CliError> {
+        self.call(Method::POST, &["policy", "replay"], &(), Some(asked), SESSION_TIMEOUT).await
+    }
+
+    pub async fn suggest(&self, asked: &Suggest) -> Result<Suggested, CliError> {
+        self.call(Method::GET, &["policy", "suggest"], asked, None::<&()>, SESSION_TIMEOUT).await
     }
 
     /// The stream that holds a session; it has no timeout of its own.

@@ -8,6 +8,7 @@ mod classification;
 mod condition;
 mod duration;
 mod event;
+mod explanation;
 mod facts;
 mod grant;
 mod id;
@@ -16,6 +17,7 @@ mod lookup;
 mod mask;
 mod notice;
 mod person;
+mod policy;
 mod request;
 mod review;
 mod scope;
@@ -32,6 +34,7 @@ pub use classification::{Classification, Classified, Rule, Selector};
 pub use condition::{Comparison, Condition};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
+pub use explanation::{Explanation, Missing, RuleOutcome, RuleSaid};
 pub use facts::{Facts, IncidentFact};
 pub use grant::{Grant, Revoked};
 pub use id::{ConnectionId, GrantId, RequestId, ReviewId, SessionId};
@@ -42,6 +45,7 @@ pub(crate) use mask::words;
 pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use notice::{Notice, NoticeKind, Urgency};
 pub use person::{Identity, Person, PersonRef};
+pub use policy::PolicySource;
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier,

@@ -5,10 +5,10 @@ use super::failure::Failure;
 use super::{events, tunnel};
 use crate::core::model::Grant;
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
-    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated,
+    About, Approve, AuditQuery, AuditRow, Explained, Finding, Login, Logout, Me, NewRequest, OpenSession,
+    PolicyLoaded, Reason, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume,
+    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -80,6 +80,10 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
         route("GET", "/v1/audit", SignedIn, get(audit)),
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
+        route("GET", "/v1/requests/{id}/policy", SignedIn, get(explain)),
+        route("POST", "/v1/policy/reload", SignedIn, post(reload_policy)),
+        route("POST", "/v1/policy/replay", SignedIn, post(replay)),
+        route("GET", "/v1/policy/suggest", SignedIn, get(suggest)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -255,6 +259,26 @@ async fn audit(
 
 async fn doctor(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Finding>> {
     Ok(Json(access.doctor(&caller, query.target).await?))
+}
+
+async fn explain(State(access): App, caller: Caller, Id(id): Id) -> Answer<Explained> {
+    Ok(Json(access.explain(&caller, id).await?))
+}
+
+async fn reload_policy(
+    State(access): App,
+    caller: Caller,
+    Body(ReloadPolicy {}): Body<ReloadPolicy>,
+) -> Answer<PolicyLoaded> {
+    Ok(Json(access.reload_policy(&caller).await?))
+}
+
+async fn replay(State(access): App, caller: Caller, Body(body): Body<Replay>) -> Answer<Replayed> {
+    Ok(Json(access.replay(&caller, body).await?))
+}
+
+async fn suggest(State(access): App, caller: Caller, Search(query): Search<Suggest>) -> Answer<Suggested> {
+    Ok(Json(access.suggest(&caller, query).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.

@@ -8,7 +8,7 @@
 mod rows;
 mod schema;
 
-pub use rows::{MOST_NAMED, NoticeRow, OutboxRow, TokenRow};
+pub use rows::{MOST_NAMED, NoticeRow, OutboxRow, RequestsPlace, TokenRow};
 
 use crate::core::model::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -120,6 +120,14 @@ const STEPS: &[&str] = &[
     CREATE INDEX review_recent ON review (due_at);
     CREATE INDEX grant_break_glass ON access_grant (id) WHERE body ->> '$.path' = 'break-glass';
 ",
+    "
+    -- The policies that decided, so that a decision's hash can be found again.
+    CREATE TABLE policy (
+        hash TEXT PRIMARY KEY,
+        first_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
