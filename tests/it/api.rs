@@ -33,6 +33,8 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/targets/{name}/suspend") => json!({"for_seconds": 60}),
         ("POST", "/v1/targets/{name}/resume") => json!({}),
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
+        ("POST", "/v1/policy/reload") => json!({}),
+        ("POST", "/v1/policy/replay") => json!({"sources": [], "since": "2026-01-01T00:00:00Z"}),
         ("POST", path) => panic!("POST {path} is new: say here what it takes"),
         _ => return None,
     })
@@ -47,7 +49,8 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
             None
         }
-        ("GET", "/v1/requests/{id}" | "/v1/sessions/{id}/events") => None,
+        ("GET", "/v1/policy/suggest") => Some("since=yesterday"),
+        ("GET", "/v1/requests/{id}" | "/v1/requests/{id}/policy" | "/v1/sessions/{id}/events") => None,
         ("GET", path) => panic!("GET {path} is new: say here what it cannot read"),
         _ => None,
     }
@@ -217,6 +220,15 @@ async fn the_document_describes_what_is_answered() {
     of_target("suspend", json!({"for_seconds": 60})).await;
     plain("/v1/targets").await;
     of_target("resume", json!({})).await;
+    let explained = format!("/v1/requests/{}/policy", id(&granted));
+    seen(&alice, "GET", "/v1/requests/{id}/policy", &explained, None).await;
+    let other = "@id(\"no\") @title(\"Nothing\") forbid (principal, action == Action::\"auto\", resource);";
+    let replay = json!({"sources": [{"file": "new.cedar", "text": other}], "since": "2026-01-01T00:00:00Z"});
+    let replayed = seen(&dave, "POST", "/v1/policy/replay", "/v1/policy/replay", Some(replay)).await;
+    assert_eq!(replayed["changed"], 4, "{replayed}");
+    seen(&dave, "POST", "/v1/policy/reload", "/v1/policy/reload", Some(json!({}))).await;
+    let suggest = "/v1/policy/suggest?slow_seconds=0&at_least=1";
+    seen(&dave, "GET", "/v1/policy/suggest", suggest, None).await;
     // Signing in and out last: it takes the token away.
     let tokens = provider_tokens(&env, "bob").await;
     let login = json!({"id_token": tokens.id_token.expose(), "access_token": tokens.access_token.expose()});

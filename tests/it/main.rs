@@ -76,6 +76,8 @@ mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod provision;
 #[cfg(test)]
 mod record;

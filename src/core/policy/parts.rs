@@ -18,30 +18,29 @@ pub(super) struct Part {
 /// What cannot be taken apart is no part; the rule itself decides in any case.
 pub(super) fn parts(rule: &Policy) -> Vec<Part> {
     let Ok(json) = rule.to_json() else { return Vec::new() };
-    let all = json!({"op": "All"});
     let mut found = Vec::new();
     for scope in ["principal", "resource"] {
-        if json[scope] != all {
-            let mut alone = bare();
-            alone[scope] = json[scope].clone();
-            found.extend(part(alone, |text| {
-                let (_, inside) = text.split_once('(')?;
-                let (inside, _) = inside.rsplit_once(')')?;
-                inside.split(',').map(str::trim).find(|one| one.starts_with(scope)).map(str::to_owned)
-            }));
-        }
+        let Some(own) = json.get(scope).filter(|own| **own != all()) else { continue };
+        let alone = match scope {
+            "principal" => bare(own.clone(), all(), json!([])),
+            _ => bare(all(), own.clone(), json!([])),
+        };
+        found.extend(part(alone, |text| {
+            let (_, inside) = text.split_once('(')?;
+            let (inside, _) = inside.rsplit_once(')')?;
+            inside.split(',').map(str::trim).find(|one| one.starts_with(scope)).map(str::to_owned)
+        }));
     }
-    for condition in json["conditions"].as_array().into_iter().flatten() {
-        let kind = &condition["kind"];
+    for condition in json.get("conditions").and_then(Value::as_array).into_iter().flatten() {
+        let (Some(kind), Some(body)) = (condition.get("kind"), condition.get("body")) else { continue };
         let mut bodies = Vec::new();
         if kind == "when" {
-            operands(&condition["body"], &mut bodies);
+            operands(body, &mut bodies);
         } else {
-            bodies.push(&condition["body"]);
+            bodies.push(body);
         }
         for body in bodies {
-            let mut alone = bare();
-            alone["conditions"] = json!([{"kind": kind, "body": body}]);
+            let alone = bare(all(), all(), json!([{"kind": kind, "body": body}]));
             found.extend(part(alone, |text| {
                 let (before, inside) = text.split_once('{')?;
                 let (inside, _) = inside.rsplit_once('}')?;
@@ -54,9 +53,17 @@ pub(super) fn parts(rule: &Policy) -> Vec<Part> {
     found
 }
 
-fn bare() -> Value {
-    let all = json!({"op": "All"});
-    json!({"effect": "permit", "principal": all, "action": all, "resource": all, "conditions": []})
+/// What restricts nothing.
+fn all() -> Value {
+    json!({"op": "All"})
+}
+
+/// A rule with no more than this to it.
+fn bare(principal: Value, resource: Value, conditions: Value) -> Value {
+    json!({
+        "effect": "permit", "principal": principal, "action": all(), "resource": resource,
+        "conditions": conditions,
+    })
 }
 
 fn part(rule: Value, text: impl Fn(&str) -> Option<String>) -> Option<Part> {
@@ -68,10 +75,11 @@ fn part(rule: Value, text: impl Fn(&str) -> Option<String>) -> Option<Part> {
 }
 
 fn operands<'v>(body: &'v Value, found: &mut Vec<&'v Value>) {
-    match body.get("&&") {
-        Some(both) => {
-            operands(&both["left"], found);
-            operands(&both["right"], found);
+    let both = body.get("&&").and_then(|both| both.get("left").zip(both.get("right")));
+    match both {
+        Some((left, right)) => {
+            operands(left, found);
+            operands(right, found);
         }
         None => found.push(body),
     }
@@ -94,6 +102,16 @@ fn unwrapped(text: &str) -> &str {
     unwrapped(inside.trim())
 }
 
+/// Whether a text speaks of a name, as a word.
+pub(super) fn speaks_of(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let before = text.get(..at).and_then(|rest| rest.chars().next_back());
+        let after = text.get(at + name.len()..).and_then(|rest| rest.chars().next());
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
 /// What rules speak of.
 #[derive(Default)]
 pub(super) struct Mentioned {
@@ -109,9 +127,8 @@ impl Mentioned {
         let mut mentioned = Self::default();
         for rule in rules {
             if let Ok(json) = rule.to_json() {
-                for part in ["principal", "resource", "conditions"] {
-                    mentioned.walk(&json[part]);
-                }
+                let parts = ["principal", "resource", "conditions"];
+                parts.iter().filter_map(|part| json.get(part)).for_each(|part| mentioned.walk(part));
             }
         }
         mentioned

@@ -2,7 +2,8 @@
 //! combination of the facts that its rules speak of. A finding holds for these
 //! combinations; a rule that compares what is not tried here may be told wrongly.
 
-use super::parts::Mentioned;
+use super::parts::{Mentioned, Part, parts, speaks_of};
+use super::report::holds;
 use super::{EMERGENCY, Policy, Rule, TIERS};
 use crate::core::model::{
     Environment, Facts, IncidentFact, Level, Permission, Person, Role, Sensitivity, Slot, TableName, Target,
@@ -149,19 +150,27 @@ impl Policy {
         let concerns = |rule: &&Rule| rule.tiers.iter().any(|tier| tiers.contains(tier));
         let cedar = |rule: &Rule| self.set.policy(&PolicyId::new(&rule.id));
         let said = Mentioned::of(self.rules.iter().filter(concerns).filter_map(cedar));
+        let conditions: Vec<Part> =
+            self.rules.iter().filter(concerns).filter_map(cedar).flat_map(parts).collect();
         let mut cells = start(&said, targets);
+        let Some(any) = cells.first().cloned() else { return cells };
+        let apart = Apart { policy: self, tiers, conditions: &conditions, any: &any };
         vary(&mut cells, subjects(&said), |facts, subject| facts.subject = subject);
         vary(&mut cells, roles(&said), |facts, roles| facts.roles = roles);
-        vary(&mut cells, permissions(), |facts, permissions| facts.permissions = permissions);
+        let set = |facts: &mut Facts, permissions| facts.permissions = permissions;
+        vary(&mut cells, apart.told(permissions(), &["permissions"], set), set);
         if said.speaks_of("level") {
             let levels = vec![Level::Row, Level::Table, Level::Schema, Level::Database];
-            vary(&mut cells, levels, |facts, level| facts.level = level);
+            let set = |facts: &mut Facts, level| facts.level = level;
+            vary(&mut cells, apart.told(levels, &["level"], set), set);
         }
         if ["sensitivities", "unmask", "columns"].iter().any(|name| said.speaks_of(name)) {
-            vary(&mut cells, sensitivities(), |facts, kinds| {
+            let set = |facts: &mut Facts, kinds: BTreeSet<Sensitivity>| {
                 facts.unmask = !kinds.is_empty();
                 facts.sensitivities = kinds;
-            });
+            };
+            let kinds = apart.told(sensitivities(), &["sensitivities", "unmask"], set);
+            vary(&mut cells, kinds, set);
         }
         for (name, set) in [
             ("business_hours", (|facts, yes| facts.business_hours = yes) as fn(&mut Facts, bool)),
@@ -198,6 +207,61 @@ impl Policy {
             vary(&mut cells, windows.into_iter().collect(), |facts, window| facts.window = window);
         }
         cells
+    }
+}
+
+/// What rules can say of a request, by name.
+const NAMES: [&str; 13] = [
+    "permissions",
+    "level",
+    "sensitivities",
+    "unmask",
+    "business_hours",
+    "minutes",
+    "tables",
+    "schemas",
+    "columns",
+    "on_call",
+    "incident",
+    "principal",
+    "resource",
+];
+
+/// Which values of a fact the conditions of rules tell apart.
+struct Apart<'p> {
+    policy: &'p Policy,
+    tiers: &'p [Tier],
+    conditions: &'p [Part],
+    any: &'p Facts,
+}
+
+impl Apart<'_> {
+    /// Of those that every condition takes alike, one. Where a condition speaks
+    /// of other facts, too, all stay.
+    fn told<T: Clone>(&self, options: Vec<T>, names: &[&str], set: impl Fn(&mut Facts, T)) -> Vec<T> {
+        let own = |part: &&Part| names.iter().any(|name| speaks_of(&part.text, name));
+        let others = |part: &Part| {
+            let other = |name: &&&str| !names.contains(*name);
+            NAMES.iter().filter(other).any(|name| speaks_of(&part.text, name))
+        };
+        let conditions: Vec<&Part> = self.conditions.iter().filter(own).collect();
+        if conditions.iter().any(|part| others(part)) {
+            return options;
+        }
+        let mut seen = BTreeSet::new();
+        let mut is_new = |option: &T| {
+            let mut facts = self.any.clone();
+            set(&mut facts, option.clone());
+            let entities = self.policy.vocabulary.entities(&facts).ok();
+            let tier = self.tiers.first().copied();
+            let asked =
+                tier.and_then(|tier| self.policy.vocabulary.access(&facts, tier, &self.policy.schema).ok());
+            let Some((entities, asked)) = entities.zip(asked) else { return true };
+            let answers: Vec<bool> =
+                conditions.iter().map(|part| holds(&part.set, &asked, &entities)).collect();
+            seen.insert(answers)
+        };
+        options.into_iter().filter(|option| is_new(option)).collect()
     }
 }
 
@@ -422,9 +486,9 @@ mod tests {
         assert_eq!(
             idle(wide, true),
             [
-                "default.cedar:25 auto-read behind [\"all-reads\"]",
-                "default.cedar:52 single-read behind [\"all-reads\"]",
-                "default.cedar:63 single-read-pii behind [\"all-reads\"]",
+                "default.cedar:22 auto-read behind [\"all-reads\"]",
+                "default.cedar:47 single-read behind [\"all-reads\"]",
+                "default.cedar:58 single-read-pii behind [\"all-reads\"]",
             ]
         );
         // A rule behind one that allows less time decides for the rest of it.

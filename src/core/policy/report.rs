@@ -1,7 +1,7 @@
 //! A decision rule by rule: which decided, which applied as well, and what each
 //! of the others missed, condition by condition.
 
-use super::parts::{Part, parts};
+use super::parts::{Part, parts, speaks_of};
 use super::{EMERGENCY, Policy, Rule, TIERS};
 use crate::core::model::{Explanation, Facts, Missing, RuleOutcome, RuleSaid, Tier, format_duration};
 use cedar_policy::{Authorizer, Decision as Answer, Effect, Entities, PolicyId, PolicySet, Request};
@@ -56,7 +56,7 @@ impl Policy {
     }
 }
 
-fn holds(set: &PolicySet, request: &Request, entities: &Entities) -> bool {
+pub(super) fn holds(set: &PolicySet, request: &Request, entities: &Entities) -> bool {
     Authorizer::new().is_authorized(request, set, entities).decision() == Answer::Allow
 }
 
@@ -92,13 +92,7 @@ fn known(condition: &str, facts: &Facts) -> String {
         ("principal in", "member of", Box::new(|| list(facts.teams.iter().cloned().collect()))),
         ("resource ==", "target", Box::new(|| facts.target.clone())),
     ];
-    let mentioned = |name: &str| {
-        condition.match_indices(name).any(|(at, _)| {
-            let next = condition.get(at + name.len()..).and_then(|rest| rest.chars().next());
-            !next.is_some_and(|c| c.is_alphanumeric() || c == '_')
-        })
-    };
-    let told = said.iter().filter(|(name, ..)| mentioned(name));
+    let told = said.iter().filter(|(name, ..)| speaks_of(condition, name));
     told.map(|(_, words, value)| format!("{words}: {}", value())).collect::<Vec<_>>().join("; ")
 }
 
@@ -176,7 +170,7 @@ mod tests {
     fn b8_forbids_and_scopes_of_rules_are_explained_too() {
         let rules = r#"
             @id("only-bob") @title("Only Bob") @longest("1h")
-            permit (principal == Person::"bob", action == Action::"auto", resource in [Target::"a", Target::"b"])
+            permit (principal == Person::"bob", action == Action::"auto", resource == Target::"a")
             when { context.on_call || context.business_hours };
             @id("never") @title("Never")
             forbid (principal, action, resource)

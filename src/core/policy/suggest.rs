@@ -89,6 +89,11 @@ fn pattern(access: &Past) -> Result<Pattern, &'static str> {
     if access.tables.is_empty() {
         return Err("it touched no table");
     }
+    let names = access.tables.iter().flat_map(|table| [&table.schema, &table.name]);
+    let names = names.chain(access.teams.first()).chain([&access.target]);
+    if !names.into_iter().all(|name| name.chars().all(|c| c == ' ' || c.is_ascii_graphic())) {
+        return Err("a name is not plain ASCII, which rules are held to");
+    }
     let Some(team) = access.teams.first() else { return Err("the person is in no team") };
     Ok(Pattern {
         team: team.clone(),
@@ -272,7 +277,8 @@ mod tests {
         assert!(text.contains("It writes to production"), "{text}");
         // And they are rules that decide something.
         let policy = Policy::compile(&[("suggested.cedar", text), ("default.cedar", DEFAULT)]).unwrap();
-        assert_eq!(policy.reach(&[]).idle, []);
+        let reach = policy.reach(&[]);
+        assert_eq!((reach.idle, reach.all), (Vec::new(), true));
     }
 
     #[test]
@@ -293,12 +299,14 @@ mod tests {
     /// Names from elsewhere stay names.
     #[test]
     fn r8_6_a_name_cannot_write_a_rule() {
-        let mut access = past(&["a\"]; permit(principal, action, resource);//\n"], READ, DAY, None);
-        access.teams = BTreeSet::from(["x\n@id(\"evil\")".to_owned()]);
+        let mut access = past(&["a\"]; permit(principal, action, resource);//"], READ, DAY, None);
+        access.teams = BTreeSet::from(["x\") @id(\"evil\")".to_owned()]);
         access.target = "a\\\"b".to_owned();
-        let text = suggest(&[access], &hours(), 1).text;
+        let text = suggest(std::slice::from_ref(&access), &hours(), 1).text;
         let policy = Policy::compile(&[("suggested.cedar", &text)]).unwrap();
         assert_eq!(policy.len(), 1, "{text}");
+        access.target = "a\nb".to_owned();
+        assert_eq!(suggest(&[access], &hours(), 1).rules, 0);
     }
 
     #[test]

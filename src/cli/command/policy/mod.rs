@@ -28,7 +28,7 @@ pub enum PolicyCommand {
     Replay(replay::ReplayArgs),
     Suggest(suggest::SuggestArgs),
     Reload(reload::ReloadArgs),
-    Init(InitArgs),
+    Init(Box<InitArgs>),
 }
 
 impl PolicyArgs {

@@ -122,7 +122,8 @@ impl Access {
         let grant = self.store.read(read).await?;
         let waited = Duration::try_from(grant.from.duration_since(request.created_at)).unwrap_or_default();
         let approved = matches!(request.decision.tier, Tier::Single | Tier::Dual);
-        if !emergency && !(approved && waited >= slow) {
+        let slow = approved && waited >= slow;
+        if !emergency && !slow {
             return Ok(Lesson::Nothing);
         }
         let Some(facts) = &request.decision.facts else { return Ok(Lesson::Unknown) };
