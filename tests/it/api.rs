@@ -211,6 +211,7 @@ async fn the_document_describes_what_is_answered() {
     ] {
         document.check("SessionEvent", &serde_json::to_value(event).unwrap(), "a session's stream");
     }
+    document.check("Limits", &json!({"rows": 7, "recording": true, "masked": false}), "what a rule bounds");
     let dave = env.signed_in("dave").await.api();
     let of_target = async |verb: &str, body: Value| {
         let template = format!("/v1/targets/{{name}}/{verb}");

@@ -169,9 +169,10 @@ async fn b8_explain_says_by_the_policy_of_then_what_decided_and_what_was_missing
         assert!(said.contains(line), "{line}:\n{said}");
     }
     assert!(said.contains("missed    single-read-pii (single)"), "{said}");
-    assert!(said.contains("needs context.sensitivities == [Sensitivity::\"pii\"]"), "{said}");
-    assert!(said.contains("raw: none"), "{said}");
-    assert!(!said.contains("break-glass") && said.contains("more rules missed by far"), "{said}");
+    assert!(said.contains("needs context.sensitivities == [Sensitivity::\"pii\"] (raw: none)"), "{said}");
+    assert!(!said.contains("dual") && !said.contains("break-glass"), "nothing heavier is near: {said}");
+    assert!(said.contains("more rules missed: --all shows them"), "{said}");
+    assert!(alice.run(&["policy", "explain", &request, "--all"]).ok().out.contains("dual-export"));
     let all = dave.run(&["policy", "explain", &request, "--output", "json"]).ok().json();
     assert_eq!(all["in_force"], false);
     assert_eq!(all["decision"]["facts"]["tables"], json!(["public.orders"]));

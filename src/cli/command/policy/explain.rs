@@ -1,7 +1,7 @@
 use super::super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, clean, field, width_of_stdout};
-use crate::core::model::{RuleOutcome, RuleSaid};
+use crate::core::model::{RuleOutcome, RuleSaid, Tier};
 use crate::proto::Explained;
 
 /// Say why a request was decided as it was, rule by rule.
@@ -21,8 +21,8 @@ pub struct ExplainArgs {
     output: OutputArgs,
 }
 
-/// A rule that lacks more than this did not nearly decide.
-const NEAR: usize = 2;
+/// The answers that rules permit, lightest first.
+const TIERS: [&str; 4] = ["auto", "single", "dual", "break-glass"];
 
 impl ExplainArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
@@ -45,22 +45,27 @@ fn describe(explained: &Explained, all: bool, width: Option<u16>) -> String {
     }
     let now = if explained.in_force { "still in force" } else { "no longer in force" };
     line("policy", format!("{}, {now}", decision.policy.get(..12).unwrap_or_default()));
-    let far = |said: &&RuleSaid| said.missing.len() > NEAR && !all;
+    let far = |said: &&RuleSaid| !all && said.outcome == RuleOutcome::Missed && !near(said, decision.tier);
     let rules = &explained.explanation.rules;
     for said in rules.iter().filter(|said| !far(said)) {
         line(word(said.outcome), format!("{} ({}): {}", said.id, said.permits, said.title));
         for missing in &said.missing {
-            line("", format!("needs {}", missing.condition));
-            if !missing.known.is_empty() {
-                line("", format!("  {}", missing.known));
-            }
+            line("", format!("needs {} ({})", missing.condition, missing.known));
         }
     }
     match rules.iter().filter(far).count() {
         0 => {}
-        more => line("", format!("{more} more rules missed by far: --all shows them")),
+        more => line("", format!("{more} more rules missed: --all shows them")),
     }
     text
+}
+
+/// Whether a rule nearly decided: one condition away from an answer that is no
+/// heavier than the one that was given.
+fn near(said: &RuleSaid, tier: Tier) -> bool {
+    let place = |name: &str| TIERS.iter().position(|known| *known == name);
+    let heaviest = place(tier.as_str()).unwrap_or(TIERS.len());
+    said.missing.len() == 1 && place(&said.permits).is_some_and(|weight| weight <= heaviest)
 }
 
 fn word(outcome: RuleOutcome) -> &'static str {
