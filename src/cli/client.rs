@@ -8,9 +8,10 @@ use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, ErrorBody, Explained, Finding, Login, Logout, Me, NewRequest,
-    OpenSession, PolicyLoaded, Reason, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery,
-    Resume, ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView,
-    SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed,
+    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -181,6 +182,16 @@ impl Client {
 
     pub async fn suggest(&self, asked: &Suggest) -> Result<Suggested, CliError> {
         self.call(Method::GET, &["policy", "suggest"], asked, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    /// What the ledger says of a session's recording, behind a place on it.
+    pub async fn recording(&self, session: &str, after: Option<u64>) -> Result<RecordingPage, CliError> {
+        self.get(&["recordings", session], &RecordingQuery { after }).await
+    }
+
+    /// A session's recording as it is written; it takes as long as it is large.
+    pub async fn recording_file(&self, session: &str) -> Result<Response, CliError> {
+        self.send(Method::GET, &["recordings", session, "file"], &(), None::<&()>, None).await
     }
 
     /// The stream that holds a session; it has no timeout of its own.

@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod recording;
 pub mod review;
 pub mod rows;
 pub mod scope;

@@ -14,6 +14,7 @@ pub mod outbound;
 pub mod outbox;
 pub mod policy_check;
 pub mod provision;
+pub mod recording;
 pub mod setup;
 pub mod store;
 pub mod tasks;

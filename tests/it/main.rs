@@ -82,6 +82,8 @@ mod provision;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod recordings;
+#[cfg(test)]
 mod redteam;
 #[cfg(test)]
 mod requests;

@@ -2,13 +2,14 @@
 
 use super::auth::Bearer;
 use super::failure::Failure;
-use super::{events, tunnel};
+use super::{events, recordings, tunnel};
 use crate::core::model::Grant;
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, Explained, Finding, Login, Logout, Me, NewRequest, OpenSession,
-    PolicyLoaded, Reason, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume,
-    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView,
+    RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -84,6 +85,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/policy/reload", SignedIn, post(reload_policy)),
         route("POST", "/v1/policy/replay", SignedIn, post(replay)),
         route("GET", "/v1/policy/suggest", SignedIn, get(suggest)),
+        route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
+        route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -279,6 +282,15 @@ async fn replay(State(access): App, caller: Caller, Body(body): Body<Replay>) ->
 
 async fn suggest(State(access): App, caller: Caller, Search(query): Search<Suggest>) -> Answer<Suggested> {
     Ok(Json(access.suggest(&caller, query).await?))
+}
+
+async fn recording(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Search(query): Search<RecordingQuery>,
+) -> Answer<RecordingPage> {
+    Ok(Json(access.recording(&caller, &id, query.after).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.
