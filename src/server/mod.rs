@@ -15,6 +15,8 @@ pub mod outbox;
 pub mod policy_check;
 pub mod provision;
 pub mod recording;
+mod seal_key;
 pub mod setup;
 pub mod store;
 pub mod tasks;
+pub mod web;
