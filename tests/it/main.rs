@@ -83,8 +83,9 @@ mod main_path;
 mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
-#[cfg(test)]
 mod notify;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod provision;
 #[cfg(test)]
