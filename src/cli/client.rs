@@ -9,8 +9,8 @@ use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
     Reason, RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView,
-    RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend,
-    SuspendedView, TargetView, TokenIssued, TokensRotated,
+    ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -164,6 +164,18 @@ impl Client {
     pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {
         let query = serde_json::json!({ "target": target });
         self.call(Method::GET, &["doctor"], &query, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn reviews(&self, query: ReviewsQuery) -> Result<Vec<ReviewView>, CliError> {
+        self.get(&["reviews"], &query).await
+    }
+
+    pub async fn review(&self, id: &str) -> Result<ReviewDetail, CliError> {
+        self.call(Method::GET, &["reviews", id], &(), None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn write_review(&self, id: &str, body: &WriteReview) -> Result<ReviewView, CliError> {
+        self.post(&["reviews", id], body).await
     }
 
     /// What the ledger says of a session's recording, behind a place on it.

@@ -12,6 +12,7 @@ mod holding;
 mod notices;
 mod recordings;
 mod request;
+mod review_detail;
 mod reviews;
 mod rotate;
 mod sessions;

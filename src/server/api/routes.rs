@@ -6,9 +6,9 @@ use super::{events, recordings, tunnel};
 use crate::core::model::Grant;
 use crate::proto::{
     About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason,
-    RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView,
-    RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView,
-    TargetView, TokenIssued, TokensRotated,
+    RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail,
+    ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView,
+    SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -82,6 +82,9 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
         route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
         route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
+        route("GET", "/v1/reviews", SignedIn, get(reviews)),
+        route("GET", "/v1/reviews/{id}", SignedIn, get(review)),
+        route("POST", "/v1/reviews/{id}", SignedIn, post(write_review)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -266,6 +269,27 @@ async fn recording(
     Search(query): Search<RecordingQuery>,
 ) -> Answer<RecordingPage> {
     Ok(Json(access.recording(&caller, &id, query.after).await?))
+}
+
+async fn reviews(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<ReviewsQuery>,
+) -> Answer<Vec<ReviewView>> {
+    Ok(Json(access.reviews(&caller, query).await?))
+}
+
+async fn review(State(access): App, caller: Caller, Id(id): Id) -> Answer<ReviewDetail> {
+    Ok(Json(access.review(&caller, id).await?))
+}
+
+async fn write_review(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<WriteReview>,
+) -> Answer<ReviewView> {
+    Ok(Json(access.write_review(&caller, id, body).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.
