@@ -3,7 +3,9 @@
 use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{AskedScope, ErrorKind, GrantId, IncidentFact, RequestId, RequestState, Scope};
+use crate::core::model::{
+    AskedScope, ErrorKind, GrantId, IncidentFact, PersonRef, RequestId, RequestState, Scope,
+};
 use crate::core::policy::{Question, Touched};
 use crate::core::rows;
 use crate::proto::{NewRequest, RequestView};
@@ -27,7 +29,11 @@ const LONGEST_COLUMN: usize = 3 * LONGEST_PART + 2;
 impl Access {
     /// Takes a request in and lets policy decide: granted at once, waiting for
     /// people, or denied. What was decided, and by which rule, is in the answer.
-    pub async fn request(&self, caller: &Caller, asked: NewRequest) -> Result<RequestView, AccessError> {
+    pub async fn request(
+        self: &Arc<Self>,
+        caller: &Caller,
+        asked: NewRequest,
+    ) -> Result<RequestView, AccessError> {
         if asked.reason.trim().is_empty() {
             return Err(AccessError::usage("a request needs a reason")
                 .hint("say what the access is for: `--reason \"…\"`"));
@@ -70,6 +76,10 @@ impl Access {
         };
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
         let most = self.config.limits.waiting_requests_per_person;
+        let waits = outcome.request.state == RequestState::Waiting;
+        let approvers = if waits { self.approvers(&outcome.request).await? } else { Vec::new() };
+        let to: Vec<PersonRef> = approvers.into_iter().map(|approver| approver.person).collect();
+        let access = Arc::clone(self);
         let saved = self
             .store
             .write(move |tx| {
@@ -79,7 +89,7 @@ impl Access {
                     RequestState::Granted => room_for_a_grant(tx, subject, now)?,
                     _ => {}
                 }
-                super::decide::save(tx, now, &outcome)?;
+                access.save(tx, now, &outcome, &to)?;
                 Ok::<_, AccessError>(outcome)
             })
             .await?;

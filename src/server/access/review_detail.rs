@@ -32,7 +32,7 @@ impl Access {
         let newest = self.journal.last_queued();
         self.journal.written(newest).await?;
         self.index.catch_up(newest).await?;
-        let history = self.history(&grant).await?;
+        let history = self.events_of(&grant).await?;
         let mut summary = ReviewSummary { unmasked: unmasked(&grant), ..ReviewSummary::default() };
         let (mut statements, mut reviewed) = (Vec::new(), Vec::new());
         for session in sessions {
@@ -58,7 +58,7 @@ impl Access {
     }
 
     /// Events that name the grant, oldest first.
-    async fn history(&self, grant: &Grant) -> Result<Vec<LedgerEvent>, AccessError> {
+    async fn events_of(&self, grant: &Grant) -> Result<Vec<LedgerEvent>, AccessError> {
         let mut history = Vec::new();
         for kind in ["grant.", "break_glass."] {
             let kind = Some(kind.to_owned());

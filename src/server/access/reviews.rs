@@ -99,7 +99,7 @@ impl Access {
                 let review = one(tx.reviews_named(found.id.as_str())?, &found.id)?;
                 let request = tx.request(review.request.as_str())?;
                 let requester = tx.person(&request.person.subject)?;
-                let fills = access.roles_for(&person, &request, requester.as_ref(), &reviewers());
+                let fills = access.judging(&request, requester.as_ref()).roles(&person, &reviewers());
                 let said = (body.verdict, body.finding.as_str(), body.actions.as_slice());
                 let (review, event) = review::write(review, &person, &fills, said, now)?;
                 tx.save_review(&review)?;
@@ -113,7 +113,7 @@ impl Access {
 
     pub(super) fn review_view(&self, caller: &Caller, review: Review, loaded: &Loaded) -> ReviewView {
         let Loaded { request, requester, .. } = loaded;
-        let fills = self.roles_for(&caller.person, request, requester.as_ref(), &reviewers());
+        let fills = self.judging(request, requester.as_ref()).roles(&caller.person, &reviewers());
         let you_review_as = review::may_write(&review, &caller.person, &fills).ok();
         ReviewView { review, reason: request.reason.clone(), you_review_as }
     }
