@@ -10,8 +10,9 @@ use crate::proto::{
     About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, ErrorBody,
     Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason,
     RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume,
-    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -206,6 +207,18 @@ impl Client {
 
     pub async fn suggest(&self, asked: &Suggest) -> Result<Suggested, CliError> {
         self.call(Method::GET, &["policy", "suggest"], asked, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn reviews(&self, query: ReviewsQuery) -> Result<Vec<ReviewView>, CliError> {
+        self.get(&["reviews"], &query).await
+    }
+
+    pub async fn review(&self, id: &str) -> Result<ReviewDetail, CliError> {
+        self.call(Method::GET, &["reviews", id], &(), None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn write_review(&self, id: &str, body: &WriteReview) -> Result<ReviewView, CliError> {
+        self.post(&["reviews", id], body).await
     }
 
     /// What the ledger says of a session's recording, behind a place on it.

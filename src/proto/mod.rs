@@ -4,9 +4,9 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    Absence, AccessRequest, AskedScope, Delegation, EndReason, ErrorKind, Explanation, Export, Grant,
-    GrantId, Limits, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Risk, Role,
-    Session, SessionId, StatementResult, Suspension, Tier, Totals,
+    Absence, AccessRequest, Approval, AskedScope, Delegation, EndReason, ErrorKind, Explanation, Export,
+    Grant, GrantId, Limits, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Review,
+    Risk, Role, RuleRef, Session, SessionId, StatementResult, Suspension, Tier, Totals, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -617,4 +617,96 @@ pub struct OnLedger {
     pub seq: u64,
     pub at: Timestamp,
     pub record: RecordingRecord,
+}
+
+/// Filter of `GET /v1/reviews`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewsQuery {
+    /// Written ones too.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// One row of `GET /v1/reviews`, the first due first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReviewView {
+    pub review: Review,
+    /// What the access was asked for.
+    pub reason: String,
+    /// The role in which the caller could write it; none where they cannot.
+    pub you_review_as: Option<Role>,
+}
+
+/// `GET /v1/reviews/{id}`: what was done with the access.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReviewDetail {
+    pub view: ReviewView,
+    pub grant: Grant,
+    /// The rules that let it be, and the facts that made them apply.
+    pub rules: Vec<RuleRef>,
+    pub why: String,
+    /// Who said yes, before or afterwards.
+    pub approvals: Vec<Approval>,
+    /// What the ledger says of the grant: its windows, its incident, its end.
+    pub history: Vec<LedgerEvent>,
+    pub sessions: Vec<ReviewedSession>,
+    /// Oldest first; the newest are left out where there are more than 2,000.
+    pub statements: Vec<AuditRow>,
+    /// Of all sessions; statements that are left out are counted.
+    pub summary: ReviewSummary,
+}
+
+/// A record of the ledger as it was written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LedgerEvent {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub kind: String,
+    pub body: serde_json::Value,
+}
+
+/// A session of the access that is reviewed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReviewedSession {
+    pub session: Session,
+    /// What the ledger says of its recording; none where it was not recorded.
+    pub recording: Option<ReviewedRecording>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReviewedRecording {
+    /// `open`, `ended`, or `recovered` after a crash.
+    pub state: String,
+    /// The auditor's key that opens it, where it is sealed.
+    pub sealed_to: Option<String>,
+    pub chunks: u64,
+    pub bytes: u64,
+    /// SHA-256 of the whole file, once it has ended.
+    pub sha256: Option<String>,
+}
+
+/// What was done, in numbers and names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewSummary {
+    pub statements: u64,
+    /// Those that failed, were refused, or were cut.
+    pub failed: u64,
+    /// Rows that were returned or changed.
+    pub rows: u64,
+    pub reads: BTreeSet<String>,
+    pub writes: BTreeSet<String>,
+    /// Columns that were seen as they are, though they are classified.
+    pub unmasked: Vec<String>,
+}
+
+/// `POST /v1/reviews/{id}`: a finding, behind those that are there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteReview {
+    pub verdict: Verdict,
+    pub finding: String,
+    /// What is to be done about it.
+    #[serde(default)]
+    pub actions: Vec<String>,
 }

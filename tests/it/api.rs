@@ -35,6 +35,7 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
         ("POST", "/v1/policy/reload") => json!({}),
         ("POST", "/v1/policy/replay") => json!({"sources": [], "since": "2026-01-01T00:00:00Z"}),
+        ("POST", "/v1/reviews/{id}") => json!({"verdict": "justified", "finding": "x"}),
         ("POST", "/v1/delegations") => {
             json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})
         }
@@ -48,7 +49,7 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
 /// A query that the endpoint cannot read, if it reads any.
 fn bad_query(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
-        ("GET", "/v1/requests" | "/v1/sessions" | "/v1/delegations") => Some("all=perhaps"),
+        ("GET", "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations") => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/grants" | "/v1/doctor") => Some("target=no-such-target"),
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
@@ -59,7 +60,11 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
         ("GET", "/v1/recordings/{id}") => Some("after=the-last"),
         (
             "GET",
-            "/v1/requests/{id}" | "/v1/sessions/{id}/events" | "/v1/absences" | "/v1/recordings/{id}/file",
+            "/v1/requests/{id}"
+            | "/v1/sessions/{id}/events"
+            | "/v1/absences"
+            | "/v1/recordings/{id}/file"
+            | "/v1/reviews/{id}",
         ) => None,
         ("GET", path) => panic!("GET {path} is new: say here what it cannot read"),
         _ => None,
@@ -211,6 +216,7 @@ async fn the_document_describes_what_is_answered() {
     seen(&alice, "GET", "/v1/requests/{id}", &format!("/v1/requests/{}", id(&granted)), None).await;
     let summary = seen(&alice, "DELETE", "/v1/sessions/{id}", &format!("/v1/sessions/{session}"), None).await;
     seen(&alice, "GET", "/v1/sessions", "/v1/sessions?all=true", None).await;
+    crate::reviews::make_break_glass(&env, grant);
     let revoke = format!("/v1/revoke/{grant}");
     seen(&alice, "POST", "/v1/revoke/{id}", &revoke, Some(json!({"reason": "done"}))).await;
     seen(&alice, "GET", "/v1/requests/{id}", &format!("/v1/requests/{}", id(&granted)), None).await;
@@ -228,6 +234,11 @@ async fn the_document_describes_what_is_answered() {
     let recording = format!("/v1/recordings/{session}");
     let page = seen(&dave, "GET", "/v1/recordings/{id}", &recording, None).await;
     assert_eq!(page["records"][0]["record"]["kind"], "recording.started");
+    let reviews = seen(&dave, "GET", "/v1/reviews", "/v1/reviews?all=true", None).await;
+    let review = format!("/v1/reviews/{}", reviews[0]["review"]["id"].as_str().unwrap());
+    let finding = json!({"verdict": "justified", "finding": "x", "actions": ["y"]});
+    seen(&dave, "POST", "/v1/reviews/{id}", &review, Some(finding)).await;
+    seen(&dave, "GET", "/v1/reviews/{id}", &review, None).await;
     let of_target = async |verb: &str, body: Value| {
         let template = format!("/v1/targets/{{name}}/{verb}");
         seen(&dave, "POST", &template, &format!("/v1/targets/prod-orders/{verb}"), Some(body)).await

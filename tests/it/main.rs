@@ -97,6 +97,8 @@ mod redteam;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod reviews;
+#[cfg(test)]
 mod session_races;
 #[cfg(test)]
 mod sessions;

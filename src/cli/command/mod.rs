@@ -24,6 +24,7 @@ mod policy;
 mod recording;
 mod request;
 mod requests;
+mod review;
 mod revoke;
 mod sessions;
 mod show;
@@ -94,6 +95,7 @@ pub enum Command {
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
     Recording(recording::RecordingArgs),
+    Review(review::ReviewArgs),
     Ledger(ledger::LedgerArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
@@ -148,6 +150,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Revoke(args) => args.run(&context).await.map(done),
         Command::Audit(args) => args.run(&context).await.map(done),
         Command::Recording(args) => args.run(&context).await.map(done),
+        Command::Review(args) => args.run(&context).await.map(done),
         Command::Ledger(args) => args.run().map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),

@@ -59,6 +59,9 @@ impl From<StoreError> for AccessError {
             StoreError::NoSuch { kind: "session", .. } => {
                 refusal.hint("`dbaccess sessions --all` lists what you may see")
             }
+            StoreError::NoSuch { kind: "review", .. } => {
+                refusal.hint("`dbaccess review list --all` lists what you may see")
+            }
             StoreError::NoSuch { .. } => {
                 refusal.hint("`dbaccess sessions` and `dbaccess requests --all` list them")
             }

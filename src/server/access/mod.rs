@@ -16,6 +16,7 @@ mod notices;
 mod policy;
 mod recordings;
 mod request;
+mod review_detail;
 mod reviews;
 mod rotate;
 mod sessions;

@@ -3,14 +3,27 @@
 //! overdue its person gets no other.
 
 use super::notices::Notices;
-use super::{Access, AccessError};
+use super::request::short_enough;
+use super::visible::Loaded;
+use super::{Access, AccessError, Caller};
 use crate::core::model::{
-    Event, Grant, Notice, NoticeKind, Review, ReviewId, ReviewTold, Urgency, format_duration,
+    Event, Grant, Notice, NoticeKind, Review, ReviewId, ReviewTold, Role, Urgency, format_duration,
 };
-use crate::core::review;
+use crate::core::review::{self, ReviewError};
+use crate::proto::{ReviewView, ReviewsQuery, WriteReview};
 use crate::server::store::{StoreError, Tx};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
+
+const MOST_REVIEWS: u32 = 500;
+const MOST_ACTIONS: usize = 20;
+
+impl From<ReviewError> for AccessError {
+    fn from(error: ReviewError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
 
 impl Access {
     /// Opens the review that a grant owes, if it has ended and there is none.
@@ -42,6 +55,69 @@ impl Access {
         }))
     }
 
+    /// The reviews that concern the caller: as reviewer, as the person, as security.
+    pub async fn reviews(
+        &self,
+        caller: &Caller,
+        query: ReviewsQuery,
+    ) -> Result<Vec<ReviewView>, AccessError> {
+        let loaded = self
+            .store
+            .read(move |tx| {
+                let with_request = |review: Review| {
+                    let request = tx.request(review.request.as_str())?;
+                    Ok::<_, AccessError>((Loaded::of(tx, request)?, review))
+                };
+                let reviews = tx.reviews(query.all, MOST_REVIEWS)?;
+                reviews.into_iter().map(with_request).collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let seen = loaded.into_iter().filter(|(loaded, _)| self.concerns(caller, loaded));
+        Ok(seen.map(|(loaded, review)| self.review_view(caller, review, &loaded)).collect())
+    }
+
+    /// Adds a finding. Load, decide, save and record are one transaction: of two
+    /// reviewers at once both are heard, and neither is overwritten.
+    pub async fn write_review(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: String,
+        body: WriteReview,
+    ) -> Result<ReviewView, AccessError> {
+        short_enough("finding", Some(&body.finding))?;
+        if body.actions.len() > MOST_ACTIONS {
+            return Err(AccessError::usage(format!("a finding has at most {MOST_ACTIONS} actions"))
+                .hint("say the rest in the finding"));
+        }
+        body.actions.iter().try_for_each(|action| short_enough("action", Some(action)))?;
+        let (loaded, found) = self.find_review(caller, &id).await?;
+        let (access, person) = (Arc::clone(self), caller.person.clone());
+        let review = self
+            .store
+            .write(move |tx| {
+                let now = crate::os::now();
+                let review = one(tx.reviews_named(found.id.as_str())?, &found.id)?;
+                let request = tx.request(review.request.as_str())?;
+                let requester = tx.person(&request.person.subject)?;
+                let fills = access.judging(&request, requester.as_ref()).roles(&person, &reviewers());
+                let said = (body.verdict, body.finding.as_str(), body.actions.as_slice());
+                let (review, event) = review::write(review, &person, &fills, said, now)?;
+                tx.save_review(&review)?;
+                tx.record(now, &event)?;
+                Ok::<_, AccessError>(review)
+            })
+            .await?;
+        self.wake();
+        Ok(self.review_view(caller, review, &loaded))
+    }
+
+    pub(super) fn review_view(&self, caller: &Caller, review: Review, loaded: &Loaded) -> ReviewView {
+        let Loaded { request, requester, .. } = loaded;
+        let fills = self.judging(request, requester.as_ref()).roles(&caller.person, &reviewers());
+        let you_review_as = review::may_write(&review, &caller.person, &fills).ok();
+        ReviewView { review, reason: request.reason.clone(), you_review_as }
+    }
+
     /// Opens the reviews of grants that have ended by themselves, and tells of
     /// those that nobody writes. Each is told once, whatever stops in between:
     /// what was told is in the state, committed with the notice.
@@ -66,6 +142,16 @@ impl Access {
         }
         Ok(())
     }
+}
+
+fn reviewers() -> Vec<Role> {
+    review::REVIEWERS.map(Role::new).to_vec()
+}
+
+/// The review of this very id, read again.
+fn one(found: Vec<Review>, id: &ReviewId) -> Result<Review, AccessError> {
+    let mut found = found.into_iter().filter(|review| review.id == *id);
+    found.next().ok_or_else(|| AccessError::not_found(format!("no review {id}")))
 }
 
 fn open(

@@ -112,7 +112,7 @@ impl Access {
         self.one_visible(caller, "grant, session or request", id, found, |(loaded, _)| loaded)
     }
 
-    fn one_visible<T>(
+    pub(super) fn one_visible<T>(
         &self,
         caller: &Caller,
         kind: &'static str,

@@ -8,8 +8,9 @@ use crate::proto::{
     About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, Explained,
     Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
     RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
-    RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested,
-    Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -93,6 +94,9 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/absences/end", SignedIn, post(back)),
         route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
         route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
+        route("GET", "/v1/reviews", SignedIn, get(reviews)),
+        route("GET", "/v1/reviews/{id}", SignedIn, get(review)),
+        route("POST", "/v1/reviews/{id}", SignedIn, post(write_review)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -330,6 +334,27 @@ async fn recording(
     Search(query): Search<RecordingQuery>,
 ) -> Answer<RecordingPage> {
     Ok(Json(access.recording(&caller, &id, query.after).await?))
+}
+
+async fn reviews(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<ReviewsQuery>,
+) -> Answer<Vec<ReviewView>> {
+    Ok(Json(access.reviews(&caller, query).await?))
+}
+
+async fn review(State(access): App, caller: Caller, Id(id): Id) -> Answer<ReviewDetail> {
+    Ok(Json(access.review(&caller, id).await?))
+}
+
+async fn write_review(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<WriteReview>,
+) -> Answer<ReviewView> {
+    Ok(Json(access.write_review(&caller, id, body).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.

@@ -373,6 +373,19 @@ impl Tx<'_> {
         self.many("SELECT body FROM session WHERE grant_id = ?1 AND state <> 'dead'", [grant.as_str()])
     }
 
+    /// All sessions that a grant had, the first first.
+    pub fn sessions_ever_of(&self, grant: &GrantId) -> Result<Vec<Session>> {
+        self.many("SELECT body FROM session WHERE grant_id = ?1 ORDER BY opened_at, id", [grant.as_str()])
+    }
+
+    /// Reviews, the first due first; only those that nobody has written, unless all are asked for.
+    pub fn reviews(&self, all: bool, limit: u32) -> Result<Vec<Review>> {
+        self.many(
+            "SELECT body FROM review WHERE ?1 OR written = 0 ORDER BY written, due_at, id LIMIT ?2",
+            params![all, limit],
+        )
+    }
+
     pub fn save_review(&self, review: &Review) -> Result<()> {
         let body = serde_json::to_string(review)?;
         self.run(
