@@ -14,11 +14,14 @@
 //!                   ─► denied | cancelled | expired
 //! ```
 
+mod amend;
 #[cfg(test)]
 mod tests;
 
+pub use amend::{Amendment, amend, check_seen};
+
 use super::model::{
-    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Narrowing, Objects,
+    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Migration, Narrowing, Objects,
     Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName, Tier,
     format_duration,
 };
@@ -52,6 +55,16 @@ pub enum ApprovalError {
     Scope(#[from] ScopeError),
     #[error("{0} is longer than the {1} asked for: approval can only narrow")]
     LongerWindow(String, String),
+    #[error("only {0}, who asked, can amend this request: `deny` it, and say what to change")]
+    NotYoursToAmend(String),
+    #[error("request {0} has no script")]
+    NoScript(RequestId),
+    #[error("request {0} has this very script already: nothing was changed, and its approvals stand")]
+    SameScript(RequestId),
+    #[error("request {0} is to run a script: an approval says which, by the SHA-256 of the one that was shown")]
+    UnseenScript(RequestId),
+    #[error("the script of request {id} was changed since you saw it (it is revision {revision} now): nothing was approved")]
+    AnotherScript { id: RequestId, revision: u32 },
     #[error("a window must last at least a second")]
     NoWindow,
     #[error("nothing would be left: another approver narrowed this request to {0}")]
@@ -61,13 +74,18 @@ pub enum ApprovalError {
 impl ApprovalError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoReason | Self::LongerWindow(..) | Self::NoWindow | Self::NothingLeft(_) => {
+            Self::NoReason
+            | Self::LongerWindow(..)
+            | Self::NoWindow
+            | Self::NoScript(_)
+            | Self::UnseenScript(_)
+            | Self::NothingLeft(_) => {
                 ErrorKind::Usage
             }
-            Self::Own(..) | Self::NotAnApprover { .. } | Self::NotYours(_) | Self::MayNotRevoke(_) => {
+            Self::Own(..) | Self::NotAnApprover { .. } | Self::NotYours(_) | Self::NotYoursToAmend(_) | Self::MayNotRevoke(_) => {
                 ErrorKind::Denied
             }
-            Self::ApprovedAlready { .. } | Self::Finished(_) | Self::NotDue { .. } => ErrorKind::Conflict,
+            Self::ApprovedAlready { .. } | Self::SameScript(_) | Self::AnotherScript { .. } | Self::Finished(_) | Self::NotDue { .. } => ErrorKind::Conflict,
             Self::Lapsed { .. } => ErrorKind::Expired,
             Self::Scope(error) => error.kind(),
         }
@@ -82,6 +100,8 @@ pub struct Submission {
     pub target: String,
     pub scope: Scope,
     pub reason: String,
+    /// The script to be run, where it is for one.
+    pub migration: Option<Migration>,
     /// The window asked for.
     pub window: Duration,
     /// How long the request may wait for approval.
@@ -120,6 +140,7 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         scope: asked.scope,
         path,
         reason,
+        migration: asked.migration,
         window: asked.window,
         created_at: now,
         expires_at: after(now, asked.expiry),
@@ -176,7 +197,8 @@ pub fn approve(
         return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
     };
     check_narrowing(&request, &narrowing)?;
-    let approval = Approval { by: approver.to_ref(), role, slot, at: now, narrowing, comment };
+    let script = request.migration.as_ref().map(|script| script.sha256.clone());
+    let approval = Approval { by: approver.to_ref(), role, slot, at: now, narrowing, comment, script };
     request.approvals.push(approval.clone());
     let mut events = vec![Event::RequestApproved { request: request.id.clone(), approval }];
     let complete = request.open_slots().next().is_none();
@@ -355,6 +377,7 @@ fn issue(request: &mut AccessRequest, id: GrantId, now: Timestamp) -> Grant {
         scope,
         path: request.path,
         limits: request.decision.limits,
+        script: request.migration.as_ref().map(Migration::to_ref),
         from: now,
         until: after(now, window),
         revoked: None,

@@ -5,6 +5,7 @@ pub mod approval;
 pub mod classify;
 pub mod guard;
 pub mod ledger;
+pub mod migration;
 pub mod model;
 pub mod policy;
 pub mod profile;

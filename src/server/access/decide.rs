@@ -80,6 +80,7 @@ impl Access {
         let narrowing = Narrowing { tables, window: body.window_seconds.map(Duration::from_secs) };
         let (person, grant) = (caller.person.clone(), GrantId::from_random(crate::os::random()));
         self.transition(caller, request.id, move |access, tx, request, now| {
+            approval::check_seen(&request, body.sha256.as_deref())?;
             let requester = tx.person(&request.person.subject)?;
             let fills = access.fills(&person, &request, requester.as_ref());
             Ok(approval::approve(request, &person, &fills, narrowing, body.comment, now, grant)?)

@@ -354,6 +354,14 @@ impl Tx<'_> {
         )
     }
 
+    /// All sessions of a grant, oldest first; at most so many.
+    pub fn all_sessions_of(&self, grant: &GrantId, limit: u32) -> Result<Vec<Session>> {
+        self.many(
+            "SELECT body FROM session WHERE grant_id = ?1 ORDER BY opened_at, id LIMIT ?2",
+            params![grant.as_str(), limit],
+        )
+    }
+
     /// The sessions of a grant that are not dead.
     pub fn sessions_of(&self, grant: &GrantId) -> Result<Vec<Session>> {
         self.many("SELECT body FROM session WHERE grant_id = ?1 AND state <> 'dead'", [grant.as_str()])
