@@ -5,9 +5,9 @@ use super::device_login::Tokens;
 use super::error::CliError;
 use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
-use crate::core::model::{ErrorKind, Grant, Person, Secret, format_duration};
+use crate::core::model::{ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration};
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
+    About, Amend, Approve, AuditQuery, AuditRow, Compare, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
     Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
     SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
     TokensRotated,
@@ -126,6 +126,15 @@ impl Client {
 
     pub async fn approve(&self, id: &str, approval: &Approve) -> Result<RequestView, CliError> {
         self.post(&["requests", id, "approve"], approval).await
+    }
+
+    pub async fn amend(&self, id: &str, to: &Amend) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "amend"], to).await
+    }
+
+    /// Of a session or a request.
+    pub async fn compare(&self, id: &str, with: &Compare) -> Result<ScriptComparison, CliError> {
+        self.post(&["compare", id], with).await
     }
 
     pub async fn deny(&self, id: &str, reason: &Reason) -> Result<RequestView, CliError> {

@@ -1,7 +1,8 @@
 //! A request as a person reads it.
 
 use super::output::{clean, field, relative};
-use crate::core::model::{RequestState, Scope, Tier, format_duration};
+use super::script::in_pieces;
+use crate::core::model::{Migration, Limits, RequestState, Scope, Tier, format_duration};
 use crate::proto::RequestView;
 use jiff::Timestamp;
 
@@ -22,6 +23,11 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     if !view.masked.is_empty() {
         line("masked", shortened(&view.masked));
     }
+    if let Some(script) = &request.migration {
+        let Migration { name, sha256, revision, .. } = script;
+        line("script", format!("{name}, revision {revision}: {}", in_pieces(script, 0)));
+        line("sha256", sha256.clone());
+    }
     line("reason", request.reason.clone());
     line("window", format_duration(request.window));
     line("asked", relative(request.created_at, now));
@@ -33,6 +39,9 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         line("rule", rules.join("; "));
     }
     line("why", decision.why.clone());
+    if !decision.limits.is_none() {
+        line("limits", limits(decision.limits));
+    }
     for approval in &request.approvals {
         let mut text = format!("{} as {}, {}", approval.by.email, approval.role, relative(approval.at, now));
         if let Some(tables) = &approval.narrowing.tables {
@@ -91,6 +100,14 @@ fn shortened(columns: &[String]) -> String {
         more => lines.push(format!("and {more} more: dbaccess targets describe shows each")),
     }
     lines.join("\n")
+}
+
+/// What a rule bounds beside the window.
+fn limits(limits: Limits) -> String {
+    let rows = limits.rows.map(|rows| format!("a session reads at most {rows} rows"));
+    let recording = limits.recording.then(|| "the rows that it reads are recorded".to_owned());
+    let masked = limits.masked.then(|| "every classified column stays masked".to_owned());
+    rows.into_iter().chain(recording).chain(masked).collect::<Vec<_>>().join("; ")
 }
 
 /// A scope in a table's cell.

@@ -314,14 +314,15 @@ pub fn choose_slot(request: &AccessRequest, fills: &[Vec<Role>]) -> Option<(usiz
         .map(|(index, _, role)| (index, role.clone()))
 }
 
-/// The scope and window that the approvals so far leave of what was asked.
+/// The scope and window that policy's limits and the approvals so far leave of
+/// what was asked.
 pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
     let window = request
         .approvals
         .iter()
         .filter_map(|given| given.narrowing.window)
         .fold(request.window, Duration::min);
-    let scope = match tables_left(request) {
+    let mut scope = match tables_left(request) {
         // Each narrowing was checked to be inside the scope when it was given.
         Some(tables) => request.scope.narrowed_to(tables).unwrap_or_else(|_| {
             let nothing = Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::new() };
@@ -329,6 +330,9 @@ pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
         }),
         None => request.scope.clone(),
     };
+    if request.decision.limits.masked {
+        scope.unmask.clear();
+    }
     (scope, window)
 }
 

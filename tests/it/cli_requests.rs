@@ -49,6 +49,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
             longest: Duration::from_secs(7200),
             limits: Limits::default(),
             policy: "00".into(),
+            facts: None,
         },
         approvals: vec![],
         closed: (state == RequestState::Denied).then(|| closed("use staging")),

@@ -17,6 +17,7 @@ mod ledger;
 mod login;
 mod logout;
 mod man;
+mod migrate;
 mod operate;
 mod request;
 mod requests;
@@ -83,6 +84,7 @@ pub enum Command {
     Cancel(cancel::CancelArgs),
     Connect(connect::ConnectArgs),
     Exec(exec::ExecArgs),
+    Migrate(migrate::MigrateArgs),
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
@@ -133,9 +135,10 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Cancel(args) => args.run(&context).await.map(done),
         Command::Connect(args) => args.run(&context).await,
         Command::Exec(args) => args.run(&context).await,
+        Command::Migrate(args) => args.run(&context).await,
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
-        Command::Audit(args) => args.run(&context).await.map(done),
+        Command::Audit(args) => args.run(&context).await,
         Command::Ledger(args) => args.run().map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),

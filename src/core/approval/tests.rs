@@ -58,6 +58,7 @@ fn asked(tier: Tier) -> Submission {
             longest: Duration::from_secs(7200),
             limits: Limits::default(),
             policy: "0".into(),
+            facts: None,
         },
     }
 }

@@ -36,6 +36,12 @@ impl Budget {
         aggregate_statements: 100,
     };
 
+    /// This budget with a rule's own bound on the rows of a session.
+    pub fn with_rows(self, rows: Option<u64>) -> Self {
+        let Some(rows) = rows else { return self };
+        Self { session_rows: rows, statement_rows: self.statement_rows.min(rows), ..self }
+    }
+
     const fn times(self, factor: u64) -> Self {
         Self {
             statement_rows: self.statement_rows.saturating_mul(factor),
@@ -99,5 +105,13 @@ mod tests {
         assert_eq!(budgets.of(Tier::Dual, &read).session_rows, 5_000_000);
         let export = scope(&[Permission::Read, Permission::Export]);
         assert_eq!(budgets.of(Tier::Dual, &export), Budget::UNLIMITED);
+        // What a rule says stands in place of the session's rows, and no statement reads more.
+        let own = |rows| {
+            let budget = budgets.of(Tier::Auto, &read).with_rows(rows);
+            (budget.statement_rows, budget.session_rows)
+        };
+        assert_eq!(own(None), (50_000, 500_000));
+        assert_eq!(own(Some(1_000)), (1_000, 1_000));
+        assert_eq!(own(Some(9_000_000)), (50_000, 9_000_000));
     }
 }

@@ -2,8 +2,8 @@
 //! its keys are stable, because auditors' programs read them.
 
 use super::{
-    AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId,
-    SessionId, Totals,
+    AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId, Review,
+    ReviewFinding, ReviewId, SessionId, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,15 @@ pub enum Event {
     ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
     #[serde(rename = "connection.closed")]
     ConnectionClosed { connection: ConnectionId, session: SessionId },
+    /// Break-glass access has ended, and somebody must look at it (R8.5).
+    #[serde(rename = "review.opened")]
+    ReviewOpened { review: Box<Review> },
+    #[serde(rename = "review.reminded")]
+    ReviewReminded { review: ReviewId, due_at: Timestamp },
+    #[serde(rename = "review.overdue")]
+    ReviewOverdue { review: ReviewId, grant: GrantId, person: PersonRef, due_at: Timestamp },
+    #[serde(rename = "review.written")]
+    ReviewWritten { review: ReviewId, grant: GrantId, finding: ReviewFinding },
 }
 
 /// How a statement ended.

@@ -71,6 +71,10 @@ id!(
     /// One client connection of a session.
     ConnectionId, "con"
 );
+id!(
+    /// The review of one break-glass grant.
+    ReviewId, "rev"
+);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ mod comparison;
 mod condition;
 mod duration;
 mod event;
+mod facts;
 mod grant;
 mod id;
 mod kind;
@@ -18,6 +19,7 @@ mod migration;
 mod notice;
 mod person;
 mod request;
+mod review;
 mod scope;
 mod secret;
 mod session;
@@ -33,8 +35,9 @@ pub use comparison::{Compared, OtherStatement, Run, RunState, ScriptComparison};
 pub use condition::{Comparison, Condition};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
+pub use facts::{Facts, IncidentFact};
 pub use grant::{Grant, Revoked};
-pub use id::{ConnectionId, GrantId, RequestId, SessionId};
+pub use id::{ConnectionId, GrantId, RequestId, ReviewId, SessionId};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
@@ -47,6 +50,7 @@ pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier,
 };
+pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;

@@ -1,6 +1,6 @@
 //! Requests: what was asked, what policy demanded, who answered.
 
-use super::{GrantId, Migration, PersonRef, RequestId, Scope, TableName};
+use super::{Facts, GrantId, Migration, PersonRef, RequestId, Scope, TableName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -111,6 +111,9 @@ pub struct Decision {
     pub limits: Limits,
     /// SHA-256 of the policy text that decided, in hex.
     pub policy: String,
+    /// What the rules were told. Decisions of earlier versions were kept without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Box<Facts>>,
 }
 
 /// What a rule bounds in the access that it grants, beside its length.

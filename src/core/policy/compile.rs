@@ -171,25 +171,29 @@ fn annotated(source: Source<'_>, offset: usize, policy: &cedar_policy::Policy) -
         Ok(permits) => permits,
         Err(()) => {
             say(format!(
-                "{named} must name one action: action == Action::\"auto\", \"single\", \"dual\" or \"approve\""
+                "{named} must name one action: action == Action::\"auto\", \"single\", \"dual\", \"break-glass\" or \"approve\""
             ));
             Permits::Approve
         }
     };
     let known: &[&str] = match permits {
-        Permits::Tier(Tier::Auto) => &["id", "title", "longest"],
-        Permits::Tier(_) => &["id", "title", "longest", "approvers"],
+        Permits::Tier(Tier::Auto) => &["id", "title", "longest", "rows", "recording", "masks"],
+        Permits::Tier(_) => &["id", "title", "longest", "approvers", "rows", "recording", "masks"],
         Permits::Approve | Permits::Nothing => &["id", "title"],
     };
     for (key, _) in policy.annotations().filter(|(key, _)| !known.contains(key)) {
         say(format!("{named} has @{key}, which means nothing here: expected @{}", known.join(", @")));
     }
-    let (mut longest, mut slots) = (Duration::ZERO, Vec::new());
+    let (mut longest, mut slots, mut limits) = (Duration::ZERO, Vec::new(), Limits::default());
     if let Permits::Tier(tier) = permits {
         match policy.annotation("longest").map(parse_duration) {
             Some(Ok(length)) => longest = length,
             Some(Err(error)) => say(format!("@longest of {named}: {error}")),
             None => say(format!("{named} has no @longest(\"…\"): no access is without an end")),
+        }
+        match read_limits(policy) {
+            Ok(read) => limits = read,
+            Err(wrong) => wrong.iter().for_each(|(key, what)| say(format!("@{key} of {named}: {what}"))),
         }
         slots = policy.annotation("approvers").map(read_slots).unwrap_or_default();
         let enough = match tier {
@@ -206,7 +210,7 @@ fn annotated(source: Source<'_>, offset: usize, policy: &cedar_policy::Policy) -
         }
     }
     if problems.is_empty() {
-        Ok(Rule { id, title, effect: policy.effect(), slots, longest, limits: Limits::default() })
+        Ok(Rule { id, title, effect: policy.effect(), slots, longest, limits })
     } else {
         Err(problems)
     }
@@ -229,10 +233,34 @@ fn permitted(policy: &cedar_policy::Policy) -> Result<Permits, ()> {
         "auto" => Ok(Permits::Tier(Tier::Auto)),
         "single" => Ok(Permits::Tier(Tier::Single)),
         "dual" => Ok(Permits::Tier(Tier::Dual)),
+        "break-glass" => Ok(Permits::Tier(Tier::BreakGlass)),
         "approve" => Ok(Permits::Approve),
         // The schema's check reports it.
         _ => Ok(Permits::Approve),
     }
+}
+
+/// What a rule bounds beside the window, or what is wrong with how it says so.
+fn read_limits(policy: &cedar_policy::Policy) -> Result<Limits, Vec<(&'static str, String)>> {
+    let mut wrong = Vec::new();
+    let rows = policy.annotation("rows").and_then(|text| {
+        let rows = text.parse().ok().filter(|rows| *rows > 0);
+        if rows.is_none() {
+            let expected = "expected how many rows a session may read, such as 50000";
+            wrong.push(("rows", format!("`{text}`: {expected}")));
+        }
+        rows
+    });
+    let mut switch = |name: &'static str| match policy.annotation(name) {
+        Some("on") => true,
+        None | Some("off") => false,
+        Some(other) => {
+            wrong.push((name, format!("`{other}`: expected on or off")));
+            false
+        }
+    };
+    let limits = Limits { rows, recording: switch("recording"), masked: switch("masks") };
+    if wrong.is_empty() { Ok(limits) } else { Err(wrong) }
 }
 
 /// `peer, manager|security` → two slots, the second for either role.

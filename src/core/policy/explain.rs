@@ -2,13 +2,15 @@
 //! default has no rule: its near misses are found by changing one fact and
 //! asking again.
 
-use super::facts::Facts;
 use super::{Policy, Rule, Verdict};
-use crate::core::model::{Level, Permission, Tier, format_duration};
+use crate::core::model::{Facts, IncidentFact, Level, Permission, Tier, format_duration};
 
 /// Why a rule applied; and which lighter tier a shorter window would have had.
-pub(super) fn chosen(facts: &Facts, too_long: &[(Tier, &Rule)]) -> String {
+pub(super) fn chosen(facts: &Facts, rule: &Rule, too_long: &[(Tier, &Rule)]) -> String {
     let mut why = in_words(facts);
+    if rule.limits.masked && facts.unmask {
+        why.push_str("; the rule keeps every classified column masked");
+    }
     if let Some((tier, rule)) = too_long.first() {
         let longest = format_duration(rule.longest);
         why.push_str(&format!("; for at most {longest} it would be {}", tier.as_str()));
@@ -17,7 +19,7 @@ pub(super) fn chosen(facts: &Facts, too_long: &[(Tier, &Rule)]) -> String {
 }
 
 /// Why nothing allowed it, and what would have been allowed in its place.
-pub(super) fn denied(policy: &Policy, facts: &Facts, verdict: &Verdict<'_>) -> String {
+pub(super) fn denied(policy: &Policy, facts: &Facts, tiers: &[Tier], verdict: &Verdict<'_>) -> String {
     if let Some(error) = &verdict.broken {
         return format!("policy cannot decide {}: {error}", in_words(facts));
     }
@@ -29,7 +31,7 @@ pub(super) fn denied(policy: &Policy, facts: &Facts, verdict: &Verdict<'_>) -> S
         Some(rule) => format!("forbidden by the rule \"{}\": {}", rule.title, in_words(facts)),
         None => format!("no rule allows {}", in_words(facts)),
     };
-    match near_misses(policy, facts).as_slice() {
+    match near_misses(policy, facts, tiers).as_slice() {
         [] => start,
         misses => format!("{start}; it would be {}", misses.join(", or ")),
     }
@@ -39,8 +41,14 @@ pub(super) fn denied(policy: &Policy, facts: &Facts, verdict: &Verdict<'_>) -> S
 fn in_words(facts: &Facts) -> String {
     let permissions: Vec<&str> = facts.permissions.iter().map(|p| p.as_str()).collect();
     let hours = if facts.business_hours { "within business hours" } else { "outside business hours" };
+    let on_call = if facts.on_call { ", on call" } else { "" };
+    let incident = match facts.incident {
+        IncidentFact::None => "",
+        IncidentFact::Confirmed => ", in an incident that is open",
+        IncidentFact::Unconfirmed => ", in an incident that cannot be confirmed",
+    };
     format!(
-        "{} of {} on {}, {}, {}, {hours}",
+        "{} of {} on {}, {}, {}, {hours}{on_call}{incident}",
         permissions.join(" and "),
         facts.objects,
         facts.environment.as_str(),
@@ -72,25 +80,28 @@ fn membership(facts: &Facts) -> String {
 }
 
 /// The changes of one fact that would have led to a tier, in words.
-fn near_misses(policy: &Policy, facts: &Facts) -> Vec<String> {
+fn near_misses(policy: &Policy, facts: &Facts, tiers: &[Tier]) -> Vec<String> {
     type Change = (&'static str, fn(&mut Facts));
-    let changes: [Change; 5] = [
+    let changes: [Change; 7] = [
         ("for single tables", |facts| facts.level = Level::Table),
         ("read-only", |facts| facts.permissions.retain(|p| *p == Permission::Read)),
         ("with every classified column masked", |facts| {
             // What a migration's owner sees cannot be masked.
             if !facts.permissions.contains(&Permission::Ddl) {
                 facts.sensitivities.clear();
+                facts.columns.clear();
                 facts.unmask = false;
             }
         }),
         ("within business hours", |facts| facts.business_hours = true),
         ("for a member of the owning team", |facts| facts.teams.extend(facts.owners.iter().cloned())),
+        ("for somebody on call", |facts| facts.on_call = true),
+        ("in an open incident of the requester's", |facts| facts.incident = IncidentFact::Confirmed),
     ];
     let outcome = |(words, change): &Change| {
         let mut changed = facts.clone();
         change(&mut changed);
-        let verdict = policy.weigh(&changed);
+        let verdict = policy.weigh(&changed, tiers);
         let (tier, rule) = verdict.chosen.or_else(|| verdict.too_long.first().copied())?;
         let limit = match verdict.chosen {
             Some(_) => String::new(),

@@ -2,65 +2,43 @@
 
 use super::Question;
 use crate::core::model::{
-    Environment, Level, Objects, Permission, Person, PersonRef, Role, Scope, Sensitivity, TableName, Target,
-    Tier,
+    Environment, Facts, Objects, Person, PersonRef, Role, Scope, Sensitivity, TableName, Target, Tier,
+    name_part,
 };
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
+use std::fmt::Display;
 
-/// Everything that the rules can see of a request, as plain values, so that an
-/// explanation can change one and ask again.
-#[derive(Clone, Debug)]
-pub(super) struct Facts {
-    pub subject: String,
-    pub teams: BTreeSet<String>,
-    pub roles: BTreeSet<Role>,
-    pub target: String,
-    pub environment: Environment,
-    pub service: Option<String>,
-    pub owners: BTreeSet<String>,
-    pub permissions: BTreeSet<Permission>,
-    pub level: Level,
-    /// The objects in words.
-    pub objects: String,
-    /// Of the classified columns that are raw.
-    pub sensitivities: BTreeSet<Sensitivity>,
-    /// Whether a classified column is asked for raw, by name.
-    pub unmask: bool,
-    /// How many classified columns stay masked.
-    pub masked: usize,
-    pub window: Duration,
-    pub business_hours: bool,
-}
-
-impl Facts {
-    pub fn of(question: &Question<'_>) -> Self {
-        let Question { person, target, scope, .. } = question;
-        Self {
-            subject: person.subject.clone(),
-            teams: person.teams.clone(),
-            roles: person.roles.clone(),
-            target: target.name.clone(),
-            environment: target.environment,
-            service: target.service.clone(),
-            owners: target.owners.clone(),
-            permissions: scope.permissions.clone(),
-            level: scope.level(),
-            objects: objects(scope),
-            sensitivities: question.sensitivities.clone(),
-            unmask: !scope.unmask.is_empty(),
-            masked: question.masked,
-            window: question.window,
-            business_hours: question.business_hours,
-        }
-    }
-
-    /// The owning teams that the person belongs to.
-    pub fn shared_teams(&self) -> Vec<&str> {
-        self.teams.intersection(&self.owners).map(String::as_str).collect()
+/// What the rules are told of a question.
+pub(super) fn facts(question: &Question<'_>) -> Facts {
+    let Question { person, target, scope, touched, .. } = question;
+    let columns = touched.raw.iter();
+    let named = |(kind, columns): (&Sensitivity, &Vec<String>)| {
+        columns.iter().map(|column| (column.clone(), *kind)).collect::<Vec<_>>()
+    };
+    Facts {
+        subject: person.subject.clone(),
+        teams: person.teams.clone(),
+        roles: person.roles.clone(),
+        target: target.name.clone(),
+        environment: target.environment,
+        service: target.service.clone(),
+        owners: target.owners.clone(),
+        permissions: scope.permissions.clone(),
+        level: scope.level(),
+        objects: objects(scope),
+        tables: touched.tables.clone(),
+        schemas: touched.schemas.clone(),
+        columns: columns.flat_map(named).collect(),
+        sensitivities: touched.raw.keys().copied().collect(),
+        unmask: !scope.unmask.is_empty(),
+        masked: touched.masked,
+        window: question.window,
+        business_hours: question.business_hours,
+        on_call: question.on_call,
+        incident: question.incident,
     }
 }
 
@@ -89,7 +67,7 @@ fn objects(scope: &Scope) -> String {
 #[error("{0}")]
 pub(super) struct BadFact(String);
 
-fn bad(error: impl std::fmt::Display) -> BadFact {
+fn bad(error: impl Display) -> BadFact {
     BadFact(error.to_string())
 }
 
@@ -104,6 +82,10 @@ pub(super) struct Vocabulary {
     sensitivity: EntityTypeName,
     permission: EntityTypeName,
     level: EntityTypeName,
+    table: EntityTypeName,
+    schema: EntityTypeName,
+    column: EntityTypeName,
+    incident: EntityTypeName,
     action: EntityTypeName,
 }
 
@@ -119,6 +101,10 @@ impl Vocabulary {
             sensitivity: name("Sensitivity")?,
             permission: name("Permission")?,
             level: name("Level")?,
+            table: name("Table")?,
+            schema: name("Schema")?,
+            column: name("Column")?,
+            incident: name("Incident")?,
             action: name("Action")?,
         })
     }
@@ -127,7 +113,12 @@ impl Vocabulary {
         let person = self.person_entity(&facts.subject, &facts.teams, &facts.roles)?;
         let target =
             self.target_entity(&facts.target, facts.environment, facts.service.as_deref(), &facts.owners)?;
-        Entities::from_entities([person, target], None).map_err(bad)
+        let columns = facts.columns.iter().map(|(name, kind)| {
+            let kind = HashMap::from([pair("sensitivity", entity(&self.sensitivity, kind.as_str()))]);
+            Entity::new(uid(&self.column, &within(facts, name)), kind, HashSet::new()).map_err(bad)
+        });
+        let all = [Ok(person), Ok(target)].into_iter().chain(columns).collect::<Result<Vec<_>, _>>()?;
+        Entities::from_entities(all, None).map_err(bad)
     }
 
     pub fn access(&self, facts: &Facts, tier: Tier, schema: &Schema) -> Result<Request, BadFact> {
@@ -139,6 +130,11 @@ impl Vocabulary {
             pair("unmask", RestrictedExpression::new_bool(facts.unmask)),
             pair("business_hours", RestrictedExpression::new_bool(facts.business_hours)),
             pair("minutes", RestrictedExpression::new_long(minutes)),
+            pair("tables", inside(&self.table, facts, facts.tables.iter())),
+            pair("schemas", inside(&self.schema, facts, facts.schemas.iter().map(|name| name_part(name)))),
+            pair("columns", inside(&self.column, facts, facts.columns.keys())),
+            pair("on_call", RestrictedExpression::new_bool(facts.on_call)),
+            pair("incident", entity(&self.incident, facts.incident.as_str())),
         ])
         .map_err(bad)?;
         let principal = uid(&self.person, &facts.subject);
@@ -207,6 +203,19 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 
 fn entity(kind: &EntityTypeName, id: &str) -> RestrictedExpression {
     RestrictedExpression::new_entity_uid(uid(kind, id))
+}
+
+/// `prod-orders/public.orders`: things inside of a target go by its name, too.
+fn within(facts: &Facts, name: impl Display) -> String {
+    format!("{}/{name}", facts.target)
+}
+
+fn inside(
+    kind: &EntityTypeName,
+    facts: &Facts,
+    names: impl Iterator<Item = impl Display>,
+) -> RestrictedExpression {
+    RestrictedExpression::new_set(names.map(|name| entity(kind, &within(facts, name))))
 }
 
 fn set<'a>(kind: &EntityTypeName, ids: impl Iterator<Item = &'a str>) -> RestrictedExpression {

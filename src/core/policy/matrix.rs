@@ -2,7 +2,8 @@
 //! a policy text can get wrong.
 
 use super::*;
-use crate::core::model::{Condition, Environment, Objects, Permission, TableName};
+use crate::core::model::{Condition, Environment, Objects, Permission, Sensitivity, TableName};
+use std::collections::BTreeMap;
 
 fn person(subject: &str, teams: &[&str], roles: &[&str]) -> Person {
     Person {
@@ -45,6 +46,13 @@ fn scope(level: &str, asks: &str) -> Scope {
     scope
 }
 
+fn touched(sensitivities: &[Sensitivity], masked: usize) -> Touched {
+    let raw = |kind: &Sensitivity| (*kind, vec![format!("public.orders.{}", kind.as_str())]);
+    let raw: BTreeMap<Sensitivity, Vec<String>> = sensitivities.iter().map(raw).collect();
+    let tables = BTreeSet::from([TableName::new("public", "orders")]);
+    Touched { tables, schemas: BTreeSet::from(["public".to_owned()]), raw, masked }
+}
+
 fn line(policy: &Policy, asked: (bool, Environment, &str, &str, &[Sensitivity], bool)) -> String {
     let (member, environment, asks, level, sensitivities, business_hours) = asked;
     let mut scope = scope(level, asks);
@@ -56,10 +64,11 @@ fn line(policy: &Policy, asked: (bool, Environment, &str, &str, &[Sensitivity], 
         person: &person,
         target: &target(environment),
         scope: &scope,
-        sensitivities: sensitivities.iter().copied().collect(),
-        masked: 0,
+        touched: touched(sensitivities, 0),
         window: Duration::from_secs(3600),
         business_hours,
+        on_call: false,
+        incident: IncidentFact::None,
     };
     let decision = policy.decide(&question);
     let kinds: Vec<&str> = sensitivities.iter().map(|s| s.as_str()).collect();
@@ -162,10 +171,11 @@ fn ask(policy: &Policy, teams: &[&str], level: &str, asks: &str, hours: u64, day
         person: &person("alice", teams, &[]),
         target: &target(Environment::Production),
         scope: &scope(level, asks),
-        sensitivities: BTreeSet::new(),
-        masked: 0,
+        touched: touched(&[], 0),
         window: Duration::from_secs(hours * 3600),
         business_hours: day,
+        on_call: false,
+        incident: IncidentFact::None,
     })
 }
 
@@ -219,10 +229,11 @@ fn r6_5_a_decision_says_what_stays_masked() {
             person: &person("alice", &["shop"], &[]),
             target: &target(Environment::Production),
             scope: &scope("table", "read"),
-            sensitivities: sensitivities.iter().copied().collect(),
-            masked,
+            touched: touched(sensitivities, masked),
             window: Duration::from_secs(3600),
             business_hours: true,
+            on_call: false,
+            incident: IncidentFact::None,
         };
         let decision = policy.decide(&question);
         format!("{}: {}", decision.tier.as_str(), decision.why)
@@ -244,6 +255,192 @@ fn r6_5_a_decision_says_what_stays_masked() {
     ] {
         assert!(decided.starts_with(said), "{decided}");
     }
+}
+
+/// The emergency path, for everybody, everywhere, at any hour.
+#[test]
+fn r4_4_the_emergency_path_as_a_table() {
+    use Sensitivity::{Pii, Secret};
+    let policy = Policy::default_set().unwrap();
+    let incidents = [IncidentFact::None, IncidentFact::Confirmed, IncidentFact::Unconfirmed];
+    let kinds: [&[Sensitivity]; 3] = [&[], &[Pii], &[Secret]];
+    let mut lines = Vec::new();
+    for (environment, asks) in [
+        (Environment::Production, "write"),
+        (Environment::Production, "read"),
+        (Environment::Production, "ddl"),
+        (Environment::Production, "export"),
+        (Environment::Staging, "write"),
+        (Environment::Development, "write"),
+    ] {
+        for incident in incidents {
+            for (team, on_call) in [("shop", true), ("shop", false), ("other", true), ("other", false)] {
+                for kind in kinds {
+                    for day in [true, false] {
+                        let mut scope = scope("database", asks);
+                        if !kind.is_empty() {
+                            let column = BTreeSet::from(["note".to_owned()]);
+                            scope.unmask.insert(TableName::new("public", "orders"), column);
+                        }
+                        let question = Question {
+                            person: &person("alice", &[team], &[]),
+                            target: &target(environment),
+                            scope: &scope,
+                            touched: touched(kind, 0),
+                            window: Duration::from_secs(1800),
+                            business_hours: day,
+                            on_call,
+                            incident,
+                        };
+                        let decision = policy.decide_break_glass(&question);
+                        // Nothing else leads there.
+                        let ordinary = policy.decide(&question);
+                        assert_ne!(ordinary.tier, Tier::BreakGlass);
+                        let slots: Vec<String> = decision.slots.iter().map(ToString::to_string).collect();
+                        let rules: Vec<&str> = decision.rules.iter().map(|rule| rule.id.as_str()).collect();
+                        let Limits { recording, masked, .. } = decision.limits;
+                        let line = format!(
+                            "{:<6} {:<8} {:<11} {:<6} {:<6} {:<11} {:<5} | {:<11} {:<23} {:<8} {:<5} {}",
+                            if team == "shop" { "member" } else { "guest" },
+                            if on_call { "on call" } else { "off" },
+                            environment.as_str(),
+                            asks,
+                            kind.first().map_or("-", |kind| kind.as_str()),
+                            incident.as_str(),
+                            if day { "day" } else { "night" },
+                            decision.tier.as_str(),
+                            rules.join(", "),
+                            if recording { "recorded" } else { "" },
+                            if masked { "masks" } else { "" },
+                            slots.join(" and "),
+                        );
+                        lines.push(line.trim_end().to_owned());
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(lines.len(), 432);
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("default_policy_break_glass", lines.join("\n"));
+    });
+}
+
+#[test]
+fn r4_4_an_incident_opens_and_its_absence_is_explained() {
+    let policy = Policy::default_set().unwrap();
+    let ask = |team: &str, incident, minutes: u64| {
+        let decision = policy.decide_break_glass(&Question {
+            person: &person("alice", &[team], &[]),
+            target: &target(Environment::Production),
+            scope: &scope("database", "write"),
+            touched: touched(&[], 2),
+            window: Duration::from_secs(minutes * 60),
+            business_hours: false,
+            on_call: false,
+            incident,
+        });
+        format!("{}: {}", decision.tier.as_str(), decision.why)
+    };
+    let (asked, after) = (
+        "read and write of the whole database on production, 2 classified columns stay masked, not a member of \
+         shop, outside business hours",
+        "it would be break-glass in an open incident of the requester's",
+    );
+    let cases = [
+        (
+            ask("other", IncidentFact::Confirmed, 30),
+            format!("break-glass: {asked}, in an incident that is open"),
+        ),
+        (ask("other", IncidentFact::None, 30), format!("deny: no rule allows {asked}; {after}")),
+        (
+            ask("other", IncidentFact::Unconfirmed, 30),
+            format!(
+                "deny: no rule allows {asked}, in an incident that cannot be confirmed; it would be break-glass \
+                 for a member of the owning team, or break-glass for somebody on call, or break-glass in an open \
+                 incident of the requester's"
+            ),
+        ),
+        (
+            ask("other", IncidentFact::Confirmed, 31),
+            format!(
+                "deny: {asked}, in an incident that is open; 31m is too long: the longest possible is 30m"
+            ),
+        ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+/// What a rule bounds beside the window goes with the decision.
+#[test]
+fn r4_a_rule_bounds_rows_and_masks_and_recording() {
+    let rules = r#"
+        @id("own") @title("Own") @longest("1h") @rows("1000") @recording("on") @masks("on")
+        permit (principal, action == Action::"auto", resource);
+    "#;
+    let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
+    let decide = |asks: &str| {
+        let mut scope = scope("table", asks);
+        scope.unmask.insert(TableName::new("public", "orders"), BTreeSet::from(["note".into()]));
+        policy.decide(&Question {
+            person: &person("alice", &["shop"], &[]),
+            target: &target(Environment::Production),
+            scope: &scope,
+            touched: touched(&[Sensitivity::Pii], 0),
+            window: Duration::from_secs(3600),
+            business_hours: true,
+            on_call: false,
+            incident: IncidentFact::None,
+        })
+    };
+    let read = decide("read");
+    assert_eq!(read.limits, Limits { rows: Some(1000), recording: true, masked: true });
+    assert!(read.why.ends_with("; the rule keeps every classified column masked"), "{}", read.why);
+    // From the owner of a schema nothing is masked.
+    assert_eq!(decide("ddl").tier, Tier::Deny);
+}
+
+#[test]
+fn a_rule_can_speak_of_tables_and_columns() {
+    let rules = r#"
+        @id("orders") @title("Orders") @longest("1h")
+        permit (principal, action == Action::"auto", resource)
+        when {
+          [Table::"prod-orders/public.orders"].containsAll(context.tables) &&
+          [Schema::"prod-orders/public"].containsAll(context.schemas)
+        };
+        @id("not-raw") @title("Not raw")
+        forbid (principal, action == Action::"auto", resource)
+        when { context.columns.contains(Column::"prod-orders/public.orders.pii") };
+        @id("no-pii") @title("No pii") @longest("1h") @approvers("lead")
+        permit (principal, action == Action::"single", resource)
+        when {
+          context.columns.contains(Column::"prod-orders/public.orders.pii") &&
+          Column::"prod-orders/public.orders.pii".sensitivity == Sensitivity::"pii"
+        };
+    "#;
+    let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
+    let decide = |tables: &[&str], raw: &[Sensitivity]| {
+        let mut touched = touched(raw, 0);
+        touched.tables = tables.iter().map(|name| TableName::new("public", *name)).collect();
+        let question = Question {
+            person: &person("alice", &["shop"], &[]),
+            target: &target(Environment::Production),
+            scope: &scope("table", "read"),
+            touched,
+            window: Duration::from_secs(3600),
+            business_hours: true,
+            on_call: false,
+            incident: IncidentFact::None,
+        };
+        policy.decide(&question).tier
+    };
+    assert_eq!(decide(&["orders"], &[]), Tier::Auto);
+    assert_eq!(decide(&["orders", "refunds"], &[]), Tier::Deny);
+    assert_eq!(decide(&["orders"], &[Sensitivity::Pii]), Tier::Single);
+    assert_eq!(decide(&["orders"], &[Sensitivity::Health]), Tier::Auto);
 }
 
 #[test]
@@ -337,7 +534,7 @@ fn g6_who_may_approve() {
 #[test]
 fn a_bad_policy_is_refused_with_file_and_line() {
     let ok = r#"@id("a") @title("A") @longest("1h")"#;
-    let cases: [(String, &str); 12] = [
+    let cases: [(String, &str); 15] = [
         ("permit (principal action, resource);".into(), "p.cedar:1: unexpected token"),
         ("permit (principal, action == Action::\"auto\", resource);".into(), "p.cedar:1: a rule has no @id"),
         (format!("\n{ok}\npermit (principal, action, resource);"), "p.cedar:2: rule a must name one action"),
@@ -378,6 +575,18 @@ fn a_bad_policy_is_refused_with_file_and_line() {
         (
             format!("{0}\n{0}", format_args!("{ok} permit (principal, action == Action::\"auto\", resource);")),
             "p.cedar:2: a rule with @id(\"a\") is there already",
+        ),
+        (
+            format!("@rows(\"many\") {ok}\npermit (principal, action == Action::\"auto\", resource);"),
+            "p.cedar:1: @rows of rule a: `many`: expected how many rows",
+        ),
+        (
+            format!("@masks(\"yes\") {ok}\npermit (principal, action == Action::\"auto\", resource);"),
+            "p.cedar:1: @masks of rule a: `yes`: expected on or off",
+        ),
+        (
+            format!("@rows(\"1\") {ok}\npermit (principal, action == Action::\"approve\", resource);"),
+            "p.cedar:1: rule a has @rows, which means nothing here: expected @id, @title",
         ),
         ("// nothing".into(), "p.cedar:1: no rule: every request would be denied"),
     ];

@@ -21,13 +21,14 @@ mod matrix;
 
 pub use compile::{PolicyError, Problem};
 pub use hours::BusinessHours;
-pub use sensitivity::{Sight, masked, sensitivities};
+pub use sensitivity::{Sight, Touched, masked, sensitivities};
 
 use super::model::{
-    Decision, Limits, Person, PersonRef, Role, RuleRef, Scope, Sensitivity, Slot, Target, Tier,
+    Decision, Facts, IncidentFact, Limits, Permission, Person, PersonRef, Role, RuleRef, Scope, Slot, Target,
+    Tier,
 };
 use cedar_policy::{Authorizer, Decision as Answer, Effect, PolicySet, Schema};
-use facts::{Facts, Vocabulary};
+use facts::{Vocabulary, facts};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
@@ -37,8 +38,10 @@ pub const SCHEMA: &str = include_str!("schema.cedarschema");
 /// The policy in force where none is configured.
 pub const DEFAULT: &str = include_str!("default.cedar");
 
-/// The tiers that rules can permit, lightest first.
-const TIERS: [Tier; 3] = [Tier::Auto, Tier::Single, Tier::Dual];
+/// The tiers that an ordinary request is tried for, lightest first.
+const TIERS: &[Tier] = &[Tier::Auto, Tier::Single, Tier::Dual];
+/// The one of the emergency path: nothing else leads to it, and it leads to nothing else.
+const EMERGENCY: &[Tier] = &[Tier::BreakGlass];
 
 /// A checked set of rules.
 pub struct Policy {
@@ -68,14 +71,14 @@ pub struct Question<'a> {
     pub person: &'a Person,
     pub target: &'a Target,
     pub scope: &'a Scope,
-    /// From [`sensitivities`].
-    pub sensitivities: BTreeSet<Sensitivity>,
-    /// How many classified columns stay masked: [`masked`].
-    pub masked: usize,
+    pub touched: Touched,
     /// The window asked for.
     pub window: Duration,
     /// From [`BusinessHours::contains`].
     pub business_hours: bool,
+    /// Whether the person is on call for the target's service.
+    pub on_call: bool,
+    pub incident: IncidentFact,
 }
 
 impl Policy {
@@ -114,26 +117,38 @@ impl Policy {
     /// Decides a request. The lightest tier with a rule that applies and
     /// allows the window wins; forbids take tiers away; nothing left is a denial.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
-        let facts = Facts::of(question);
-        let verdict = self.weigh(&facts);
+        self.decide_for(&facts(question), TIERS)
+    }
+
+    /// Decides about the emergency path (R8): break-glass, or a denial. The
+    /// slots of the rule say who has to look at it afterwards.
+    pub fn decide_break_glass(&self, question: &Question<'_>) -> Decision {
+        self.decide_for(&facts(question), EMERGENCY)
+    }
+
+    fn decide_for(&self, facts: &Facts, tiers: &[Tier]) -> Decision {
+        let verdict = self.weigh(facts, tiers);
+        let told = Some(Box::new(facts.clone()));
         match verdict.chosen {
             Some((tier, rule)) => Decision {
                 tier,
                 rules: vec![rule.to_ref()],
-                why: explain::chosen(&facts, &verdict.too_long),
+                why: explain::chosen(facts, rule, &verdict.too_long),
                 slots: rule.slots.clone(),
                 longest: rule.longest,
                 limits: rule.limits,
                 policy: self.hash.clone(),
+                facts: told,
             },
             None => Decision {
                 tier: Tier::Deny,
                 rules: verdict.forbids.iter().map(|rule| rule.to_ref()).collect(),
-                why: explain::denied(self, &facts, &verdict),
+                why: explain::denied(self, facts, tiers, &verdict),
                 slots: Vec::new(),
                 longest: verdict.longest().unwrap_or_default(),
                 limits: Limits::default(),
                 policy: self.hash.clone(),
+                facts: told,
             },
         }
     }
@@ -178,13 +193,13 @@ impl Policy {
 
     /// Asks Cedar tier by tier. A rule that fails to evaluate takes its tier
     /// away: Cedar would skip it, and a skipped forbid would let through.
-    fn weigh(&self, facts: &Facts) -> Verdict<'_> {
+    fn weigh(&self, facts: &Facts, tiers: &[Tier]) -> Verdict<'_> {
         let mut verdict = Verdict::default();
         let entities = match self.vocabulary.entities(facts) {
             Ok(entities) => entities,
             Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
         };
-        for tier in TIERS {
+        for &tier in tiers {
             let request = match self.vocabulary.access(facts, tier, &self.schema) {
                 Ok(request) => request,
                 Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
@@ -196,6 +211,7 @@ impl Policy {
             }
             for rule in self.in_order(response.diagnostics().reason()) {
                 match rule.effect {
+                    Effect::Permit if !rule.can_be_kept(facts) => {}
                     Effect::Forbid => {
                         if !verdict.forbids.iter().any(|known| known.id == rule.id) {
                             verdict.forbids.push(rule);
@@ -220,6 +236,12 @@ impl Policy {
 }
 
 impl Rule {
+    /// A migration works with the rights of the schema's owner, from whom
+    /// nothing is masked: a rule that masks cannot let it in.
+    fn can_be_kept(&self, facts: &Facts) -> bool {
+        !self.limits.masked || !facts.permissions.contains(&Permission::Ddl)
+    }
+
     fn to_ref(&self) -> RuleRef {
         RuleRef { id: self.id.clone(), title: self.title.clone() }
     }

@@ -1,7 +1,32 @@
 //! Which classified columns a scope shows raw, and which stay masked.
 
 use crate::core::model::{Catalog, Classification, Scope, Sensitivity, TableName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a scope reaches, as far as policy weighs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    pub tables: BTreeSet<TableName>,
+    pub schemas: BTreeSet<String>,
+    /// From [`sensitivities`].
+    pub raw: BTreeMap<Sensitivity, Vec<String>>,
+    /// How many classified columns stay masked.
+    pub masked: usize,
+}
+
+impl Touched {
+    pub fn of(scope: &Scope, classification: &Classification, catalog: &Catalog) -> Self {
+        let tables: BTreeSet<TableName> =
+            scope.relations(catalog).map(|relation| relation.name.clone()).collect();
+        let of_tables = tables.iter().map(|table| table.schema.as_str());
+        Self {
+            schemas: scope.schemas(catalog).chain(of_tables).map(str::to_owned).collect(),
+            tables,
+            raw: sensitivities(scope, classification, catalog),
+            masked: masked(scope, classification, catalog).len(),
+        }
+    }
+}
 
 /// The classified columns that a person would see as they are, as
 /// `schema.table.column`, by why they are classified. What stays masked is not
@@ -76,7 +101,6 @@ mod tests {
     use crate::core::model::{
         Classified, Column, Mask, Objects, Permission, Relation, Rule, SchemaOwner, Selector,
     };
-    use std::collections::BTreeSet;
 
     #[test]
     fn r6_5_only_what_is_raw_is_sensitive_and_a_migration_reaches_all_of_its_owner() {

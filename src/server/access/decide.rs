@@ -122,7 +122,7 @@ impl Access {
 
     /// Load, decide, save and record in one transaction, so that of two people
     /// who act at once the second sees what the first did.
-    async fn transition(
+    pub(super) async fn transition(
         self: &Arc<Self>,
         caller: &Caller,
         id: RequestId,
@@ -184,6 +184,7 @@ impl Access {
         let person = caller.person.clone();
         let roles: Vec<Role> = self.policy().roles().into_iter().collect();
         let fills = self.roles_for(&person, &request, requester.as_ref(), &roles);
+        let access = Arc::clone(self);
         let (now, grant, sessions) = self
             .store
             .write(move |tx| {
@@ -197,6 +198,7 @@ impl Access {
                 let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
                 tx.save_grant(&grant)?;
                 tx.record(now, &event)?;
+                access.open_review(tx, &grant, now)?;
                 let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
                 Ok::<_, AccessError>((now, Some(grant.id), sessions))
             })

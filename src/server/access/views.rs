@@ -32,7 +32,13 @@ impl Access {
             })
             .await?;
         let seen = loaded.into_iter().filter(|loaded| self.concerns(caller, loaded));
-        Ok(seen.map(|loaded| self.build(caller, loaded)).collect())
+        let without_script = |mut view: RequestView| {
+            if let Some(script) = &mut view.request.migration {
+                script.text.clear();
+            }
+            view
+        };
+        Ok(seen.map(|loaded| without_script(self.build(caller, loaded))).collect())
     }
 
     pub async fn show(&self, caller: &Caller, id: String) -> Result<RequestView, AccessError> {
@@ -53,15 +59,18 @@ impl Access {
     fn build(&self, caller: &Caller, loaded: Loaded) -> RequestView {
         let survey = self.target(&loaded.request.target).ok().and_then(|state| state.cached());
         let (sensitive, masked) = survey.map_or_else(Default::default, |survey| {
-            let scope = &loaded.request.scope;
-            let raw = sensitivities(scope, &survey.classification, &survey.catalog).into_iter();
+            // As it would be granted: policy's limits may keep masks that it asked to lift.
+            let (scope, _) = approval::narrowed(&loaded.request);
+            let raw = sensitivities(&scope, &survey.classification, &survey.catalog).into_iter();
             let told = |(sensitivity, columns): (Sensitivity, Vec<String>)| {
                 format!("{}: {}", sensitivity.as_str(), columns.join(", "))
             };
-            (raw.map(told).collect(), masked(scope, &survey.classification, &survey.catalog))
+            (raw.map(told).collect(), masked(&scope, &survey.classification, &survey.catalog))
         });
         let you_fill = self.you_fill(caller, &loaded);
-        let Loaded { request, grant, .. } = loaded;
+        let Loaded { mut request, grant, .. } = loaded;
+        // They can be as long as the target has tables: `policy explain` tells of them.
+        request.decision.facts = None;
         RequestView { request, sensitive, masked, you_fill, grant }
     }
 

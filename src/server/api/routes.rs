@@ -3,9 +3,9 @@
 use super::auth::Bearer;
 use super::failure::Failure;
 use super::{events, tunnel};
-use crate::core::model::Grant;
+use crate::core::model::{Grant, ScriptComparison};
 use crate::proto::{
-    About, Approve, AuditQuery, AuditRow, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
+    About, Amend, Approve, AuditQuery, AuditRow, Compare, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
     RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
     SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
     TokensRotated,
@@ -72,6 +72,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/requests/{id}/approve", SignedIn, post(approve)),
         route("POST", "/v1/requests/{id}/deny", SignedIn, post(deny)),
         route("POST", "/v1/requests/{id}/cancel", SignedIn, post(cancel)),
+        route("POST", "/v1/requests/{id}/amend", SignedIn, post(amend)),
+        route("POST", "/v1/compare/{id}", SignedIn, post(compare)),
         route("GET", "/v1/grants", SignedIn, get(grants)),
         route("POST", "/v1/revoke/{id}", SignedIn, post(revoke)),
         route("GET", "/v1/sessions", SignedIn, get(sessions)),
@@ -204,6 +206,24 @@ async fn cancel(
     Body(body): Body<Reason>,
 ) -> Answer<RequestView> {
     Ok(Json(access.cancel(&caller, id, body).await?))
+}
+
+async fn amend(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Amend>,
+) -> Answer<RequestView> {
+    Ok(Json(access.amend(&caller, id, body).await?))
+}
+
+async fn compare(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Compare>,
+) -> Answer<ScriptComparison> {
+    Ok(Json(access.compare(&caller, id, body).await?))
 }
 
 #[derive(Deserialize)]

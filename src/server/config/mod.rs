@@ -4,6 +4,7 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod break_glass;
 mod budgets;
 mod classified;
 mod directory;
@@ -15,6 +16,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use break_glass::BreakGlass;
 pub use directory::Directory;
 pub use reader::Problem;
 
@@ -45,6 +47,7 @@ pub struct Config {
     /// How much sessions may read (R7.1).
     pub budgets: Budgets,
     pub alerts: Alerts,
+    pub break_glass: BreakGlass,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }

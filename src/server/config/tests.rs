@@ -314,7 +314,7 @@ fn r4_3_an_approval_that_nobody_could_give_is_told() {
     assert_eq!(
         found,
         ["server.toml:1: roles: policy asks for approval by manager or security (dual-schema-change, \
-          dual-export, dual-sensitive, dual-whole-database): expected a table [roles.NAME] for one of them"]
+          dual-export, dual-sensitive, dual-whole-database, break-glass-unconfirmed): expected a table [roles.NAME] for one of them"]
     );
 }
 

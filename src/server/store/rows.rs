@@ -2,8 +2,8 @@
 
 use super::{StoreError, Tx};
 use crate::core::model::{
-    AccessRequest, Event, Grant, GrantId, Identity, Notice, RequestId, RequestState, Session, SessionId,
-    SessionState, Suspension,
+    AccessRequest, Event, Grant, GrantId, Identity, Notice, RequestId, RequestState, Review, ReviewId,
+    Session, SessionId, SessionState, Suspension,
 };
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
@@ -287,7 +287,7 @@ impl Tx<'_> {
         let body = serde_json::to_string(grant)?;
         self.run(
             "INSERT INTO access_grant (id, request, subject, until, body) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET body = ?5",
+             ON CONFLICT (id) DO UPDATE SET until = ?4, body = ?5",
             params![
                 grant.id.as_str(),
                 grant.request.as_str(),
@@ -365,5 +365,49 @@ impl Tx<'_> {
     /// The sessions of a grant that are not dead.
     pub fn sessions_of(&self, grant: &GrantId) -> Result<Vec<Session>> {
         self.many("SELECT body FROM session WHERE grant_id = ?1 AND state <> 'dead'", [grant.as_str()])
+    }
+
+    pub fn save_review(&self, review: &Review) -> Result<()> {
+        let body = serde_json::to_string(review)?;
+        self.run(
+            "INSERT INTO review (id, grant_id, subject, due_at, written, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET written = ?5, body = ?6",
+            params![
+                review.id.as_str(),
+                review.grant.as_str(),
+                review.person.subject,
+                review.due_at.as_microsecond(),
+                review.is_written(),
+                body
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The review of a grant, once it has ended.
+    pub fn review_of(&self, grant: &GrantId) -> Result<Option<Review>> {
+        self.one("SELECT body FROM review WHERE grant_id = ?1", [grant.as_str()])
+    }
+
+    /// The reviews that the beginning of an id may mean, at most [`MOST_NAMED`].
+    pub fn reviews_named(&self, prefix: &str) -> Result<Vec<Review>> {
+        self.beginning("review", ReviewId::PREFIX, prefix)
+    }
+
+    /// Reviews that nobody has written, of one person where asked, the first due first.
+    pub fn waiting_reviews(&self, subject: Option<&str>) -> Result<Vec<Review>> {
+        self.many(
+            "SELECT body FROM review WHERE written = 0 AND (?1 IS NULL OR subject = ?1) ORDER BY due_at, id",
+            params![subject],
+        )
+    }
+
+    /// Break-glass grants that have no review: those that live, and those that have just ended.
+    pub fn unreviewed_break_glass(&self) -> Result<Vec<Grant>> {
+        self.many(
+            "SELECT body FROM access_grant WHERE body ->> '$.path' = 'break-glass'
+             AND NOT EXISTS (SELECT 1 FROM review WHERE grant_id = access_grant.id)",
+            [],
+        )
     }
 }

@@ -106,6 +106,20 @@ const STEPS: &[&str] = &[
     INSERT INTO sqlite_sequence (name, seq) SELECT 'notice', seq FROM sqlite_sequence WHERE name = 'alert';
     DROP TABLE alert;
 ",
+    "
+    -- Reviews of break-glass grants, one a grant.
+    CREATE TABLE review (
+        id TEXT PRIMARY KEY,
+        grant_id TEXT NOT NULL UNIQUE REFERENCES access_grant,
+        subject TEXT NOT NULL,
+        due_at INTEGER NOT NULL,
+        written INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX review_waiting ON review (due_at) WHERE written = 0;
+    CREATE INDEX review_recent ON review (due_at);
+    CREATE INDEX grant_break_glass ON access_grant (id) WHERE body ->> '$.path' = 'break-glass';
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
-//! Work that nobody waits for: lapsing requests and suspensions, the sweeper,
-//! catalogs, stale tokens. Each task does one thing, logs what fails, and
+//! Work that nobody waits for: lapsing requests and suspensions, reviews, the
+//! sweeper, catalogs, stale tokens. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
 use crate::server::access::{Access, AccessError, Told};
@@ -28,6 +28,11 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
     tasks.spawn(every(LAPSE, "ending suspensions", move || {
         let access = Arc::clone(&suspended);
         async move { access.lapse_suspensions().await }
+    }));
+    let reviews = Arc::clone(access);
+    tasks.spawn(every(LAPSE, "tending reviews", move || {
+        let access = Arc::clone(&reviews);
+        async move { access.tend_reviews().await }
     }));
     let tokens = Arc::clone(access);
     tasks.spawn(every(TOKENS, "stale tokens", move || {

@@ -1,0 +1,134 @@
+//! Reviews of break-glass access (R8.5): opened when a grant has ended, told of
+//! until somebody answerable writes what they found, and for as long as one is
+//! overdue its person gets no other.
+
+use super::notices::Notices;
+use super::{Access, AccessError};
+use crate::core::model::{
+    Event, Grant, Notice, NoticeKind, Review, ReviewId, ReviewTold, Urgency, format_duration,
+};
+use crate::core::review;
+use crate::server::store::{StoreError, Tx};
+use jiff::Timestamp;
+use std::time::Duration;
+
+impl Access {
+    /// Opens the review that a grant owes, if it has ended and there is none.
+    /// Whoever ends a grant calls it in the transaction that does;
+    /// [`Access::tend_reviews`] finds those that end by themselves. Call
+    /// [`Access::wake`] once it is committed.
+    pub(super) fn open_review(&self, tx: &Tx<'_>, grant: &Grant, now: Timestamp) -> Result<bool, StoreError> {
+        open(&self.notices, self.config.break_glass.review_within, tx, grant, now)
+    }
+
+    /// Why somebody may not break the glass now, if that is so: a review of
+    /// their last is overdue.
+    pub fn break_glass_blocked(
+        &self,
+        tx: &Tx<'_>,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        if !self.config.break_glass.overdue_blocks {
+            return Ok(None);
+        }
+        let reviews = tx.waiting_reviews(Some(subject))?;
+        Ok(review::blocking(&reviews, now).map(|review| {
+            format!(
+                "the review of your break-glass on {} that ended at {:.0} is overdue since {:.0}: \
+                 somebody answerable must write it first (`dbaccess review write {}`)",
+                review.target, review.ended_at, review.due_at, review.id
+            )
+        }))
+    }
+
+    /// Opens the reviews of grants that have ended by themselves, and tells of
+    /// those that nobody writes. Each is told once, whatever stops in between:
+    /// what was told is in the state, committed with the notice.
+    pub async fn tend_reviews(&self) -> Result<(), AccessError> {
+        let (notices, within) = (self.notices.clone(), self.config.break_glass.review_within);
+        let told = self
+            .store
+            .write(move |tx| {
+                let now = crate::os::now();
+                let mut told = 0;
+                for grant in tx.unreviewed_break_glass()? {
+                    told += usize::from(open(&notices, within, tx, &grant, now)?);
+                }
+                for review in tx.waiting_reviews(None)? {
+                    told += usize::from(tell(&notices, tx, review, now)?);
+                }
+                Ok::<_, AccessError>(told)
+            })
+            .await?;
+        if told > 0 {
+            self.wake();
+        }
+        Ok(())
+    }
+}
+
+fn open(
+    notices: &Notices,
+    within: Duration,
+    tx: &Tx<'_>,
+    grant: &Grant,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(ended_at) = review::owed_since(grant, now) else { return Ok(false) };
+    if tx.review_of(&grant.id)?.is_some() {
+        return Ok(false);
+    }
+    let id = ReviewId::from_random(crate::os::random());
+    let review = review::open(id, grant, ended_at, within);
+    tx.save_review(&review)?;
+    let event = Event::ReviewOpened { review: Box::new(review.clone()) };
+    notices.tell(tx, now, &event, &notice(&review, NoticeKind::ReviewDue, Urgency::Normal, now))?;
+    Ok(true)
+}
+
+/// The reminder, or the alert, whose time has come.
+fn tell(notices: &Notices, tx: &Tx<'_>, mut review: Review, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(stage) = review::to_tell(&review, now) else { return Ok(false) };
+    review.told = stage;
+    let (id, due_at) = (review.id.clone(), review.due_at);
+    let (event, kind, urgency) = match stage {
+        // An open review was told of when it opened.
+        ReviewTold::Opened => return Ok(false),
+        ReviewTold::Reminded => {
+            (Event::ReviewReminded { review: id, due_at }, NoticeKind::ReviewDue, Urgency::Normal)
+        }
+        ReviewTold::Overdue => {
+            let (grant, person) = (review.grant.clone(), review.person.clone());
+            let event = Event::ReviewOverdue { review: id, grant, person, due_at };
+            (event, NoticeKind::ReviewOverdue, Urgency::High)
+        }
+    };
+    tx.save_review(&review)?;
+    notices.tell(tx, now, &event, &notice(&review, kind, urgency, now))?;
+    Ok(true)
+}
+
+fn notice(review: &Review, kind: NoticeKind, urgency: Urgency, now: Timestamp) -> Notice {
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let left = Duration::try_from(review.due_at.duration_since(now)).unwrap_or_default();
+    let when = match left {
+        Duration::ZERO => "is overdue".to_owned(),
+        left => format!("is due in {}", format_duration(Duration::from_secs(left.as_secs()))),
+    };
+    Notice {
+        kind,
+        urgency,
+        title: format!("the review of {}'s break-glass on {} {when}", review.person.email, review.target),
+        facts: vec![
+            fact("who", review.person.email.clone()),
+            fact("target", review.target.clone()),
+            fact("ended", format!("{:.0}", review.ended_at)),
+            fact("due", format!("{:.0}", review.due_at)),
+            fact("review", format!("dbaccess review show {}", review.id)),
+        ],
+        request: None,
+        to: Vec::new(),
+        thread: Some(review.id.to_string()),
+    }
+}
