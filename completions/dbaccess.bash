@@ -58,6 +58,9 @@ _dbaccess() {
             dbaccess,logout)
                 cmd="dbaccess__subcmd__logout"
                 ;;
+            dbaccess,migrate)
+                cmd="dbaccess__subcmd__migrate"
+                ;;
             dbaccess,request)
                 cmd="dbaccess__subcmd__request"
                 ;;
@@ -84,6 +87,18 @@ _dbaccess() {
                 ;;
             dbaccess,whoami)
                 cmd="dbaccess__subcmd__whoami"
+                ;;
+            dbaccess__subcmd__audit,compare)
+                cmd="dbaccess__subcmd__audit__subcmd__compare"
+                ;;
+            dbaccess__subcmd__audit,help)
+                cmd="dbaccess__subcmd__audit__subcmd__help"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,compare)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__compare"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,help)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__help"
                 ;;
             dbaccess__subcmd__config,get)
                 cmd="dbaccess__subcmd__config__subcmd__get"
@@ -151,6 +166,9 @@ _dbaccess() {
             dbaccess__subcmd__help,logout)
                 cmd="dbaccess__subcmd__help__subcmd__logout"
                 ;;
+            dbaccess__subcmd__help,migrate)
+                cmd="dbaccess__subcmd__help__subcmd__migrate"
+                ;;
             dbaccess__subcmd__help,request)
                 cmd="dbaccess__subcmd__help__subcmd__request"
                 ;;
@@ -177,6 +195,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,whoami)
                 cmd="dbaccess__subcmd__help__subcmd__whoami"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit,compare)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__compare"
                 ;;
             dbaccess__subcmd__help__subcmd__config,get)
                 cmd="dbaccess__subcmd__help__subcmd__config__subcmd__get"
@@ -284,7 +305,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -352,7 +373,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit)
-            opts="-o -h --session --person --target --since --limit --output --server --ca --help"
+            opts="-o -h --session --person --target --since --limit --output --server --ca --help compare help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -394,6 +415,82 @@ _dbaccess() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__compare)
+            opts="-o -h --script --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help)
+            opts="compare help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -781,7 +878,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -809,8 +906,22 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__audit)
-            opts=""
+            opts="compare"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1033,6 +1144,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__logout)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__migrate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1412,8 +1537,50 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__migrate)
+            opts="-o -h --lock-timeout --statement-timeout --from --dry-run --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statement-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__request)
-            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
+            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --migrate --amend --export --for --reason --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1436,6 +1603,14 @@ _dbaccess() {
                     return 0
                     ;;
                 --unmask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --migrate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amend)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1599,7 +1774,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__show)
-            opts="-o -h --output --server --ca --help"
+            opts="-o -h --script --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -7,10 +7,10 @@ use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration};
 use crate::proto::{
-    About, Amend, Approve, AuditQuery, AuditRow, Compare, ErrorBody, Finding, Login, Logout, Me, NewRequest, OpenSession,
-    Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated,
+    About, Amend, Approve, AuditQuery, AuditRow, Compare, ErrorBody, Finding, Login, Logout, Me, NewRequest,
+    OpenSession, Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;

@@ -4,7 +4,7 @@
 use super::error::CliError;
 use super::output::{clean, field};
 use crate::core::migration::{LONGEST, pieces};
-use crate::core::model::{ErrorKind, Hazard, Migration, ScriptStatement};
+use crate::core::model::{Hazard, Migration, ScriptStatement};
 use crate::proto::NewScript;
 use std::io::Read as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn read(path: &Path) -> Result<NewScript, CliError> {
     let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(1);
     std::fs::File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > LONGEST {
-        return Err(CliError::new(ErrorKind::TooMany, format!("{shown} is longer than {LONGEST} bytes"))
+        return Err(CliError::usage(format!("{shown} is longer than {LONGEST} bytes"))
             .hint("make it several scripts, each with a request of its own"));
     }
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -2,7 +2,7 @@
 
 use super::output::{clean, field, relative};
 use super::script::in_pieces;
-use crate::core::model::{Migration, Limits, RequestState, Scope, Tier, format_duration};
+use crate::core::model::{Limits, Migration, RequestState, Scope, Tier, format_duration};
 use crate::proto::RequestView;
 use jiff::Timestamp;
 

@@ -21,9 +21,9 @@ mod tests;
 pub use amend::{Amendment, amend, check_seen};
 
 use super::model::{
-    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Migration, Narrowing, Objects,
-    Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName, Tier,
-    format_duration,
+    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Migration, Narrowing,
+    Objects, Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName,
+    Tier, format_duration,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -61,9 +61,13 @@ pub enum ApprovalError {
     NoScript(RequestId),
     #[error("request {0} has this very script already: nothing was changed, and its approvals stand")]
     SameScript(RequestId),
-    #[error("request {0} is to run a script: an approval says which, by the SHA-256 of the one that was shown")]
+    #[error(
+        "request {0} is to run a script: an approval says which, by the SHA-256 of the one that was shown"
+    )]
     UnseenScript(RequestId),
-    #[error("the script of request {id} was changed since you saw it (it is revision {revision} now): nothing was approved")]
+    #[error(
+        "the script of request {id} was changed since you saw it (it is revision {revision} now): nothing was approved"
+    )]
     AnotherScript { id: RequestId, revision: u32 },
     #[error("a window must last at least a second")]
     NoWindow,
@@ -79,13 +83,17 @@ impl ApprovalError {
             | Self::NoWindow
             | Self::NoScript(_)
             | Self::UnseenScript(_)
-            | Self::NothingLeft(_) => {
-                ErrorKind::Usage
-            }
-            Self::Own(..) | Self::NotAnApprover { .. } | Self::NotYours(_) | Self::NotYoursToAmend(_) | Self::MayNotRevoke(_) => {
-                ErrorKind::Denied
-            }
-            Self::ApprovedAlready { .. } | Self::SameScript(_) | Self::AnotherScript { .. } | Self::Finished(_) | Self::NotDue { .. } => ErrorKind::Conflict,
+            | Self::NothingLeft(_) => ErrorKind::Usage,
+            Self::Own(..)
+            | Self::NotAnApprover { .. }
+            | Self::NotYours(_)
+            | Self::NotYoursToAmend(_)
+            | Self::MayNotRevoke(_) => ErrorKind::Denied,
+            Self::ApprovedAlready { .. }
+            | Self::SameScript(_)
+            | Self::AnotherScript { .. }
+            | Self::Finished(_)
+            | Self::NotDue { .. } => ErrorKind::Conflict,
             Self::Lapsed { .. } => ErrorKind::Expired,
             Self::Scope(error) => error.kind(),
         }

@@ -76,6 +76,10 @@ mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod migration_effects;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
 mod provision;
 #[cfg(test)]
 mod record;

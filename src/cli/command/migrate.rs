@@ -12,7 +12,7 @@ use crate::cli::session_files::sweep;
 use crate::core::guard::INVALID_INDEXES;
 use crate::core::migration::{Piece, pieces, remaining};
 use crate::core::model::{
-    AccessRequest, ErrorKind, Grant, Migration, RequestState, TableName,
+    AccessRequest, Compared, ErrorKind, Grant, Migration, RequestState, RunState, ScriptComparison, TableName,
 };
 use crate::os;
 use crate::proto::{Compare, RequestView};
@@ -61,7 +61,7 @@ impl MigrateArgs {
         let view = client.request_by_id(&self.id).await?;
         let (request, grant) = (&view.request, granted(&view)?);
         let Some(script) = &request.migration else { return Err(no_script(request)) };
-        let from = self.next(&client, request).await?;
+        let from = self.begin(&client, request).await?;
         self.say_plan(script, from)?;
         if self.dry_run {
             return Ok(0);
@@ -72,10 +72,20 @@ impl MigrateArgs {
         finish(live, end).await
     }
 
-    /// The index of the first statement to run, by the ledger.
-    async fn next(&self, client: &Client, request: &AccessRequest) -> Result<usize, CliError> {
+    /// Where it seems to go on, before there is a session: one that still runs it
+    /// is for the server to keep or to end.
+    async fn begin(&self, client: &Client, request: &AccessRequest) -> Result<usize, CliError> {
         let comparison = client.compare(request.id.as_str(), &Compare::default()).await?;
-        match (remaining(&comparison), self.from) {
+        if comparison.statements.iter().any(|one| one.state == RunState::Open) {
+            let ran = |one: &&Compared| one.state == RunState::Ran;
+            return Ok(comparison.statements.iter().take_while(ran).count());
+        }
+        self.next(&comparison, request)
+    }
+
+    /// The index of the first statement to run, by the ledger.
+    fn next(&self, comparison: &ScriptComparison, request: &AccessRequest) -> Result<usize, CliError> {
+        match (remaining(comparison), self.from) {
             (Ok(None), _) => Err(CliError::new(ErrorKind::Conflict, "the script was applied already, all of it")
                 .hint(format!("dbaccess audit compare {} shows when", request.id))),
             (Ok(Some(next)), None) => Ok(next),
@@ -100,9 +110,7 @@ impl MigrateArgs {
     fn say_plan(&self, script: &Migration, from: usize) -> Result<(), CliError> {
         let pieces = pieces(&script.statements, from);
         if self.output.output == Format::Json {
-            let piece = |piece: &Piece| {
-                json!({"statements": numbers(piece.statements.clone()), "in_transaction": piece.in_transaction})
-            };
+            let piece = |piece: &Piece| json!({"statements": numbers(piece.statements.clone()), "in_transaction": piece.in_transaction});
             let pieces: Vec<_> = pieces.iter().map(piece).collect();
             return self.event(&json!({
                 "event": "plan", "script": script.name, "sha256": script.sha256, "revision": script.revision,
@@ -114,7 +122,11 @@ impl MigrateArgs {
             lines.push(format!("  {} committed by an earlier run", range(0..from)));
         }
         for piece in &pieces {
-            let how = if piece.in_transaction { "in one transaction" } else { "by itself, outside of a transaction" };
+            let how = if piece.in_transaction {
+                "in one transaction"
+            } else {
+                "by itself, outside of a transaction"
+            };
             lines.push(format!("  {} {how}", range(piece.statements.clone())));
             for statement in script.statements.get(piece.statements.clone()).unwrap_or_default() {
                 lines.push(format!("      {}", told(statement)));
@@ -140,7 +152,8 @@ impl MigrateArgs {
         planned: usize,
     ) -> Result<End, CliError> {
         // An earlier session may have committed more before this one took its place.
-        let from = self.next(&live.client, request).await?;
+        let comparison = live.client.compare(request.id.as_str(), &Compare::default()).await?;
+        let from = self.next(&comparison, request)?;
         if from != planned {
             self.say_plan(script, from)?;
         }
@@ -167,7 +180,9 @@ fn granted(view: &RequestView) -> Result<Grant, CliError> {
     let error = |kind, what: &str| Err(CliError::new(kind, format!("request {} {what}", request.id)));
     match (request.state, &view.grant) {
         (RequestState::Granted, Some(grant)) if grant.is_live(os::now()) => Ok(grant.clone()),
-        (RequestState::Granted, Some(grant)) if grant.revoked.is_some() => error(ErrorKind::Expired, "was revoked"),
+        (RequestState::Granted, Some(grant)) if grant.revoked.is_some() => {
+            error(ErrorKind::Expired, "was revoked")
+        }
         (RequestState::Granted, _) => error(ErrorKind::Expired, "was granted, and its window has ended"),
         (RequestState::Waiting, _) => {
             let needs: Vec<String> = request.open_slots().map(|(_, slot)| slot.to_string()).collect();
@@ -215,7 +230,10 @@ enum Halt {
 
 impl Run<'_> {
     async fn all(&mut self, pieces: &[Piece]) -> Result<(), Halt> {
-        let timeouts = [("lock_timeout", Some(self.args.lock_timeout)), ("statement_timeout", self.args.statement_timeout)];
+        let timeouts = [
+            ("lock_timeout", Some(self.args.lock_timeout)),
+            ("statement_timeout", self.args.statement_timeout),
+        ];
         for (setting, length) in timeouts {
             if let Some(length) = length {
                 self.say(&format!("SET {setting} = '{}ms'", length.as_millis()), false).await?;
@@ -298,16 +316,20 @@ impl Run<'_> {
         let (sent, total) = (self.piece.clone(), self.script.statements.len());
         let in_transaction = !sent.is_empty()
             && self.script.statements.get(sent.start).is_some_and(|statement| !statement.alone);
-        if in_transaction && matches!(halt, Halt::Refused(_) | Halt::Stopped(_)) && sent.end > self.committed {
+        if in_transaction && matches!(halt, Halt::Refused(_) | Halt::Stopped(_)) && sent.end > self.committed
+        {
             // What cannot be said any more the server rolls back by itself.
             drop(tokio::time::timeout(PATIENCE, self.client.simple_query("ROLLBACK")).await);
         }
         let failed = matches!(halt, Halt::Refused(_)).then(|| sent.end.checked_sub(1)).flatten();
         let invalid = match (&halt, failed) {
-            (Halt::Refused(_) | Halt::Stopped(_), _) if !in_transaction => self.invalid_indexes(sent.clone()).await,
+            (Halt::Refused(_) | Halt::Stopped(_), _) if !in_transaction => {
+                self.invalid_indexes(sent.clone()).await
+            }
             _ => Vec::new(),
         };
-        let doubtful = matches!(halt, Halt::Broken { committing: true, .. } | Halt::Cut(_)) && !sent.is_empty();
+        let doubtful =
+            matches!(halt, Halt::Broken { committing: true, .. } | Halt::Cut(_)) && !sent.is_empty();
         let open = self.committed.max(sent.start)..sent.end.max(self.committed);
         let undone = if in_transaction && !doubtful { open.clone() } else { open.end..open.end };
         let mut lines = Vec::new();
@@ -317,7 +339,10 @@ impl Run<'_> {
             }
         };
         line("committed", 0..self.committed);
-        line(if doubtful { "not known whether committed" } else { "rolled back" }, if doubtful { open.clone() } else { undone.clone() });
+        line(
+            if doubtful { "not known whether committed" } else { "rolled back" },
+            if doubtful { open.clone() } else { undone.clone() },
+        );
         line("not run", open.end..total);
         lines.extend(invalid.iter().map(|(index, drop)| {
             format!("an invalid index is left: {index}; it is removed, under a grant of its own, by: {drop}")
@@ -338,7 +363,9 @@ impl Run<'_> {
         }));
         let again = format!("dbaccess migrate {} goes on behind what is committed", request.id);
         match halt {
-            Halt::Refused(error) | Halt::Broken { error, .. } => Err(self.explained(error, failed, &lines, &again)),
+            Halt::Refused(error) | Halt::Broken { error, .. } => {
+                Err(self.explained(error, failed, &lines, &again))
+            }
             Halt::Cut(ended) => {
                 note(&lines.join("\n"));
                 Ok(End::Cut(ended))
@@ -370,7 +397,8 @@ impl Run<'_> {
         let of_it = |message: SimpleQueryMessage| {
             let SimpleQueryMessage::Row(row) = message else { return None };
             let (schema, index, table) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let changed = |name: &str| statement.changes.iter().any(|change| *change == format!("{schema}.{name}"));
+            let changed =
+                |name: &str| statement.changes.iter().any(|change| *change == format!("{schema}.{name}"));
             let index_name = TableName::new(schema, index);
             (changed(table) || changed(index))
                 .then(|| (index_name.to_string(), format!("DROP INDEX CONCURRENTLY {index_name}")))
@@ -390,7 +418,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 fn refused(error: &tokio_postgres::Error) -> CliError {
     let failed = query_failed(error);
     match error.code().map(|code| code.code()) {
-        Some("55P03") => failed.hint("another session holds the lock: try again when it is gone, or with a longer --lock-timeout"),
+        Some("55P03") => failed.hint(
+            "another session holds the lock: try again when it is gone, or with a longer --lock-timeout",
+        ),
         _ => failed,
     }
 }

@@ -26,7 +26,9 @@ impl ShowArgs {
         }
         request::print(&view, self.output.output)?;
         match view.request.migration.as_ref().filter(|_| self.output.output == Format::Table) {
-            Some(script) => output::result(&format!("\n{}", script::numbered(script, output::width_of_stdout()))),
+            Some(script) => {
+                output::result(&format!("\n{}", script::numbered(script, output::width_of_stdout())))
+            }
             None => Ok(()),
         }
     }

@@ -55,9 +55,7 @@ pub fn amend(
             let issued = Event::GrantIssued { grant: Box::new(grant.clone()) };
             Ok(Outcome { events: vec![amended(&request), issued], request, grant: Some(grant) })
         }
-        Tier::Single | Tier::Dual => {
-            Ok(Outcome { events: vec![amended(&request)], request, grant: None })
-        }
+        Tier::Single | Tier::Dual => Ok(Outcome { events: vec![amended(&request)], request, grant: None }),
     }
 }
 

@@ -20,8 +20,8 @@ mod startup;
 mod vocabulary;
 
 pub use durability::{Durability, TxStatus};
-pub use large_objects::check_function_call;
 pub use functions::is_steady;
+pub use large_objects::check_function_call;
 pub use reason::{hint, request_with};
 pub use script::{Approved, INVALID_INDEXES, Message, check_message, check_script, is_timeout};
 pub use startup::{Startup, check_startup};

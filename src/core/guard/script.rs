@@ -110,7 +110,8 @@ fn told(reason: Reason, scope: &Scope) -> (String, String) {
     match reason {
         Reason::Outside(what) => (
             format!("{what} is outside what is asked for: {scope}"),
-            "ask for that schema, too: --schema NAME; or leave --schema out, and the script says which".to_owned(),
+            "ask for that schema, too: --schema NAME; or leave --schema out, and the script says which"
+                .to_owned(),
         ),
         Reason::NeedsExport(what) => (no(&what), "take rows out under a grant with export".to_owned()),
         Reason::NeedsWrite(what) | Reason::NeedsMigration(what) | Reason::TellsOfRows(what) => {
@@ -118,7 +119,9 @@ fn told(reason: Reason, scope: &Scope) -> (String, String) {
         }
         Reason::Unlisted { what, function } => (
             no(&what),
-            format!("the people who run dbaccess can allow it: functions = [\"{function}\"] under the target"),
+            format!(
+                "the people who run dbaccess can allow it: functions = [\"{function}\"] under the target"
+            ),
         ),
         Reason::Never(what, instead) => (no(&what), instead.into_owned()),
     }

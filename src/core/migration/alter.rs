@@ -16,7 +16,8 @@ const NOT_NULL: &str = "ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID, VA
                         NULL, which needs to read nothing any more";
 const USING_INDEX: &str = "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … USING INDEX";
 const IN_STEPS: &str = "add the column without it, fill it in batches, then set the default";
-const NEW_COLUMN: &str = "add a column of the new type, fill it in batches, and change over when the programs use it";
+const NEW_COLUMN: &str =
+    "add a column of the new type, fill it in batches, and change over when the programs use it";
 
 pub(super) fn table(s: &pg::AlterTableStmt, facts: &Statement, catalog: &Catalog, out: &mut Effects) {
     let Some(table) = s.relation.as_ref().map(name_of) else { return };

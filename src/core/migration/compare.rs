@@ -9,7 +9,8 @@
 
 use crate::core::guard;
 use crate::core::model::{
-    Compared, ScriptComparison, ErrorKind, Migration, OtherStatement, Run, RunState, SessionId, StatementResult,
+    Compared, ErrorKind, Migration, OtherStatement, Run, RunState, ScriptComparison, SessionId,
+    StatementResult,
 };
 use crate::core::sql::{self, Class, Statement, TxEffect};
 use jiff::Timestamp;
@@ -80,7 +81,10 @@ pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
             }
             None if facts.as_ref().is_some_and(is_frame) => {}
             None => {
-                let effect = !matches!(state, RunState::Failed | RunState::Refused | RunState::NotRun | RunState::RolledBack);
+                let effect = !matches!(
+                    state,
+                    RunState::Failed | RunState::Refused | RunState::NotRun | RunState::RolledBack
+                );
                 let differs = effect && !facts.as_ref().is_some_and(only_reads);
                 others.push(OtherStatement { text: record.text, run, differs });
             }
@@ -106,7 +110,9 @@ pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
 pub fn remaining(comparison: &ScriptComparison) -> Result<Option<usize>, (ErrorKind, String)> {
     for one in &comparison.statements {
         let why = match one.state {
-            RunState::Unknown => "the connection broke before the database had answered, so nobody knows whether it took effect",
+            RunState::Unknown => {
+                "the connection broke before the database had answered, so nobody knows whether it took effect"
+            }
             RunState::Open => "a session is running it now",
             RunState::RanTwice => "it took effect twice",
             _ if one.out_of_order => "it took effect after one that comes later",
@@ -115,10 +121,14 @@ pub fn remaining(comparison: &ScriptComparison) -> Result<Option<usize>, (ErrorK
         return Err((ErrorKind::Conflict, format!("statement {} (line {}): {why}", one.number, one.line)));
     }
     let next = comparison.statements.iter().position(|one| one.state != RunState::Ran);
-    let gap = comparison.statements.iter().skip(next.unwrap_or(usize::MAX)).find(|one| one.state == RunState::Ran);
+    let gap =
+        comparison.statements.iter().skip(next.unwrap_or(usize::MAX)).find(|one| one.state == RunState::Ran);
     match gap {
         Some(one) => {
-            let why = format!("statement {} (line {}) took effect before those in front of it", one.number, one.line);
+            let why = format!(
+                "statement {} (line {}) took effect before those in front of it",
+                one.number, one.line
+            );
             Err((ErrorKind::Conflict, why))
         }
         None => Ok(next),
@@ -274,7 +284,12 @@ fn is_frame(facts: &Statement) -> bool {
 
 /// Nothing can come of it.
 fn only_reads(facts: &Statement) -> bool {
-    let reads = |class| matches!(class, Class::Select | Class::Values | Class::Show | Class::Explain { .. } | Class::Set | Class::Reset);
+    let reads = |class| {
+        matches!(
+            class,
+            Class::Select | Class::Values | Class::Show | Class::Explain { .. } | Class::Set | Class::Reset
+        )
+    };
     facts.classes().all(reads)
         && facts.writes.is_empty()
         && !facts.modifying_cte
@@ -287,7 +302,8 @@ fn only_reads(facts: &Statement) -> bool {
 fn words(text: &str) -> Vec<String> {
     let Ok(scanned) = pg_query::scan(text) else { return vec![text.trim().to_owned()] };
     let is_comment = |token: i32| {
-        token == pg_query::protobuf::Token::SqlComment as i32 || token == pg_query::protobuf::Token::CComment as i32
+        token == pg_query::protobuf::Token::SqlComment as i32
+            || token == pg_query::protobuf::Token::CComment as i32
     };
     let word = |token: &pg_query::protobuf::ScanToken| {
         let range = usize::try_from(token.start).ok()?..usize::try_from(token.end).ok()?;

@@ -178,7 +178,9 @@ pub(super) fn of(node: &NodeEnum, facts: &Statement, catalog: &Catalog) -> Effec
 /// The table that must be there.
 fn needed(node: &NodeEnum) -> Option<Name> {
     let table = match node {
-        NodeEnum::AlterTableStmt(s) if s.objtype == ObjectType::ObjectTable as i32 && !s.missing_ok => &s.relation,
+        NodeEnum::AlterTableStmt(s) if s.objtype == ObjectType::ObjectTable as i32 && !s.missing_ok => {
+            &s.relation
+        }
         NodeEnum::IndexStmt(s) => &s.relation,
         NodeEnum::InsertStmt(s) => &s.relation,
         NodeEnum::UpdateStmt(s) => &s.relation,
@@ -228,9 +230,9 @@ fn renamed(s: &pg::RenameStmt, out: &mut Effects) {
     let kind = ObjectType::try_from(s.rename_type);
     match kind {
         Ok(ObjectType::ObjectIndex) => return out.lock(relation, LockMode::ShareUpdateExclusive),
-        Ok(ObjectType::ObjectColumn) => out
-            .findings
-            .push(Finding::RenameColumn { table: relation.clone(), column: s.subname.clone() }),
+        Ok(ObjectType::ObjectColumn) => {
+            out.findings.push(Finding::RenameColumn { table: relation.clone(), column: s.subname.clone() })
+        }
         Ok(ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview) => {
             let to = Name { name: s.newname.clone(), ..relation.clone() };
             out.findings.push(Finding::RenameTable { table: relation.clone(), to });
@@ -243,8 +245,7 @@ fn renamed(s: &pg::RenameStmt, out: &mut Effects) {
 fn created(s: &pg::CreateStmt, out: &mut Effects) {
     out.creates.extend(s.relation.as_ref().map(name_of));
     // A partition is seen by every reader of the whole; a child table is not.
-    let mode =
-        if s.partbound.is_some() { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
+    let mode = if s.partbound.is_some() { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
     for parent in s.inh_relations.iter().filter_map(relation) {
         out.lock(parent, mode);
     }

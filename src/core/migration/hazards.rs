@@ -28,7 +28,14 @@ pub(super) struct Reviewer<'c> {
 
 impl<'c> Reviewer<'c> {
     pub fn new(catalog: &'c Catalog, classification: &'c Classification) -> Self {
-        Self { catalog, classification, made: BTreeSet::new(), renamed: BTreeSet::new(), held: Vec::new(), out: Vec::new() }
+        Self {
+            catalog,
+            classification,
+            made: BTreeSet::new(),
+            renamed: BTreeSet::new(),
+            held: Vec::new(),
+            out: Vec::new(),
+        }
     }
 
     /// The next statement's hazards, the worst first.
@@ -38,9 +45,11 @@ impl<'c> Reviewer<'c> {
             self.alone(effects);
         }
         for name in &effects.needs {
-            let known = self.made.contains(name) || self.renamed.contains(name) || self.relation(name).is_some();
+            let known =
+                self.made.contains(name) || self.renamed.contains(name) || self.relation(name).is_some();
             if !known {
-                let why = format!("there is no table {name} in the target: as things are the statement fails");
+                let why =
+                    format!("there is no table {name} in the target: as things are the statement fails");
                 self.say(Kind::Missing, Severity::Danger, why, None);
             }
         }
@@ -73,7 +82,8 @@ impl<'c> Reviewer<'c> {
     fn alone(&mut self, effects: &Effects) {
         let index = effects.locks.values().any(|mode| *mode == LockMode::ShareUpdateExclusive);
         let left = if index { "; where it fails halfway, an invalid index may be left" } else { "" };
-        let why = format!("runs outside of a transaction: what was done before it is committed by then{left}");
+        let why =
+            format!("runs outside of a transaction: what was done before it is committed by then{left}");
         self.say(Kind::NotInTransaction, Severity::Note, why, None);
     }
 
@@ -105,12 +115,15 @@ impl<'c> Reviewer<'c> {
                 self.say(
                     Kind::DropsData,
                     Severity::Danger,
-                    format!("the values of {table}.{column} are gone for good, and programs that name it fail"),
+                    format!(
+                        "the values of {table}.{column} are gone for good, and programs that name it fail"
+                    ),
                     Some("first release programs that do not use it"),
                 );
                 self.dependents(table, Some(column));
                 if let Some(classified) = self.classified(table, column) {
-                    let why = format!("{classified}: open sessions see the table without the column from then on");
+                    let why =
+                        format!("{classified}: open sessions see the table without the column from then on");
                     self.say(Kind::Dependent, Severity::Note, why, None);
                 }
                 None
@@ -126,7 +139,9 @@ impl<'c> Reviewer<'c> {
                 self.renames(table.to_string());
                 let columns = table_name(table).and_then(|name| self.classification.table(&name));
                 if columns.is_some_and(|columns| !columns.is_empty()) {
-                    let why = format!("{table} has classified columns, and rules that name it do not hold for the new name");
+                    let why = format!(
+                        "{table} has classified columns, and rules that name it do not hold for the new name"
+                    );
                     self.unmasks(why);
                 }
                 None
@@ -134,13 +149,16 @@ impl<'c> Reviewer<'c> {
             Finding::RenameColumn { table, column } if !self.made.contains(table) => {
                 self.renames(format!("{table}.{column}"));
                 if let Some(classified) = self.classified(table, column) {
-                    self.unmasks(format!("{classified}, and rules that name it do not hold for the new name"));
+                    self.unmasks(format!(
+                        "{classified}, and rules that name it do not hold for the new name"
+                    ));
                 }
                 None
             }
             Finding::ChangeType { table, column } => {
                 if let Some(classified) = self.classified(table, column) {
-                    let why = format!("{classified}: its mask may not fit the new type, and shows nothing then");
+                    let why =
+                        format!("{classified}: its mask may not fit the new type, and shows nothing then");
                     self.say(Kind::Unmasks, Severity::Note, why, None);
                 }
                 self.dependents(table, Some(column));
@@ -162,7 +180,8 @@ impl<'c> Reviewer<'c> {
                 None
             }
             Finding::SkipsInvalidIndex => {
-                let why = "IF NOT EXISTS is content with an invalid index, which a failed attempt leaves behind";
+                let why =
+                    "IF NOT EXISTS is content with an invalid index, which a failed attempt leaves behind";
                 let instead = "leave IF NOT EXISTS out";
                 self.say(Kind::IndexNotConcurrent, Severity::Caution, why.to_owned(), Some(instead));
                 None
@@ -241,7 +260,8 @@ impl<'c> Reviewer<'c> {
 
     fn renames(&mut self, what: String) {
         let why = format!("programs that use {what} fail from the commit on");
-        let instead = "add the new name beside it (a column, or a view), and drop the old one when nobody uses it";
+        let instead =
+            "add the new name beside it (a column, or a view), and drop the old one when nobody uses it";
         self.say(Kind::Renames, Severity::Caution, why, Some(instead));
     }
 
@@ -254,9 +274,8 @@ impl<'c> Reviewer<'c> {
     fn dependents(&mut self, table: &Name, column: Option<&str>) {
         let Some(name) = table_name(table) else { return };
         let reads = |relation: &&Relation| {
-            let of_it = |(read, of): &(TableName, String)| {
-                *read == name && column.is_none_or(|column| of == column)
-            };
+            let of_it =
+                |(read, of): &(TableName, String)| *read == name && column.is_none_or(|column| of == column);
             relation.reads.iter().any(of_it)
         };
         let points = |relation: &&Relation| {

@@ -5,6 +5,7 @@ use super::hazards::Reviewer;
 use crate::core::model::{Catalog, Classification, ErrorKind, Migration, ScriptStatement, name_part};
 use crate::core::sql::{self, Class, Facts, SqlError, Statement};
 use pg_query::NodeEnum;
+use pg_query::protobuf::{ScanToken, Token};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -46,9 +47,9 @@ impl ScriptError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Statement { hint, .. } => Some(hint),
-            Self::TooLong { .. } | Self::TooMany { .. } => {
-                Some("make it several, each with a request of its own; load data with COPY under another grant")
-            }
+            Self::TooLong { .. } | Self::TooMany { .. } => Some(
+                "make it several, each with a request of its own; load data with COPY under another grant",
+            ),
             _ => None,
         }
     }
@@ -93,8 +94,7 @@ impl Script {
         }
         let tree = pg_query::parse(text, 0)
             .map_err(|error| ScriptError::Unreadable { name: told(), why: error.to_string() })?;
-        let trees: Vec<NodeEnum> =
-            tree.protobuf.stmts.into_iter().filter_map(|raw| raw.stmt?.node).collect();
+        let trees: Vec<NodeEnum> = tree.protobuf.stmts.into_iter().filter_map(|raw| raw.stmt?.node).collect();
         if trees.len() != count {
             let why = "its statements are counted in two ways".to_owned();
             return Err(ScriptError::Unreadable { name: told(), why });
@@ -139,12 +139,7 @@ impl Script {
     }
 
     /// The script as reviewers get it.
-    pub fn review(
-        &self,
-        catalog: &Catalog,
-        classification: &Classification,
-        revision: u32,
-    ) -> Migration {
+    pub fn review(&self, catalog: &Catalog, classification: &Classification, revision: u32) -> Migration {
         let mut reviewer = Reviewer::new(catalog, classification);
         let effects = self.effects(catalog);
         let mut statements = Vec::with_capacity(effects.len());
@@ -263,19 +258,22 @@ fn unreadable(name: &str, text: &str, error: SqlError) -> ScriptError {
     ScriptError::Syntax { name, line: line_of(text, at), column, message }
 }
 
-/// Where the first statement that the grammar refuses by itself goes wrong.
+/// Where the first statement that the grammar refuses by itself goes wrong; the
+/// scanner finds the semicolons between them.
 fn first_failing(text: &str) -> Option<usize> {
-    let parts = pg_query::split_with_scanner(text).ok()?;
-    parts.into_iter().find_map(|part| {
-        let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-        match sql::analyse(part) {
-            Err(SqlError::Syntax { position, .. }) => {
-                let inside = position.map_or_else(|| code_start(part, 0), |position| byte_of(part, position));
-                Some(start + inside)
-            }
-            _ => None,
+    let is_end = |token: &&ScanToken| token.token == Token::Ascii59 as i32;
+    let scanned = pg_query::scan(text).ok()?;
+    let ends = scanned.tokens.iter().filter(is_end).filter_map(|token| usize::try_from(token.end).ok());
+    let mut start = 0;
+    for end in ends.chain([text.len()]) {
+        let part = text.get(start..end).unwrap_or_default();
+        if let Err(SqlError::Syntax { position, .. }) = sql::analyse(part) {
+            let inside = position.map_or_else(|| code_start(part, 0), |position| byte_of(part, position));
+            return Some(start + inside);
         }
-    })
+        start = end;
+    }
+    None
 }
 
 /// The byte of a character, counted from 1.

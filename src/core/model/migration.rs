@@ -20,7 +20,7 @@ pub struct Migration {
 /// One statement of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptStatement {
-    /// Where it stands in the text: bytes from and to, leading comments included.
+    /// Where it stands in the text: bytes from and to.
     pub from: usize,
     pub to: usize,
     /// The lines of its code, counted from 1.

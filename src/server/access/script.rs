@@ -5,13 +5,14 @@ use super::request::Found;
 use super::targets::Survey;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Amendment};
-use crate::core::guard;
+use crate::core::guard::{self, Vocabulary};
 use crate::core::migration::{self, Ran, Script, ScriptError};
 use crate::core::model::{
-    AskedScope, Catalog, Classification, ErrorKind, Grant, GrantId, Migration, RequestId, Scope,
-    ScriptComparison, Session, SessionState,
+    AskedScope, Catalog, Classification, ErrorKind, Grant, GrantId, Migration, Objects, Permission,
+    RequestId, Scope, ScriptComparison, Session, SessionState,
 };
 use crate::proto::{Amend, AuditQuery, Compare, NewScript, RequestView};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Sessions and statements that are compared with a script: bounds on what one
@@ -48,6 +49,10 @@ pub(super) fn scope(asked: &AskedScope, script: &Script) -> Result<AskedScope, A
         named => named.to_vec(),
     };
     if schemas.is_empty() {
+        // What no migration may do is in no schema either.
+        let nowhere = Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::new() };
+        let nothing = Scope::new(nowhere, BTreeSet::from([Permission::Write, Permission::Ddl]));
+        check(script, &nothing, &Vocabulary::default())?;
         return Err(AccessError::usage(format!("{} changes nothing", script.name()))
             .hint("to read, ask for the tables: `dbaccess request TARGET --table TABLE`"));
     }
@@ -69,13 +74,18 @@ pub(super) fn with_lines(error: AccessError, script: &Script) -> AccessError {
 
 /// The script as reviewers get it, once each of its statements may run.
 pub(super) fn review(script: &Script, scope: &Scope, survey: &Survey) -> Result<Migration, AccessError> {
+    check(script, scope, &survey.vocabulary)?;
+    Ok(script.review(&survey.catalog, &survey.classification, 1))
+}
+
+fn check(script: &Script, scope: &Scope, vocabulary: &Vocabulary) -> Result<(), AccessError> {
     for (line, statement) in script.statements() {
-        if let Err((what, hint)) = guard::check_script(statement, scope, &survey.vocabulary) {
+        if let Err((what, hint)) = guard::check_script(statement, scope, vocabulary) {
             let message = format!("{}, line {line}: {what}", script.name());
             return Err(AccessError::denied(message).hint(hint));
         }
     }
-    Ok(script.review(&survey.catalog, &survey.classification, 1))
+    Ok(())
 }
 
 impl Access {
@@ -128,7 +138,9 @@ impl Access {
             }
         };
         if request.person.subject != caller.person.subject && !caller.sees_all() {
-            return Err(AccessError::denied("what other people ran is for them, security and auditors to see"));
+            return Err(AccessError::denied(
+                "what other people ran is for them, security and auditors to see",
+            ));
         }
         let script = match (body.script, request.migration) {
             (Some(sent), _) => read(&sent)?.review(&Catalog::default(), &Classification::default(), 1),

@@ -13,8 +13,8 @@ use super::visible::Loaded;
 use super::{Access, AccessError, Caller, why};
 use crate::core::guard::{Approved, Permit, Vocabulary};
 use crate::core::model::{
-    AccessRequest, Actor, Budget, Compared, EndReason, ErrorKind, Event, Grant, GrantId, RunState, Secret, Session, SessionId, SessionState,
-    Totals,
+    AccessRequest, Actor, Budget, Compared, EndReason, ErrorKind, Event, Grant, GrantId, RunState, Secret,
+    Session, SessionId, SessionState, Totals,
 };
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
@@ -190,20 +190,28 @@ impl Access {
     ) -> Result<Option<Arc<Approved>>, AccessError> {
         let Some(of_grant) = &grant.script else { return Ok(None) };
         if detached {
-            return Err(AccessError::usage(format!("{} is for a script, which no session outlives", grant.id))
-                .hint(format!("run it: `dbaccess migrate {}`", request.id)));
+            return Err(AccessError::usage(format!(
+                "{} is for a script, which no session outlives",
+                grant.id
+            ))
+            .hint(format!("run it: `dbaccess migrate {}`", request.id)));
         }
         let migration = request.migration.as_ref().filter(|script| script.sha256 == of_grant.sha256);
         let Some(migration) = migration else {
-            return Err(AccessError::internal(format!("{} is for a script that is not its request's", grant.id)));
+            return Err(AccessError::internal(format!(
+                "{} is for a script that is not its request's",
+                grant.id
+            )));
         };
         self.make_room(grant).await?;
         let progress = self.progress(grant, migration).await?;
         let applied = |one: &Compared| matches!(one.state, RunState::Ran | RunState::RanTwice);
         if progress.statements.iter().all(applied) {
             let message = format!("the script {} was applied already, all of it", migration.name);
-            return Err(AccessError::new(ErrorKind::Conflict, message)
-                .hint(format!("`dbaccess audit compare {}` shows when; to change more, ask again", request.id)));
+            return Err(AccessError::new(ErrorKind::Conflict, message).hint(format!(
+                "`dbaccess audit compare {}` shows when; to change more, ask again",
+                request.id
+            )));
         }
         Ok(Some(Arc::new(Approved::of(migration, &request.id))))
     }
@@ -228,12 +236,7 @@ impl Access {
 
     /// The session is on record before its role exists: a crash between the
     /// two leaves a row that the next start sweeps.
-    async fn write_opening(
-        &self,
-        subject: &str,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> Result<(), AccessError> {
+    async fn write_opening(&self, subject: &str, plan: &Plan, now: Timestamp) -> Result<(), AccessError> {
         let Plan { session, profile, .. } = plan;
         if self.stopping.load(Ordering::SeqCst) {
             return Err(AccessError::new(ErrorKind::Unreachable, "the server is stopping"));
@@ -250,9 +253,7 @@ impl Access {
                 if has_views && let Some(suspension) = suspended(tx, &session.target)? {
                     return Err(refused(&suspension));
                 }
-                if one_at_a_time
-                    && let Some(other) = tx.sessions_of(&session.grant)?.first()
-                {
+                if one_at_a_time && let Some(other) = tx.sessions_of(&session.grant)?.first() {
                     return Err(busy(&other.id));
                 }
                 // Those that a dead target keeps from ending do not count.

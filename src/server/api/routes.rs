@@ -5,10 +5,10 @@ use super::failure::Failure;
 use super::{events, tunnel};
 use crate::core::model::{Grant, ScriptComparison};
 use crate::proto::{
-    About, Amend, Approve, AuditQuery, AuditRow, Compare, Finding, Login, Logout, Me, NewRequest, OpenSession, Reason, Renew,
-    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated,
+    About, Amend, Approve, AuditQuery, AuditRow, Compare, Finding, Login, Logout, Me, NewRequest,
+    OpenSession, Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;

@@ -37,16 +37,29 @@ fn print(comparison: &ScriptComparison, format: Format) -> Result<(), CliError> 
     let shown = |text: &str| {
         if people { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text.to_owned() }
     };
-    let mut listing = Listing::new(["statement", "line", "state", "seq", "session", "text", "why"], "no statements");
+    let mut listing =
+        Listing::new(["statement", "line", "state", "seq", "session", "text", "why"], "no statements");
     let cells = |run: Option<&Run>| {
         let why = run.and_then(|run| run.message.clone()).unwrap_or_default();
-        (run.map(|run| run.seq.to_string()).unwrap_or_default(), run.map(|run| run.session.to_string()).unwrap_or_default(), why)
+        (
+            run.map(|run| run.seq.to_string()).unwrap_or_default(),
+            run.map(|run| run.session.to_string()).unwrap_or_default(),
+            why,
+        )
     };
     for one in &comparison.statements {
         let order = if one.out_of_order { ", out of order" } else { "" };
         let (seq, session, why) = cells(one.runs.last());
         let state = format!("{}{order}", one.state.as_str());
-        listing.row([one.number.to_string(), one.line.to_string(), state, seq, session, shown(&one.text), why]);
+        listing.row([
+            one.number.to_string(),
+            one.line.to_string(),
+            state,
+            seq,
+            session,
+            shown(&one.text),
+            why,
+        ]);
     }
     for other in &comparison.others {
         let (seq, session, why) = cells(Some(&other.run));
