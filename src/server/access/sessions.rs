@@ -159,7 +159,11 @@ impl Access {
         let script = self.script_of(&grant, &request, open.detached).await?;
         let budget = self.config.budgets.of(tier, &grant.scope).with_rows(grant.limits.rows);
         let target = self.target(&grant.target)?;
-        let survey = target.fresh_survey().await?;
+        // Scripts change the very catalog, one after the other.
+        let survey = match &script {
+            Some(_) => target.refresh().await?,
+            None => target.fresh_survey().await?,
+        };
         let profile = target.database.profile(&grant.scope, &survey.catalog, &survey.classification);
         let session = Session {
             id: SessionId::from_random(crate::os::random()),
