@@ -61,6 +61,9 @@ _dbaccess() {
             dbaccess,migrate)
                 cmd="dbaccess__subcmd__migrate"
                 ;;
+            dbaccess,recording)
+                cmd="dbaccess__subcmd__recording"
+                ;;
             dbaccess,request)
                 cmd="dbaccess__subcmd__request"
                 ;;
@@ -169,6 +172,9 @@ _dbaccess() {
             dbaccess__subcmd__help,migrate)
                 cmd="dbaccess__subcmd__help__subcmd__migrate"
                 ;;
+            dbaccess__subcmd__help,recording)
+                cmd="dbaccess__subcmd__help__subcmd__recording"
+                ;;
             dbaccess__subcmd__help,request)
                 cmd="dbaccess__subcmd__help__subcmd__request"
                 ;;
@@ -211,6 +217,12 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__ledger,verify)
                 cmd="dbaccess__subcmd__help__subcmd__ledger__subcmd__verify"
                 ;;
+            dbaccess__subcmd__help__subcmd__recording,keygen)
+                cmd="dbaccess__subcmd__help__subcmd__recording__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__help__subcmd__recording,show)
+                cmd="dbaccess__subcmd__help__subcmd__recording__subcmd__show"
+                ;;
             dbaccess__subcmd__help__subcmd__target,check)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__check"
                 ;;
@@ -243,6 +255,24 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__ledger__subcmd__help,verify)
                 cmd="dbaccess__subcmd__ledger__subcmd__help__subcmd__verify"
+                ;;
+            dbaccess__subcmd__recording,help)
+                cmd="dbaccess__subcmd__recording__subcmd__help"
+                ;;
+            dbaccess__subcmd__recording,keygen)
+                cmd="dbaccess__subcmd__recording__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__recording,show)
+                cmd="dbaccess__subcmd__recording__subcmd__show"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,help)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,keygen)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,show)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__show"
                 ;;
             dbaccess__subcmd__target,check)
                 cmd="dbaccess__subcmd__target__subcmd__check"
@@ -305,7 +335,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit ledger doctor config completions target server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -878,7 +908,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit ledger doctor config completions target server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1160,6 +1190,48 @@ _dbaccess() {
         dbaccess__subcmd__help__subcmd__migrate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording)
+            opts="show keygen"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1553,6 +1625,144 @@ _dbaccess() {
                     return 0
                     ;;
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording)
+            opts="-h --server --ca --help show keygen help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help)
+            opts="show keygen help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__keygen)
+            opts="-h --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__show)
+            opts="-o -h --key --ledger --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

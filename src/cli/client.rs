@@ -8,9 +8,9 @@ use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration};
 use crate::proto::{
     About, Amend, Approve, AuditQuery, AuditRow, Compare, ErrorBody, Finding, Login, Logout, Me, NewRequest,
-    OpenSession, Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
-    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated,
+    OpenSession, Reason, RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume,
+    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -173,6 +173,16 @@ impl Client {
     pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {
         let query = serde_json::json!({ "target": target });
         self.call(Method::GET, &["doctor"], &query, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    /// What the ledger says of a session's recording, behind a place on it.
+    pub async fn recording(&self, session: &str, after: Option<u64>) -> Result<RecordingPage, CliError> {
+        self.get(&["recordings", session], &RecordingQuery { after }).await
+    }
+
+    /// A session's recording as it is written; it takes as long as it is large.
+    pub async fn recording_file(&self, session: &str) -> Result<Response, CliError> {
+        self.send(Method::GET, &["recordings", session, "file"], &(), None::<&()>, None).await
     }
 
     /// The stream that holds a session; it has no timeout of its own.

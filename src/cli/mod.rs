@@ -22,6 +22,7 @@ pub mod login_screen;
 mod output;
 pub mod paths;
 mod proposals;
+mod recorded;
 mod script;
 mod session;
 mod session_files;

@@ -9,6 +9,7 @@ pub mod migration;
 pub mod model;
 pub mod policy;
 pub mod profile;
+pub mod recording;
 pub mod review;
 pub mod rows;
 pub mod scope;

@@ -5,7 +5,7 @@
 
 use crate::core::model::{
     AccessRequest, AskedScope, EndReason, ErrorKind, Export, Grant, GrantId, Permission, Person, PersonRef,
-    Role, Session, SessionId, StatementResult, Suspension, Totals,
+    RecordingRecord, Role, Session, SessionId, StatementResult, Suspension, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -380,6 +380,9 @@ pub struct AuditRow {
     /// Of the data that an export took out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<Export>,
+    /// Whether the session's recording holds what it returned.
+    #[serde(default)]
+    pub recorded: bool,
 }
 
 /// One finding of `GET /v1/doctor?target=`.
@@ -420,4 +423,29 @@ pub struct SessionsQuery {
     pub mine: bool,
     #[serde(default)]
     pub all: bool,
+}
+
+/// `GET /v1/recordings/{id}?after=`, where the id is a session's.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingQuery {
+    /// Only records behind this ledger position, for paging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// What the ledger says of a session's recording, oldest first: at most 1,000
+/// records; ask again behind the last until none comes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordingPage {
+    pub session: Session,
+    pub records: Vec<OnLedger>,
+}
+
+/// A record and its place on the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OnLedger {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub record: RecordingRecord,
 }

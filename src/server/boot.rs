@@ -9,10 +9,11 @@ use super::journal::{EventQuery, Index, Journal, Options};
 use super::metrics::Metrics;
 use super::outbound::Outbound;
 use super::outbox::Outbox;
+use super::recording::Recordings;
 use super::store::Store;
 use super::tasks;
 use super::{api, listen};
-use crate::core::model::Event;
+use crate::core::model::{Event, SessionId};
 use crate::tls;
 use crate::wire::postgres::scram::Binding;
 use anyhow::{Context as _, bail};
@@ -40,6 +41,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub native: Option<SocketAddr>,
     access: Arc<Access>,
+    recordings: Recordings,
     journal: Journal,
     tasks: JoinSet<()>,
 }
@@ -60,6 +62,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     index.catch_up(journal.last_written()).await?;
     let store = Store::open(&data_dir.join("state.db"))?;
     let (outbox, outbox_task) = Outbox::new(store.clone(), journal.clone(), last_event(&index).await?);
+    let recordings = Recordings::open(&data_dir.join("recordings"), config.auditor_key, journal.clone())?;
     let registry = Arc::new(Registry::default());
     let metrics = Arc::new(Metrics::default());
     let (watch, reads) = Watch::new(config.alerts.bulk.rows);
@@ -79,6 +82,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         outbox: outbox.clone(),
         journal: journal.clone(),
         index: index.clone(),
+        recordings: recordings.clone(),
         registry,
         metrics: Arc::clone(&metrics),
         config,
@@ -91,6 +95,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     for outbound in Outbound::all(&alerts, &store, &access.noticed())? {
         all.spawn(outbound.run());
     }
+    // Before any session: those that are there are an earlier process's.
+    let left = recordings.left()?;
+    all.spawn(recover(recordings.clone(), left, index.clone()));
     all.spawn(follow(index, journal.clone()));
     let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), policy };
     store.write(move |tx| tx.record(crate::os::now(), &started)).await?;
@@ -133,7 +140,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         });
     }
     tracing::info!(%address, ?native, version = env!("CARGO_PKG_VERSION"), "ready");
-    Ok(Running { address, native, access, journal, tasks: all })
+    Ok(Running { address, native, access, recordings, journal, tasks: all })
 }
 
 impl Running {
@@ -142,6 +149,7 @@ impl Running {
         tracing::info!("stopping: every session ends now");
         self.access.end_all(PATIENCE).await;
         self.access.sweep_before_leaving(LAST_SWEEP).await;
+        self.recordings.settled(LAST_WORDS).await;
         // A ledger that cannot be written must not keep the process: what it
         // was not told yet stays in the state, and is told at the next start.
         match tokio::time::timeout(LAST_WORDS, self.access.flush()).await {
@@ -228,6 +236,15 @@ async fn last_event(index: &Index) -> anyhow::Result<i64> {
         match page.last() {
             Some(row) => before = Some(row.seq),
             None => return Ok(0),
+        }
+    }
+}
+
+/// Ends the recordings that a crash has left, however large they are.
+async fn recover(recordings: Recordings, left: Vec<SessionId>, index: Index) {
+    for session in left {
+        if let Err(error) = recordings.recover(&session, &index).await {
+            tracing::warn!(%session, %error, "a recording that a crash has left is not ended");
         }
     }
 }

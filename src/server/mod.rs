@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod outbox;
 pub mod provision;
+pub mod recording;
 pub mod setup;
 pub mod store;
 pub mod tasks;

@@ -51,7 +51,8 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
             None
         }
-        ("GET", "/v1/requests/{id}" | "/v1/sessions/{id}/events") => None,
+        ("GET", "/v1/recordings/{id}") => Some("after=the-last"),
+        ("GET", "/v1/requests/{id}" | "/v1/sessions/{id}/events" | "/v1/recordings/{id}/file") => None,
         ("GET", path) => panic!("GET {path} is new: say here what it cannot read"),
         _ => None,
     }
@@ -103,7 +104,8 @@ async fn every_endpoint_refuses_strangers_and_nonsense() {
         }
         if path.contains("{id}") {
             // Somebody else's is answered like one that is not there.
-            let theirs = if path.starts_with("/v1/sessions") { &session } else { &waiting };
+            let of_session = path.starts_with("/v1/sessions") || path.starts_with("/v1/recordings");
+            let theirs = if of_session { &session } else { &waiting };
             for named in [theirs, &theirs[..9], "zzzz", "%F0%9F%A6%80", "..%2F..%2Fme", "%00"] {
                 let answered = erin.call(method, &at(named), body.as_ref()).await;
                 assert_eq!(answered.status, 404, "{what} {named}: {answered:?}");
@@ -144,7 +146,8 @@ async fn every_endpoint_refuses_strangers_and_nonsense() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_describes_what_is_answered() {
-    let env = TestEnv::start().await;
+    let (extra, _rule) = crate::recordings::rule();
+    let env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
     let document = Document::of(Api::anyone(&env).get("/v1/openapi.json").await.is(200));
     // The same endpoints, and who may call them.
     let served: BTreeMap<(String, String), bool> = endpoints()
@@ -231,6 +234,9 @@ async fn the_document_describes_what_is_answered() {
         document.check("SessionEvent", &serde_json::to_value(event).unwrap(), "a session's stream");
     }
     let dave = env.signed_in("dave").await.api();
+    let recording = format!("/v1/recordings/{session}");
+    let page = seen(&dave, "GET", "/v1/recordings/{id}", &recording, None).await;
+    assert_eq!(page["records"][0]["record"]["kind"], "recording.started");
     let of_target = async |verb: &str, body: Value| {
         let template = format!("/v1/targets/{{name}}/{verb}");
         seen(&dave, "POST", &template, &format!("/v1/targets/prod-orders/{verb}"), Some(body)).await

@@ -84,6 +84,8 @@ mod provision;
 #[cfg(test)]
 mod record;
 #[cfg(test)]
+mod recordings;
+#[cfg(test)]
 mod redteam;
 #[cfg(test)]
 mod requests;

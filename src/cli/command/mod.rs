@@ -19,6 +19,7 @@ mod logout;
 mod man;
 mod migrate;
 mod operate;
+mod recording;
 mod request;
 mod requests;
 mod revoke;
@@ -88,6 +89,7 @@ pub enum Command {
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
+    Recording(recording::RecordingArgs),
     Ledger(ledger::LedgerArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
@@ -139,6 +141,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
         Command::Audit(args) => args.run(&context).await,
+        Command::Recording(args) => args.run(&context).await.map(done),
         Command::Ledger(args) => args.run().map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),

@@ -36,6 +36,7 @@ impl SessionsArgs {
                 "connections",
                 "statements",
                 "rows",
+                "recorded",
                 "reason",
             ],
             "no sessions",
@@ -43,6 +44,13 @@ impl SessionsArgs {
         for view in &views {
             let session = &view.session;
             let time = |at| if people { relative(at, now) } else { at.to_string() };
+            // An empty column is left out for people.
+            let recorded = match (session.recorded, people) {
+                (true, _) => "yes",
+                (false, true) => "",
+                (false, false) => "no",
+            };
+            let recorded = recorded.to_owned();
             let state = match session.end {
                 Some(end) => format!("{} ({})", session.state.as_str(), end.as_str()),
                 None => session.state.as_str().to_owned(),
@@ -58,6 +66,7 @@ impl SessionsArgs {
                 view.connections.to_string(),
                 session.totals.statements.to_string(),
                 session.totals.rows.to_string(),
+                recorded,
                 view.reason.clone(),
             ]);
         }

@@ -20,6 +20,7 @@
 //! record is then *written*, not *synced*.
 
 use super::{Vocabulary, functions};
+use crate::core::model::Path;
 use crate::core::sql::{Class, Statement, TxEffect};
 
 /// What a record must have reached.
@@ -72,7 +73,17 @@ impl TxStatus {
     }
 }
 
-pub(super) fn of(may_write: bool, statement: &Statement, known: &Vocabulary, tx: TxStatus) -> Durability {
+/// Of break-glass every statement is safe on disk before it runs (R8.4).
+pub(super) fn of(
+    path: Path,
+    may_write: bool,
+    statement: &Statement,
+    known: &Vocabulary,
+    tx: TxStatus,
+) -> Durability {
+    if path == Path::BreakGlass {
+        return Durability::Synced;
+    }
     if !may_write {
         return Durability::Written;
     }

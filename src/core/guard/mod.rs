@@ -120,7 +120,7 @@ pub fn check(permit: &Permit, statement: &Statement, tx: TxStatus) -> Verdict {
     match reason_against(statement, rights, &permit.vocabulary) {
         Some(reason) => Verdict::Refuse(refusal(permit, reason)),
         None => Verdict::Allow(Allowed {
-            durability: durability::of(rights.write, statement, &permit.vocabulary, tx),
+            durability: durability::of(permit.path, rights.write, statement, &permit.vocabulary, tx),
             effect: statement.effect,
         }),
     }

@@ -19,6 +19,15 @@ impl Hash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// A hash that was made elsewhere.
+    pub(in crate::core) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(in crate::core) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads 64 lower-case hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         from_hex(text).map(Self)

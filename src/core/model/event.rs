@@ -79,6 +79,9 @@ pub enum Event {
     ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
     #[serde(rename = "connection.closed")]
     ConnectionClosed { connection: ConnectionId, session: SessionId },
+    /// Somebody has asked for a session's recording.
+    #[serde(rename = "recording.read")]
+    RecordingRead { session: SessionId, by: PersonRef },
     /// Break-glass access has ended, and somebody must look at it (R8.5).
     #[serde(rename = "review.opened")]
     ReviewOpened { review: Box<Review> },

@@ -37,4 +37,11 @@ impl Grant {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked.is_none() && self.from <= now && now < self.until
     }
+
+    /// Whether its sessions are recorded with the rows that they see: where the
+    /// rule says so, and always where people look only afterwards or the schema
+    /// changes (R8.4).
+    pub fn is_recorded(&self) -> bool {
+        self.limits.recording || matches!(self.path, Path::BreakGlass | Path::Migration)
+    }
 }

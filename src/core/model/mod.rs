@@ -18,6 +18,7 @@ mod mask;
 mod migration;
 mod notice;
 mod person;
+mod recording;
 mod request;
 mod review;
 mod scope;
@@ -46,6 +47,7 @@ pub use mask::{MIN_GROUP, Mask, Partial, PartialKind};
 pub use migration::{Hazard, HazardKind, Migration, ScriptRef, ScriptStatement, Severity};
 pub use notice::{Notice, NoticeKind, Urgency};
 pub use person::{Identity, Person, PersonRef};
+pub use recording::{RecordingRecord, Recovered};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier,

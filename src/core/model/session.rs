@@ -91,4 +91,7 @@ pub struct Session {
     /// When the role was proven gone.
     pub dead_at: Option<Timestamp>,
     pub totals: Totals,
+    /// Whether there is a recording of it, with the rows that it saw.
+    #[serde(default)]
+    pub recorded: bool,
 }

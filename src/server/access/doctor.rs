@@ -28,7 +28,8 @@ impl Access {
             Some(name) => vec![self.target(name)?],
             None => self.target_names().filter_map(|name| self.target(name).ok()).collect(),
         };
-        let mut findings = vec![self.ledger_finding(), space_finding(&self.config.server.data_dir)];
+        let space = space_finding(&self.config.server.data_dir);
+        let mut findings = vec![self.ledger_finding(), self.recordings_finding(), space];
         for suspension in self.suspensions().await? {
             if targets.iter().any(|state| state.target.name == suspension.target) {
                 findings.push(suspended_finding(&suspension));
@@ -52,6 +53,27 @@ impl Access {
             Err(error) => problem(
                 "ledger",
                 format!("{error}; no statement gets through"),
+                "make room on the disk of the data directory, or mend it; writing goes on by itself",
+            ),
+        }
+    }
+
+    fn recordings_finding(&self) -> Finding {
+        let check = "recordings";
+        match (self.recordings.failing(), self.recordings.key()) {
+            (0, Some(_)) => ok(check, "are sealed to the auditor's key".to_owned()),
+            (0, None) => Finding {
+                level: FindingLevel::Warning,
+                ..problem(
+                    check,
+                    "who can read the data directory can read the rows that recorded sessions have seen"
+                        .to_owned(),
+                    "`dbaccess recording keygen FILE` where the auditor works; the public key goes under [recording] auditor_key",
+                )
+            },
+            (failing, _) => problem(
+                check,
+                format!("{failing} of them cannot be written; those sessions get no statement through"),
                 "make room on the disk of the data directory, or mend it; writing goes on by itself",
             ),
         }

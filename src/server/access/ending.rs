@@ -64,6 +64,7 @@ impl Access {
             dead_at: None,
         };
         self.bury(burial).await;
+        live.end_recording();
         self.registry.remove(&live.role);
         self.holders.forget(&live.permit.session);
     }

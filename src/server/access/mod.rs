@@ -10,6 +10,7 @@ mod ending;
 mod error;
 mod holding;
 mod notices;
+mod recordings;
 mod request;
 mod reviews;
 mod rotate;
@@ -35,6 +36,7 @@ use crate::server::journal::{Index, Journal};
 use crate::server::metrics::Metrics;
 use crate::server::outbound;
 use crate::server::outbox::Outbox;
+use crate::server::recording::Recordings;
 use crate::server::store::Store;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -50,6 +52,7 @@ pub struct Access {
     pub(super) outbox: Outbox,
     pub(super) journal: Journal,
     pub(super) index: Index,
+    pub(super) recordings: Recordings,
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     policy: RwLock<Arc<Policy>>,
@@ -77,6 +80,7 @@ pub struct Parts {
     pub outbox: Outbox,
     pub journal: Journal,
     pub index: Index,
+    pub recordings: Recordings,
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
     /// The public key of the server's ledger.
@@ -86,7 +90,18 @@ pub struct Parts {
 impl Access {
     /// Connects to nothing yet: a target that is down is no error here.
     pub fn new(parts: Parts) -> Result<Self, AccessError> {
-        let Parts { config, provider, store, outbox, journal, index, registry, metrics, server_key } = parts;
+        let Parts {
+            config,
+            provider,
+            store,
+            outbox,
+            journal,
+            index,
+            recordings,
+            registry,
+            metrics,
+            server_key,
+        } = parts;
         let targets = TargetState::all(&config)?;
         let notices = notices::Notices::new(outbound::channels(&config.alerts));
         let policy = RwLock::new(Arc::clone(&config.policy));
@@ -97,6 +112,7 @@ impl Access {
             outbox,
             journal,
             index,
+            recordings,
             registry,
             metrics,
             policy,

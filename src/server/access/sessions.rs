@@ -20,6 +20,7 @@ use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
 use crate::server::gateway::{End, Life, Live};
 use crate::server::provision::{OpenSession as NewRole, SessionSettings};
+use crate::server::recording::Recorder;
 use crate::server::store::Tx;
 use crate::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys, SALT_BYTES, Verifier};
 use jiff::Timestamp;
@@ -79,6 +80,7 @@ impl Access {
         let keys = scram_keys(&Secret::from_random(crate::os::random()))?;
         let verifier = keys.verifier();
         let target = self.target(&grant.target)?;
+        let recording = if session.recorded { Some(self.begin_recording(&session.id).await?) } else { None };
         let live = Arc::new(Live::new(
             Permit {
                 session: session.id.clone(),
@@ -98,6 +100,7 @@ impl Access {
             keys,
             Arc::clone(&target.way),
             u32::try_from(self.config.limits.connections_per_session).unwrap_or(u32::MAX),
+            recording,
         ));
         // Before it is on record: whoever reads of it there, to end it, finds it here.
         self.registry.insert(Arc::clone(&live));
@@ -105,6 +108,7 @@ impl Access {
             self.registry.remove(&live.role);
             live.finish(ended(EndReason::Failed));
             live.bury(Duration::ZERO);
+            live.end_recording();
             return Err(error);
         }
         self.metrics.session_begun();
@@ -179,6 +183,7 @@ impl Access {
             ended_at: None,
             dead_at: None,
             totals: Totals::default(),
+            recorded: grant.is_recorded(),
         };
         Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary), budget, script })
     }
@@ -336,6 +341,18 @@ impl Access {
             Ok(flushed) => Ok(flushed?),
             Err(_) => Err(self.ledger_stuck()),
         }
+    }
+
+    /// What must be recorded does not begin without its recording.
+    async fn begin_recording(&self, session: &SessionId) -> Result<Arc<Recorder>, AccessError> {
+        self.recordings.begin(session).await.map_err(|error| {
+            tracing::error!(%session, %error, "no session can be opened: its recording cannot be written");
+            AccessError::new(
+                ErrorKind::Unreachable,
+                "the server cannot write this session's recording at the moment, so it does not open it",
+            )
+            .hint("`dbaccess doctor` says more; tell the people who run dbaccess")
+        })
     }
 
     /// No statement would get through, so no session is opened.

@@ -4,6 +4,7 @@
 mod auth;
 mod events;
 mod failure;
+mod recordings;
 mod routes;
 mod tunnel;
 

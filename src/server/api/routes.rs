@@ -2,13 +2,13 @@
 
 use super::auth::Bearer;
 use super::failure::Failure;
-use super::{events, tunnel};
+use super::{events, recordings, tunnel};
 use crate::core::model::{Grant, ScriptComparison};
 use crate::proto::{
     About, Amend, Approve, AuditQuery, AuditRow, Compare, Finding, Login, Logout, Me, NewRequest,
-    OpenSession, Reason, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
-    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated,
+    OpenSession, Reason, RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume,
+    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -82,6 +82,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
         route("GET", "/v1/audit", SignedIn, get(audit)),
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
+        route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
+        route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -275,6 +277,15 @@ async fn audit(
 
 async fn doctor(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Finding>> {
     Ok(Json(access.doctor(&caller, query.target).await?))
+}
+
+async fn recording(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Search(query): Search<RecordingQuery>,
+) -> Answer<RecordingPage> {
+    Ok(Json(access.recording(&caller, &id, query.after).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.

@@ -1,7 +1,9 @@
-//! `[break_glass]`: what emergency access owes afterwards (R8.5).
+//! `[break_glass]` and `[recording]`: what emergency access owes afterwards
+//! (R8.5), and who can read what was recorded of it (R8.4).
 
 use super::reader::Section;
 use super::sections::length;
+use crate::core::recording::AuditorKey;
 use std::time::Duration;
 
 /// What follows break-glass.
@@ -29,4 +31,17 @@ pub(super) fn break_glass(section: Option<Section<'_>>) -> BreakGlass {
     let overdue_blocks = !section.has("overdue_blocks") || section.boolean("overdue_blocks");
     section.finish();
     BreakGlass { review_within, overdue_blocks }
+}
+
+/// Whom recordings are sealed to.
+pub(super) fn auditor_key(section: Section<'_>) -> Option<AuditorKey> {
+    let expected = "a public key that `dbaccess recording keygen` has printed";
+    let found = section.text("auditor_key", expected);
+    let key = found.as_ref().and_then(|found| AuditorKey::parse(found.value));
+    if let (Some(found), None) = (found, key) {
+        // Not what was found: it may be the private key.
+        found.say(format!("expected {expected}"));
+    }
+    section.finish();
+    key
 }

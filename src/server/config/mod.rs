@@ -22,6 +22,7 @@ pub use reader::Problem;
 
 use crate::core::model::{Budgets, BulkRule, ErrorKind, Secret, Target};
 use crate::core::policy::{BusinessHours, Policy};
+use crate::core::recording::AuditorKey;
 use reader::{Reader, Section};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,6 +49,8 @@ pub struct Config {
     pub budgets: Budgets,
     pub alerts: Alerts,
     pub break_glass: BreakGlass,
+    /// Whom recordings are sealed to.
+    pub auditor_key: Option<AuditorKey>,
     /// Where Prometheus metrics are served, in plain HTTP.
     pub metrics: Option<SocketAddr>,
 }

@@ -1,7 +1,7 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
-use super::break_glass::break_glass;
+use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
 use super::reader::Section;
 use super::secret::secret;
@@ -40,6 +40,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let budgets = budgets(root.section("budgets"));
     let alerts = alerts(root.section("alerts"), outside);
     let break_glass = break_glass(root.section("break_glass"));
+    let auditor_key = root.section("recording").and_then(auditor_key);
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         section.finish();
@@ -60,6 +61,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         budgets,
         alerts,
         break_glass,
+        auditor_key,
         metrics,
     })
 }

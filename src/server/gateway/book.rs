@@ -89,7 +89,7 @@ impl Running {
     pub fn unanswered(mut self) -> Ended {
         let result = self.was_cut().unwrap_or(StatementResult::Unknown);
         let rows = self.rows;
-        Ended { running: self, result, rows }
+        Ended { running: self, result, rows, ends_at: None }
     }
 }
 
@@ -116,6 +116,16 @@ pub struct Ended {
     pub running: Running,
     pub result: StatementResult,
     pub rows: u64,
+    /// The place in the bytes that the client is sent at which its answer ends,
+    /// where it gets one.
+    pub ends_at: Option<u64>,
+}
+
+impl Ended {
+    /// A statement that nothing was done of.
+    pub fn unrun(intent: Position, result: StatementResult) -> Self {
+        Self { running: running(Some(intent), true), result, rows: 0, ends_at: None }
+    }
 }
 
 /// What the pump does with a piece of the server's stream.
@@ -128,6 +138,19 @@ pub enum Fate {
     Replace(BytesMut),
     /// These bytes go first.
     Before(BytesMut),
+}
+
+impl Fate {
+    /// How many bytes the client is sent, where `pass` go as they are and the
+    /// frame behind them ends at `covered`.
+    pub fn length(&self, pass: usize, covered: usize) -> usize {
+        match self {
+            Self::Pass => covered,
+            Self::Drop => pass,
+            Self::Replace(out) => pass + out.len(),
+            Self::Before(out) => covered + out.len(),
+        }
+    }
 }
 
 pub struct Book {
@@ -559,7 +582,7 @@ fn end(ended: &mut VecDeque<Ended>, mut running: Running, result: StatementResul
         Some(cut) => (cut, running.rows),
         None => (result, rows),
     };
-    ended.push_back(Ended { running, result, rows });
+    ended.push_back(Ended { running, result, rows, ends_at: None });
 }
 
 impl Then {

@@ -14,6 +14,7 @@ use super::intercept::{Fault, POISON, Step};
 use super::live::Connections;
 use super::long::Long;
 use super::refusal::Refusal;
+use super::tape::Tape;
 use super::{Gateway, upstream};
 use crate::core::model::{ConnectionId, StatementRecord, StatementResult, format_duration};
 use crate::server::journal::{JournalError, NotAppended, Position};
@@ -55,6 +56,8 @@ pub struct Connection {
     /// Bytes of prepared texts, and of values in portals.
     pub(super) texts: Arc<AtomicUsize>,
     pub(super) values: Arc<AtomicUsize>,
+    /// Where it is recorded, if it is.
+    pub(super) tape: Option<Tape>,
 }
 
 impl Connection {
@@ -63,6 +66,7 @@ impl Connection {
             id: ConnectionId::from_random(crate::os::random()),
             gateway,
             book: Mutex::new(Book::new(Arc::clone(&live))),
+            tape: live.recording.as_ref().map(Tape::new),
             live,
             replies: Notify::new(),
             words: Notify::new(),
@@ -112,6 +116,7 @@ impl Connection {
             Some(Fault::Refused(refusal)) if relay.at_boundary => {
                 let mut out = BytesMut::new();
                 refusal.fatal(&mut out);
+                drop(self.heard(&out).await);
                 drop(tokio::time::timeout(GRACE, to_client.write_all(&out)).await);
             }
             Some(Fault::Refused(refusal)) => {
@@ -132,6 +137,7 @@ impl Connection {
             }
         }
         // The rest of the answers is for the record alone.
+        relay.heard = false;
         let settled = async {
             to_server.shutdown().await?;
             self.back(&mut from_server, &mut tokio::io::sink(), &mut relay).await
@@ -144,6 +150,7 @@ impl Connection {
         if let Err(error) = self.outcomes(&mut relay.ended).await {
             tracing::warn!(connection = %self.id, %error, "an outcome is not on record");
         }
+        self.end_tape().await;
         drop(tokio::time::timeout(GRACE, to_client.shutdown()).await);
     }
 
@@ -157,11 +164,13 @@ impl Connection {
         let mut scanner = Scanner::frontend(limits);
         let mut buffer = Buffer::new();
         let mut long: Option<Long> = None;
+        self.begin_tape().await?;
         loop {
             // The front of the buffer: what has gone upstream, and what may go.
             let (mut sent, mut pass) = (0, 0);
             while let Some(piece) = scanner.next(buffer.bytes.get(pass..).unwrap_or_default())? {
                 let next = pass + piece.bytes.len();
+                self.said(piece.bytes).await?;
                 let step = match piece.what {
                     What::Bulk { .. } => {
                         self.book().copied(piece.bytes.len() as u64);
@@ -316,7 +325,7 @@ impl Connection {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let Relay { scanner, buffer, covered, ended, at_boundary } = relay;
+        let Relay { scanner, buffer, covered, ended, at_boundary, heard, place } = relay;
         buffer.bytes.advance(std::mem::take(covered));
         self.outcomes(ended).await?;
         loop {
@@ -333,7 +342,13 @@ impl Connection {
                         Err(error) => break Err(error),
                     };
                     *covered = pass + piece.bytes.len();
-                    match book.see(&piece, ended) {
+                    let before = ended.len();
+                    let seen = book.see(&piece, ended);
+                    if let Ok(fate) = &seen {
+                        let ends = *place + fate.length(pass, *covered) as u64;
+                        ended.range_mut(before..).for_each(|one| one.ends_at = heard.then_some(ends));
+                    }
+                    match seen {
                         Ok(Fate::Pass) => pass = *covered,
                         Ok(other) => {
                             fate = other;
@@ -349,6 +364,19 @@ impl Connection {
             if *covered > 0 {
                 *at_boundary = false;
                 let write = buffer.bytes.get(..pass).unwrap_or_default();
+                if *heard {
+                    let length = fate.length(pass, *covered) as u64;
+                    self.heard(write).await?;
+                    match &fate {
+                        Fate::Pass | Fate::Drop => {}
+                        Fate::Replace(out) => self.heard(out).await?,
+                        Fate::Before(out) => {
+                            self.heard(out).await?;
+                            self.heard(buffer.bytes.get(pass..*covered).unwrap_or_default()).await?;
+                        }
+                    }
+                    *place += length;
+                }
                 if !write.is_empty() {
                     client.write_all(write).await?;
                 }
@@ -374,6 +402,7 @@ impl Connection {
                 if buffer.read(server).await? == 0 {
                     let unheard = self.book().cut_unheard();
                     if let Some(out) = unheard.filter(|_| *at_boundary) {
+                        drop(self.heard(&out).await);
                         client.write_all(&out).await?;
                         client.flush().await?;
                     }
@@ -466,7 +495,18 @@ impl Connection {
     }
 
     pub(super) async fn outcome(&self, ended: &Ended) -> Result<(), Refusal> {
-        let Ended { running, result, rows } = ended;
+        self.tape_outcome(ended).await;
+        self.append_outcome(ended).await?;
+        let Ended { running, rows, .. } = ended;
+        self.watch(running);
+        let counters = &self.live.counters;
+        counters.rows.fetch_add(*rows, Ordering::Relaxed);
+        counters.bytes.fetch_add(running.bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) async fn append_outcome(&self, ended: &Ended) -> Result<(), Refusal> {
+        let Ended { running, result, rows, .. } = ended;
         if let Some(intent) = running.intent {
             let ran = !matches!(result, StatementResult::Skipped);
             let record = StatementRecord::Outcome {
@@ -480,10 +520,6 @@ impl Connection {
             };
             self.append(&record).await?;
         }
-        self.watch(running);
-        let counters = &self.live.counters;
-        counters.rows.fetch_add(*rows, Ordering::Relaxed);
-        counters.bytes.fetch_add(running.bytes, Ordering::Relaxed);
         Ok(())
     }
 
@@ -518,6 +554,10 @@ struct Relay {
     ended: VecDeque<Ended>,
     /// At every await: whether the client has whole frames only.
     at_boundary: bool,
+    /// The client gets what is relayed.
+    heard: bool,
+    /// How many bytes it was sent, those that are being sent included.
+    place: u64,
 }
 
 impl Relay {
@@ -531,6 +571,8 @@ impl Relay {
             covered: 0,
             ended: VecDeque::new(),
             at_boundary: true,
+            heard: true,
+            place: 0,
         }
     }
 }

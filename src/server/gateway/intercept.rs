@@ -497,6 +497,7 @@ impl Connection {
             facts: facts.map(Cow::Borrowed),
         };
         let position = self.append(&record).await?;
+        self.tape_statement(position, text).await?;
         self.intended.store(position.0, std::sync::atomic::Ordering::Relaxed);
         self.live.counters.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.gateway.metrics.statements.inc();
@@ -506,7 +507,8 @@ impl Connection {
     /// Statements that the server will drop because of an earlier error.
     async fn skip(&self, tokens: impl IntoIterator<Item = Running>) -> Result<(), Refusal> {
         for token in tokens {
-            self.outcome(&Ended { running: token, result: StatementResult::Skipped, rows: 0 }).await?;
+            let skipped = Ended { running: token, result: StatementResult::Skipped, rows: 0, ends_at: None };
+            self.outcome(&skipped).await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::core::guard::Permit;
 use crate::core::model::{Actor, EndReason, Totals};
 use crate::core::profile::Views;
 use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError, search_path};
+use crate::server::recording::Recorder;
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -29,6 +30,8 @@ pub struct Live {
     pub keys: Keys,
     pub way: Arc<Way>,
     pub counters: Counters,
+    /// Where what its clients say and see is recorded, if it is.
+    pub recording: Option<Arc<Recorder>>,
     /// What was changed in the names of texts that may come again.
     rewrites: Rewrites,
     /// What was read against the budget, by all connections.
@@ -93,6 +96,7 @@ impl Live {
         keys: Keys,
         way: Arc<Way>,
         max_connections: u32,
+        recording: Option<Arc<Recorder>>,
     ) -> Self {
         Self {
             permit,
@@ -101,6 +105,7 @@ impl Live {
             keys,
             way,
             counters: Counters::default(),
+            recording,
             rewrites: Rewrites::default(),
             taken: Mutex::default(),
             life: watch::Sender::new(Life::Open),
@@ -144,6 +149,13 @@ impl Live {
             }
             open
         });
+    }
+
+    /// Nothing more is recorded: whatever ran is over.
+    pub fn end_recording(&self) {
+        if let Some(recording) = &self.recording {
+            recording.finish();
+        }
     }
 
     /// Says that the role is proven gone.

@@ -15,6 +15,7 @@ mod login;
 mod long;
 mod names;
 mod refusal;
+mod tape;
 mod upstream;
 mod values;
 mod watch;

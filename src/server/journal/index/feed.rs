@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Times are microseconds since 1970; `result`, `parameters` and `export` are JSON.
 pub(super) const SCHEMA: &str = "
@@ -36,7 +36,9 @@ pub(super) const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX events_kind ON events (kind, seq);
-    PRAGMA user_version = 2;
+    CREATE INDEX events_recording ON events (body ->> '$.session', seq) 
+        WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended');
+    PRAGMA user_version = 3;
     COMMIT;";
 
 /// Segment bytes in one transaction.

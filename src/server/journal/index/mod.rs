@@ -95,6 +95,13 @@ impl Index {
         .await
     }
 
+    /// What the ledger says of a session's recording behind `after`, oldest
+    /// first, at most 1,000 records.
+    pub async fn recording(&self, session: &str, after: u64) -> Result<Vec<EventRow>, JournalError> {
+        let session = session.to_owned();
+        self.ask(move |store| store.answer(|connection| query::recording(connection, &session, after))).await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Store) -> Result<T, JournalError> + Send + 'static,

@@ -48,7 +48,9 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
     }
     wanted.page(query.since, query.before, query.limit);
     let columns = "seq, at, subject, email, target, session, grant_id, connection, text, parameters, \
-                   result, rows, bytes, duration_us, export, facts";
+                   result, rows, bytes, duration_us, export, facts, \
+                   EXISTS (SELECT 1 FROM events WHERE kind IN ('recording.started', 'recording.chunk', \
+                   'recording.ended') AND body ->> '$.session' = session)";
     wanted.select(connection, columns, "statements", |row| {
         Ok(AuditRow {
             seq: natural(row, 0)?,
@@ -65,6 +67,7 @@ pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlit
             bytes: natural(row, 12)?,
             duration_us: row.get::<_, Option<i64>>(13)?.map(i64::unsigned_abs),
             export: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
+            recorded: row.get(16)?,
             facts: row.get::<_, Option<String>>(15)?.map(|text| json(15, &text)).transpose()?,
         })
     })
@@ -117,6 +120,23 @@ pub(super) fn events(connection: &Connection, query: &EventQuery) -> rusqlite::R
     wanted.select(connection, "seq, at, kind, body", "events", |row| {
         Ok(EventRow { seq: natural(row, 0)?, at: time(row, 1)?, kind: row.get(2)?, body: row.get(3)? })
     })
+}
+
+/// What is said of a session's recording behind a place, oldest first.
+pub(super) fn recording(
+    connection: &Connection,
+    session: &str,
+    after: u64,
+) -> rusqlite::Result<Vec<EventRow>> {
+    let sql = format!(
+        "SELECT seq, at, kind, body FROM events
+         WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended') AND body ->> '$.session' = ?1 AND seq > ?2 ORDER BY seq LIMIT {MAX_LIMIT}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let read = |row: &Row<'_>| {
+        Ok(EventRow { seq: natural(row, 0)?, at: time(row, 1)?, kind: row.get(2)?, body: row.get(3)? })
+    };
+    statement.query_map((session, integer(after)), read)?.collect()
 }
 
 #[derive(Default)]

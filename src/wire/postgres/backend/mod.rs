@@ -3,6 +3,7 @@
 
 mod decode;
 mod encode;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ pub use encode::{
     Report, authentication_ok, error_with, key_data, negotiate_protocol_version, parameter_status,
     ready_for_query, sasl_continue, sasl_final, sasl_mechanisms,
 };
+
+pub use rows::{ColumnDescription, data_row, row_description};
 
 use super::frame::Treatment;
 
