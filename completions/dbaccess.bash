@@ -22,6 +22,9 @@ _dbaccess() {
             dbaccess,audit)
                 cmd="dbaccess__subcmd__audit"
                 ;;
+            dbaccess,away)
+                cmd="dbaccess__subcmd__away"
+                ;;
             dbaccess,cancel)
                 cmd="dbaccess__subcmd__cancel"
                 ;;
@@ -33,6 +36,9 @@ _dbaccess() {
                 ;;
             dbaccess,connect)
                 cmd="dbaccess__subcmd__connect"
+                ;;
+            dbaccess,delegate)
+                cmd="dbaccess__subcmd__delegate"
                 ;;
             dbaccess,demo)
                 cmd="dbaccess__subcmd__demo"
@@ -57,9 +63,6 @@ _dbaccess() {
                 ;;
             dbaccess,logout)
                 cmd="dbaccess__subcmd__logout"
-                ;;
-            dbaccess,migrate)
-                cmd="dbaccess__subcmd__migrate"
                 ;;
             dbaccess,recording)
                 cmd="dbaccess__subcmd__recording"
@@ -91,18 +94,6 @@ _dbaccess() {
             dbaccess,whoami)
                 cmd="dbaccess__subcmd__whoami"
                 ;;
-            dbaccess__subcmd__audit,compare)
-                cmd="dbaccess__subcmd__audit__subcmd__compare"
-                ;;
-            dbaccess__subcmd__audit,help)
-                cmd="dbaccess__subcmd__audit__subcmd__help"
-                ;;
-            dbaccess__subcmd__audit__subcmd__help,compare)
-                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__compare"
-                ;;
-            dbaccess__subcmd__audit__subcmd__help,help)
-                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__help"
-                ;;
             dbaccess__subcmd__config,get)
                 cmd="dbaccess__subcmd__config__subcmd__get"
                 ;;
@@ -133,6 +124,9 @@ _dbaccess() {
             dbaccess__subcmd__help,audit)
                 cmd="dbaccess__subcmd__help__subcmd__audit"
                 ;;
+            dbaccess__subcmd__help,away)
+                cmd="dbaccess__subcmd__help__subcmd__away"
+                ;;
             dbaccess__subcmd__help,cancel)
                 cmd="dbaccess__subcmd__help__subcmd__cancel"
                 ;;
@@ -144,6 +138,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,connect)
                 cmd="dbaccess__subcmd__help__subcmd__connect"
+                ;;
+            dbaccess__subcmd__help,delegate)
+                cmd="dbaccess__subcmd__help__subcmd__delegate"
                 ;;
             dbaccess__subcmd__help,demo)
                 cmd="dbaccess__subcmd__help__subcmd__demo"
@@ -168,9 +165,6 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,logout)
                 cmd="dbaccess__subcmd__help__subcmd__logout"
-                ;;
-            dbaccess__subcmd__help,migrate)
-                cmd="dbaccess__subcmd__help__subcmd__migrate"
                 ;;
             dbaccess__subcmd__help,recording)
                 cmd="dbaccess__subcmd__help__subcmd__recording"
@@ -201,9 +195,6 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,whoami)
                 cmd="dbaccess__subcmd__help__subcmd__whoami"
-                ;;
-            dbaccess__subcmd__help__subcmd__audit,compare)
-                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__compare"
                 ;;
             dbaccess__subcmd__help__subcmd__config,get)
                 cmd="dbaccess__subcmd__help__subcmd__config__subcmd__get"
@@ -335,7 +326,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit recording ledger doctor config completions target server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -357,7 +348,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__approve)
-            opts="-t -y -o -h --for --table --comment --yes --output --server --ca --help"
+            opts="-t -s -y -o -h --for --table --schema --masked --comment --yes --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -372,6 +363,14 @@ _dbaccess() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -403,7 +402,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit)
-            opts="-o -h --session --person --target --since --limit --output --server --ca --help compare help"
+            opts="-o -h --session --person --target --since --limit --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -452,14 +451,26 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__audit__subcmd__compare)
-            opts="-o -h --script --output --server --ca --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+        dbaccess__subcmd__away)
+            opts="-r -o -h --until --to --reason --back --list --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --script)
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -479,48 +490,6 @@ _dbaccess() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        dbaccess__subcmd__audit__subcmd__help)
-            opts="compare help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        dbaccess__subcmd__audit__subcmd__help__subcmd__compare)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        dbaccess__subcmd__audit__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -768,6 +737,60 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__delegate)
+            opts="-r -o -h --role --target --until --reason --list --all --end --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --end)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__demo)
             opts="-h --once --no-story --port --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -908,7 +931,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel connect exec migrate sessions revoke audit recording ledger doctor config completions target server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -936,7 +959,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__audit)
-            opts="compare"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -949,9 +972,9 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__help__subcmd__audit__subcmd__compare)
+        dbaccess__subcmd__help__subcmd__away)
             opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1048,6 +1071,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__connect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__delegate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1174,20 +1211,6 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__logout)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        dbaccess__subcmd__help__subcmd__migrate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1609,48 +1632,6 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__migrate)
-            opts="-o -h --lock-timeout --statement-timeout --from --dry-run --output --server --ca --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --lock-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --statement-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --from)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --output)
-                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
-                    return 0
-                    ;;
-                -o)
-                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
-                    return 0
-                    ;;
-                --server)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ca)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         dbaccess__subcmd__recording)
             opts="-h --server --ca --help show keygen help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1790,7 +1771,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__request)
-            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --migrate --amend --export --for --reason --wait --output --server --ca --help"
+            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1813,14 +1794,6 @@ _dbaccess() {
                     return 0
                     ;;
                 --unmask)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --migrate)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --amend)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1984,7 +1957,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__show)
-            opts="-o -h --script --output --server --ca --help"
+            opts="-o -h --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2504,6 +2477,7 @@ _dbaccess_asking() {
         --grant) what=grants ;;
         --session) what=sessions ;;
         --target) what=targets ;;
+        --end) what=delegations ;;
     esac
     if [[ -n $what ]]; then
         COMPREPLY=($(compgen -W "$(dbaccess complete "$what" 2>/dev/null)" -- "$cur"))

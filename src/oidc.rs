@@ -144,6 +144,7 @@ pub async fn discover(http: &Http, issuer: &str) -> Result<Metadata, OidcError> 
     let more = metadata.additional_metadata();
     let urls = [
         Some(metadata.jwks_uri().url()),
+        Some(metadata.authorization_endpoint().url()),
         metadata.token_endpoint().map(|endpoint| endpoint.url()),
         metadata.userinfo_endpoint().map(|endpoint| endpoint.url()),
         more.device_authorization_endpoint.as_ref().map(|endpoint| endpoint.url()),

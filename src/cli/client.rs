@@ -5,12 +5,15 @@ use super::device_login::Tokens;
 use super::error::CliError;
 use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
-use crate::core::model::{ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration};
+use crate::core::model::{
+    Absence, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
+};
 use crate::proto::{
-    About, Amend, Approve, AuditQuery, AuditRow, Compare, ErrorBody, Finding, Login, Logout, Me, NewRequest,
-    OpenSession, Reason, RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume,
-    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, DelegationsQuery, End,
+    ErrorBody, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage,
+    RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -147,6 +150,30 @@ impl Client {
 
     pub async fn revoke(&self, id: &str, reason: &Reason) -> Result<RevokedView, CliError> {
         self.post(&["revoke", id], reason).await
+    }
+
+    pub async fn delegate(&self, asked: &NewDelegation) -> Result<Delegation, CliError> {
+        self.post(&["delegations"], asked).await
+    }
+
+    pub async fn delegations(&self, query: &DelegationsQuery) -> Result<Vec<Delegation>, CliError> {
+        self.get(&["delegations"], query).await
+    }
+
+    pub async fn end_delegation(&self, id: &str) -> Result<Delegation, CliError> {
+        self.post(&["delegations", id, "end"], &End {}).await
+    }
+
+    pub async fn away(&self, away: &Away) -> Result<AbsenceView, CliError> {
+        self.post(&["absences"], away).await
+    }
+
+    pub async fn back(&self) -> Result<BackView, CliError> {
+        self.post(&["absences", "end"], &End {}).await
+    }
+
+    pub async fn absences(&self) -> Result<Vec<Absence>, CliError> {
+        self.get(&["absences"], &()).await
     }
 
     /// The caller's live grants.

@@ -75,7 +75,8 @@ const SECOND_WORDS: [(&str, &str); 4] =
     [("targets", "describe"), ("target", "suspend"), ("target", "resume"), ("target", "rotate-tokens")];
 
 /// Which options' values are asked from the server, and as what.
-const OPTIONS: [(&str, &str); 3] = [("grant", "grants"), ("session", "sessions"), ("target", "targets")];
+const OPTIONS: [(&str, &str); 4] =
+    [("grant", "grants"), ("session", "sessions"), ("target", "targets"), ("end", "delegations")];
 
 /// The program without its hidden commands.
 fn visible(whole: &clap::Command) -> clap::Command {

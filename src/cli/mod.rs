@@ -29,6 +29,7 @@ mod session_files;
 mod settings;
 pub mod tokens;
 mod tunnel;
+mod until;
 mod view;
 
 pub use ask::admin_password;

@@ -3,7 +3,7 @@
 use super::output::{clean, field, relative};
 use super::script::in_pieces;
 use crate::core::model::{Limits, Migration, RequestState, Scope, Tier, format_duration};
-use crate::proto::RequestView;
+use crate::proto::{History, RequestView};
 use jiff::Timestamp;
 
 /// The lines of one request: who, what, why, what policy said, what is missing.
@@ -14,9 +14,14 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     let state = if revoked { "granted, then revoked" } else { request.state.as_str() };
     let mut lines = format!("{}  {state}\n", request.id);
     let mut line = |name: &str, text: String| lines.push_str(&field(name, &clean(&text), LABEL, width));
-    line("who", request.person.email.clone());
+    let teams: Vec<&str> = view.teams.iter().map(String::as_str).collect();
+    let teams = if teams.is_empty() { String::new() } else { format!(" ({})", teams.join(", ")) };
+    line("who", format!("{}{teams}", request.person.email));
     line("target", request.target.clone());
     line("scope", request.scope.to_string());
+    if let Some(risk) = &view.risk {
+        line("risk", risk.to_string());
+    }
     if !view.sensitive.is_empty() {
         line("raw", view.sensitive.join("\n"));
     }
@@ -43,13 +48,22 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         line("limits", limits(decision.limits));
     }
     for approval in &request.approvals {
-        let mut text = format!("{} as {}, {}", approval.by.email, approval.role, relative(approval.at, now));
+        let whose = approval.on_behalf_of.as_ref().map(|whose| format!(" for {}", whose.email));
+        let (by, role, whose) = (&approval.by.email, &approval.role, whose.unwrap_or_default());
+        let mut text = format!("{by} as {role}{whose}, {}", relative(approval.at, now));
+        if let Some(schemas) = &approval.narrowing.schemas {
+            let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
+            text.push_str(&format!(", narrowed to schema {}", schemas.join(", ")));
+        }
         if let Some(tables) = &approval.narrowing.tables {
             let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
             text.push_str(&format!(", narrowed to {}", tables.join(", ")));
         }
         if let Some(window) = approval.narrowing.window {
             text.push_str(&format!(", narrowed to {}", format_duration(window)));
+        }
+        if approval.narrowing.masked {
+            text.push_str(", every mask kept on");
         }
         if let Some(comment) = &approval.comment {
             text.push_str(&format!(": {comment}"));
@@ -81,11 +95,54 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
             line("revoked", format!("by {}, {}{reason}", revoked.by.email, relative(revoked.at, now)));
         }
     }
-    if !view.you_fill.is_empty() {
+    if let Some(history) = &view.history {
+        line("before", before(history, now));
+    }
+    if let [counted, others @ ..] = view.you_fill.as_slice() {
         let roles: Vec<&str> = view.you_fill.iter().map(|role| role.0.as_str()).collect();
-        line("you", format!("can approve as {}", roles.join(" or ")));
+        let mut text = format!("can approve as {}", roles.join(" or "));
+        if !others.is_empty() {
+            text.push_str(&format!("; counted as {counted}"));
+        }
+        if let Some(whose) = &view.on_behalf_of {
+            text.push_str(&format!(", for {}", whose.email));
+        }
+        line("you", text);
     }
     lines
+}
+
+/// What the requester did on this target before, in three lines at most and a
+/// line a denial.
+fn before(history: &History, now: Timestamp) -> String {
+    let counts = [
+        (history.granted, "granted"),
+        (history.denied, "denied"),
+        (history.cancelled, "cancelled"),
+        (history.expired, "lapsed"),
+        (history.waiting, "waiting"),
+    ];
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let days = history.days;
+    let mut lines = vec![match counts.as_slice() {
+        [] => format!("no other request here in {days} days"),
+        counts => format!("other requests here in {days} days: {}", counts.join(", ")),
+    }];
+    if let Some(last) = history.last {
+        let History { sessions, statements, rows, .. } = history;
+        let last = relative(last, now);
+        lines.push(format!("sessions: {sessions}, statements: {statements}, rows: {rows}; the last {last}"));
+    }
+    for denial in &history.denials {
+        let by = denial.by.as_ref().map_or("policy", |by| by.email.as_str());
+        let reason = denial.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        lines.push(format!("denied by {by}, {}{reason}", relative(denial.at, now)));
+    }
+    lines.join("\n")
 }
 
 /// The width of the names before the lines.

@@ -3,9 +3,9 @@
 //! Pure transitions `(request, act) → (request, grant, events)`. The store
 //! calls them inside the transaction that holds the row, so of two acts at once
 //! the second sees what the first did and is refused with its words. Who fills
-//! which role is policy's answer ([`super::policy::Policy::fills_slots`]) and
-//! comes in as an argument; that nobody approves their own request is enforced
-//! here too (G6).
+//! which role is policy's answer, in whose name [`super::delegation`]'s: both
+//! come in as authorities. That nobody approves their own request, and nobody
+//! stands behind two approvals of one, is enforced here too (G6).
 //!
 //! ```text
 //! submit ─► granted                 (auto)
@@ -16,17 +16,18 @@
 
 mod amend;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use amend::{Amendment, amend, check_seen};
 
+use super::delegation::{self, Authority};
 use super::model::{
     AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Migration, Narrowing,
-    Objects, Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, TableName,
-    Tier, format_duration,
+    Objects, Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, Tier, Via,
+    format_duration, name_part,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Why a transition was refused. Nothing has changed then.
@@ -40,6 +41,15 @@ pub enum ApprovalError {
     NotAnApprover { id: RequestId, needed: String },
     #[error("you approved request {id} already, as {role}: the other approval must be another person's")]
     ApprovedAlready { id: RequestId, role: Role },
+    #[error("{by} approved request {id} already, in your name: the other approval must be another person's")]
+    InYourName { id: RequestId, by: String },
+    #[error(
+        "{whose}, who lent you the role, stands behind another approval of request {id}: the other approval must \
+         be another person's"
+    )]
+    SameAuthority { id: RequestId, whose: String },
+    #[error("a denial needs a reason: {0} reads it")]
+    DeniedWithoutReason(String),
     #[error("only {0}, who asked, can cancel this request: `deny` it instead")]
     NotYours(String),
     #[error("only {0}, an approver, security or an admin can revoke this grant")]
@@ -79,6 +89,7 @@ impl ApprovalError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoReason
+            | Self::DeniedWithoutReason(_)
             | Self::LongerWindow(..)
             | Self::NoWindow
             | Self::NoScript(_)
@@ -92,6 +103,8 @@ impl ApprovalError {
             Self::ApprovedAlready { .. }
             | Self::SameScript(_)
             | Self::AnotherScript { .. }
+            | Self::InYourName { .. }
+            | Self::SameAuthority { .. }
             | Self::Finished(_)
             | Self::NotDue { .. } => ErrorKind::Conflict,
             Self::Lapsed { .. } => ErrorKind::Expired,
@@ -124,6 +137,28 @@ pub struct Outcome {
     /// The grant, when this transition issued it.
     pub grant: Option<Grant>,
     pub events: Vec<Event>,
+}
+
+impl Outcome {
+    /// Says by which way the decision of this transition came, in state and record.
+    pub fn through(mut self, way: Via) -> Self {
+        for event in &mut self.events {
+            match event {
+                Event::RequestApproved { approval, .. } => {
+                    approval.via = Some(way);
+                    if let Some(last) = self.request.approvals.last_mut() {
+                        last.via = Some(way);
+                    }
+                }
+                Event::RequestDenied { via, by: Actor::Person(_), .. } => *via = Some(way),
+                _ => {}
+            }
+        }
+        if let Some(closed) = self.request.closed.as_mut().filter(|closed| closed.by.is_some()) {
+            closed.via = Some(way);
+        }
+        self
+    }
 }
 
 /// Takes a request in. The tier auto grants at once, deny ends it at once;
@@ -162,10 +197,15 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         Tier::Deny => {
             let why = Some(request.decision.why.clone());
             request.state = RequestState::Denied;
-            request.closed = Some(Closed { by: None, at: now, reason: why.clone() });
+            request.closed = Some(Closed { by: None, at: now, reason: why.clone(), via: None });
             let events = vec![
                 created(&request),
-                Event::RequestDenied { request: request.id.clone(), by: Actor::System, reason: why },
+                Event::RequestDenied {
+                    request: request.id.clone(),
+                    by: Actor::System,
+                    reason: why,
+                    via: None,
+                },
             ];
             Ok(Outcome { request, grant: None, events })
         }
@@ -181,13 +221,13 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
     }
 }
 
-/// One person's yes. `fills` holds, for each slot of the decision, the roles
-/// in which policy lets this person approve. Fills one open slot; when it was
-/// the last, the grant is issued and its window starts now.
+/// One person's yes, by their own authority or by one that was lent to them
+/// ([`delegation::authorities`]). Fills one open slot; when it was the last, the
+/// grant is issued and its window starts now.
 pub fn approve(
     mut request: AccessRequest,
-    approver: &Person,
-    fills: &[Vec<Role>],
+    approver: &PersonRef,
+    authorities: &[Authority],
     narrowing: Narrowing,
     comment: Option<String>,
     now: Timestamp,
@@ -197,16 +237,14 @@ pub fn approve(
     if approver.subject == request.person.subject {
         return Err(ApprovalError::Own(request.id, "approve"));
     }
-    if let Some(given) = request.approvals.iter().find(|given| given.by.subject == approver.subject) {
-        let role = given.role.clone();
-        return Err(ApprovalError::ApprovedAlready { id: request.id, role });
-    }
-    let Some((slot, role)) = choose_slot(&request, fills) else {
-        return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
+    let Some(chosen) = delegation::choose(&request, approver, authorities) else {
+        return Err(no_slot(request, approver, authorities));
     };
     check_narrowing(&request, &narrowing)?;
+    let delegation::Chosen { slot, role, on_behalf_of } = chosen;
+    let by = approver.clone();
     let script = request.migration.as_ref().map(|script| script.sha256.clone());
-    let approval = Approval { by: approver.to_ref(), role, slot, at: now, narrowing, comment, script };
+    let approval = Approval { by, on_behalf_of, role, slot, at: now, narrowing, comment, script, via: None };
     request.approvals.push(approval.clone());
     let mut events = vec![Event::RequestApproved { request: request.id.clone(), approval }];
     let complete = request.open_slots().next().is_none();
@@ -219,8 +257,8 @@ pub fn approve(
 /// after having approved.
 pub fn deny(
     mut request: AccessRequest,
-    by: &Person,
-    fills: &[Vec<Role>],
+    by: &PersonRef,
+    authorities: &[Authority],
     reason: Option<String>,
     now: Timestamp,
 ) -> Result<Outcome, ApprovalError> {
@@ -228,12 +266,21 @@ pub fn deny(
     if by.subject == request.person.subject {
         return Err(ApprovalError::Own(request.id, "deny"));
     }
-    if fills.iter().all(Vec::is_empty) {
+    if authorities.iter().flat_map(|authority| &authority.fills).all(Vec::is_empty) {
         return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
     }
+    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    if reason.is_none() {
+        return Err(ApprovalError::DeniedWithoutReason(request.person.email));
+    }
     request.state = RequestState::Denied;
-    request.closed = Some(Closed { by: Some(by.to_ref()), at: now, reason: reason.clone() });
-    let event = Event::RequestDenied { request: request.id.clone(), by: Actor::Person(by.to_ref()), reason };
+    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason: reason.clone(), via: None });
+    let event = Event::RequestDenied {
+        request: request.id.clone(),
+        by: Actor::Person(by.clone()),
+        reason,
+        via: None,
+    };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }
 
@@ -249,7 +296,7 @@ pub fn cancel(
     }
     check_open(&request, now)?;
     request.state = RequestState::Cancelled;
-    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason });
+    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason, via: None });
     let event = Event::RequestCancelled { request: request.id.clone(), by: by.clone() };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }
@@ -266,7 +313,7 @@ pub fn expire(mut request: AccessRequest, now: Timestamp) -> Result<Outcome, App
         return Err(ApprovalError::NotDue { id: request.id, until: request.expires_at });
     }
     request.state = RequestState::Expired;
-    request.closed = Some(Closed { by: None, at: now, reason: None });
+    request.closed = Some(Closed { by: None, at: now, reason: None, via: None });
     let event = Event::RequestExpired { request: request.id.clone() };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }
@@ -311,15 +358,27 @@ pub fn may_revoke(grant: &Grant, by: &Person, fills: &[Role]) -> Result<(), Appr
     }
 }
 
-/// The slot that this person is best used for, with the role they fill in it:
-/// of the open ones not the peer's, if there is another, because colleagues are
-/// many and leads, managers and security few; then the one with fewest roles.
-pub fn choose_slot(request: &AccessRequest, fills: &[Vec<Role>]) -> Option<(usize, Role)> {
-    request
-        .open_slots()
-        .filter_map(|(index, slot)| Some((index, slot, fills.get(index)?.first()?)))
-        .min_by_key(|(index, slot, role)| (role.0 == "peer", slot.any_of.len(), *index))
-        .map(|(index, _, role)| (index, role.clone()))
+/// Why an approver has no slot to fill.
+fn no_slot(request: AccessRequest, approver: &PersonRef, authorities: &[Authority]) -> ApprovalError {
+    let id = request.id.clone();
+    for given in &request.approvals {
+        if given.by.subject == approver.subject {
+            return ApprovalError::ApprovedAlready { id, role: given.role.clone() };
+        }
+        if given.on_behalf_of.as_ref().is_some_and(|whose| whose.subject == approver.subject) {
+            return ApprovalError::InYourName { id, by: given.by.email.clone() };
+        }
+    }
+    let behind = delegation::behind(&request);
+    let fits = |authority: &&Authority| {
+        request
+            .open_slots()
+            .any(|(index, _)| authority.fills.get(index).is_some_and(|roles| !roles.is_empty()))
+    };
+    match authorities.iter().filter(fits).find(|authority| behind.contains(authority.of.subject.as_str())) {
+        Some(authority) => ApprovalError::SameAuthority { id, whose: authority.of.email.clone() },
+        None => ApprovalError::NotAnApprover { needed: needed(&request), id },
+    }
 }
 
 /// The scope and window that policy's limits and the approvals so far leave of
@@ -330,24 +389,37 @@ pub fn narrowed(request: &AccessRequest) -> (Scope, Duration) {
         .iter()
         .filter_map(|given| given.narrowing.window)
         .fold(request.window, Duration::min);
-    let mut scope = match tables_left(request) {
-        // Each narrowing was checked to be inside the scope when it was given.
-        Some(tables) => request.scope.narrowed_to(tables).unwrap_or_else(|_| {
-            let nothing = Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::new() };
-            Scope::new(nothing, BTreeSet::new())
-        }),
-        None => request.scope.clone(),
+    // Each narrowing was checked to be inside the scope when it was given.
+    let nothing = |_| {
+        let nothing = Objects::Only { schemas: BTreeSet::new(), tables: BTreeSet::new() };
+        Scope::new(nothing, BTreeSet::new())
     };
-    if request.decision.limits.masked {
-        scope.unmask.clear();
-    }
+    let scope = match objects_left(request) {
+        Some(Objects::Only { schemas, tables }) => {
+            request.scope.narrowed_to(schemas, tables).unwrap_or_else(nothing)
+        }
+        Some(Objects::Database) | None => request.scope.clone(),
+    };
+    let by_approvers = request.approvals.iter().any(|given| given.narrowing.masked);
+    let masked = by_approvers || request.decision.limits.masked;
+    // What is left may have nothing raw in it any more.
+    let scope = if masked { Scope { unmask: BTreeMap::new(), ..scope } } else { scope };
     (scope, window)
 }
 
-/// The tables that all narrowing approvals have in common; `None` when none narrowed.
-fn tables_left(request: &AccessRequest) -> Option<BTreeSet<TableName>> {
-    let narrowings = request.approvals.iter().filter_map(|given| given.narrowing.tables.clone());
-    narrowings.reduce(|left, next| left.intersection(&next).cloned().collect())
+/// What all narrowing approvals have in common; `None` when none narrowed.
+fn objects_left(request: &AccessRequest) -> Option<Objects> {
+    let narrowings = request.approvals.iter().filter_map(|given| objects(&given.narrowing));
+    narrowings.reduce(|left, next| left.common(&next))
+}
+
+/// What a narrowing leaves; `None` where it leaves all.
+fn objects(narrowing: &Narrowing) -> Option<Objects> {
+    let Narrowing { tables, schemas, .. } = narrowing;
+    (tables.is_some() || schemas.is_some()).then(|| Objects::Only {
+        schemas: schemas.clone().unwrap_or_default(),
+        tables: tables.clone().unwrap_or_default(),
+    })
 }
 
 fn check_narrowing(request: &AccessRequest, narrowing: &Narrowing) -> Result<(), ApprovalError> {
@@ -362,19 +434,27 @@ fn check_narrowing(request: &AccessRequest, narrowing: &Narrowing) -> Result<(),
             ));
         }
     }
-    if let Some(tables) = &narrowing.tables {
-        request.scope.narrowed_to(tables.clone())?;
-        let left = tables_left(request);
-        if left.as_ref().map_or(tables.is_empty(), |left| left.is_disjoint(tables)) {
-            return Err(ApprovalError::NothingLeft(names(left.as_ref())));
+    if narrowing.masked {
+        request.scope.with_masks()?;
+    }
+    if let Some(kept) = objects(narrowing) {
+        if let Objects::Only { schemas, tables } = &kept {
+            request.scope.narrowed_to(schemas.clone(), tables.clone())?;
+        }
+        let left = objects_left(request);
+        if left.as_ref().map_or_else(|| kept.is_empty(), |left| left.common(&kept).is_empty()) {
+            return Err(ApprovalError::NothingLeft(
+                left.as_ref().map_or_else(|| "nothing".to_owned(), names),
+            ));
         }
     }
     Ok(())
 }
 
-fn names(tables: Option<&BTreeSet<TableName>>) -> String {
-    let names: Vec<String> = tables.into_iter().flatten().map(ToString::to_string).collect();
-    if names.is_empty() { "no table".to_owned() } else { names.join(", ") }
+fn names(objects: &Objects) -> String {
+    let Objects::Only { schemas, tables } = objects else { return "the whole database".to_owned() };
+    let schemas = schemas.iter().map(|schema| format!("schema {}", name_part(schema)));
+    schemas.chain(tables.iter().map(ToString::to_string)).collect::<Vec<_>>().join(", ")
 }
 
 fn issue(request: &mut AccessRequest, id: GrantId, now: Timestamp) -> Grant {

@@ -3,14 +3,19 @@
 
 pub mod approval;
 pub mod classify;
+pub mod delegation;
 pub mod guard;
 pub mod ledger;
+pub mod link;
 pub mod migration;
 pub mod model;
 pub mod policy;
 pub mod profile;
 pub mod recording;
+pub mod reminder;
 pub mod review;
+pub mod risk;
 pub mod rows;
 pub mod scope;
+pub mod seal;
 pub mod sql;

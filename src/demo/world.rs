@@ -11,7 +11,7 @@ use crate::core::model::Secret;
 use crate::server::boot::{self, Running};
 use crate::server::config::Config;
 use crate::server::provision::apply_setup;
-use crate::server::setup;
+use crate::server::{setup, web};
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::io::Write as _;
@@ -73,6 +73,7 @@ impl World {
                 .context("cannot prepare the database for dbaccess")?;
         }
         let url = config.server.public_url.clone();
+        identity.change(|options| options.redirect_uris = vec![format!("{url}{}", web::CALLBACK)]);
         let server = boot::start(config).await?;
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let programs = program.parent().map(Path::to_path_buf).into_iter().chain([bin]).collect();
@@ -150,6 +151,7 @@ tls_key = "{key}"
 issuer = "{issuer}"
 client_id = "dbaccess"
 ca = "{ca}"
+web_sign_in = true
 
 [teams.shop]
 groups = ["eng-shop"]

@@ -4,8 +4,8 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    AccessRequest, AskedScope, EndReason, ErrorKind, Export, Grant, GrantId, Permission, Person, PersonRef,
-    RecordingRecord, Role, Session, SessionId, StatementResult, Suspension, Totals,
+    Absence, AccessRequest, AskedScope, Delegation, EndReason, ErrorKind, Export, Grant, GrantId, Permission,
+    Person, PersonRef, RecordingRecord, Risk, Role, Session, SessionId, StatementResult, Suspension, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -232,6 +232,12 @@ pub struct Compare {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestView {
     pub request: AccessRequest,
+    /// The requester's teams, as last seen.
+    #[serde(default)]
+    pub teams: BTreeSet<String>,
+    /// How much could go wrong, and why.
+    #[serde(default)]
+    pub risk: Option<Risk>,
     /// Classified columns that the scope shows raw, by sensitivity.
     pub sensitive: Vec<String>,
     /// Classified columns that stay masked, each with its mask.
@@ -240,8 +246,43 @@ pub struct RequestView {
     /// The roles that the caller could fill, the one that an approval would be
     /// counted as first; empty when the caller cannot approve.
     pub you_fill: Vec<Role>,
+    /// In whose name the caller's approval would be given, where somebody lent them the role.
+    #[serde(default)]
+    pub on_behalf_of: Option<PersonRef>,
+    /// What the requester did on this target before: for whoever decides, security
+    /// and auditors, and the requester; of one request, not in lists.
+    #[serde(default)]
+    pub history: Option<History>,
     /// The grant, once there is one.
     pub grant: Option<Grant>,
+}
+
+/// What one person did on one target, in so many days.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct History {
+    pub days: u32,
+    /// Requests, by how they ended.
+    pub granted: u64,
+    pub denied: u64,
+    pub cancelled: u64,
+    pub expired: u64,
+    pub waiting: u64,
+    pub sessions: u64,
+    /// Of sessions that have ended.
+    pub statements: u64,
+    pub rows: u64,
+    /// When the last session was opened.
+    pub last: Option<Timestamp>,
+    /// The last few, newest first.
+    pub denials: Vec<Denial>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Denial {
+    pub at: Timestamp,
+    /// Policy, where it is nobody.
+    pub by: Option<PersonRef>,
+    pub reason: Option<String>,
 }
 
 /// `POST /v1/requests/{id}/approve`
@@ -251,6 +292,12 @@ pub struct Approve {
     /// Narrow the scope to these tables.
     #[serde(default)]
     pub tables: Option<Vec<String>>,
+    /// Narrow the scope to these schemas, beside the tables.
+    #[serde(default)]
+    pub schemas: Option<Vec<String>>,
+    /// Keep every mask on, whatever was asked to be seen raw.
+    #[serde(default)]
+    pub masked: bool,
     /// Narrow the window.
     #[serde(default)]
     pub window_seconds: Option<u64>,
@@ -423,6 +470,62 @@ pub struct SessionsQuery {
     pub mine: bool,
     #[serde(default)]
     pub all: bool,
+}
+
+/// `POST /v1/delegations`: lends the caller's approver roles. Answered with the [`Delegation`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDelegation {
+    /// The e-mail address of somebody who has signed in here, or their subject.
+    pub to: String,
+    /// All that the caller holds where none is named.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Only for requests for these; for all where none is named.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    pub until: Timestamp,
+    pub reason: String,
+}
+
+/// Filter of `GET /v1/delegations`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationsQuery {
+    /// Those that have ended, too.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// `POST /v1/delegations/{id}/end`, `POST /v1/absences/end`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {}
+
+/// `POST /v1/absences`: the caller is told of no request until then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Away {
+    pub until: Timestamp,
+    /// Who is lent all the caller's approver roles meanwhile.
+    #[serde(default)]
+    pub to: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Answer to `POST /v1/absences`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AbsenceView {
+    pub absence: Absence,
+    pub delegation: Option<Delegation>,
+}
+
+/// Answer to `POST /v1/absences/end`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackView {
+    /// The absence that this ended, if there was one.
+    pub was: Option<Absence>,
 }
 
 /// `GET /v1/recordings/{id}?after=`, where the id is a session's.

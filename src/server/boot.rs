@@ -4,15 +4,15 @@
 use super::access::{Access, Parts};
 use super::config::{Config, IdentityProvider, Server};
 use super::gateway::{Gateway, Registry, Watch, end_point};
-use super::identity::{IdentityConfig, Provider};
+use super::identity::{BrowserConfig, IdentityConfig, Provider};
 use super::journal::{EventQuery, Index, Journal, Options};
 use super::metrics::Metrics;
-use super::outbound::Outbound;
+use super::outbound::{Links, Outbound};
 use super::outbox::Outbox;
 use super::recording::Recordings;
 use super::store::Store;
 use super::tasks;
-use super::{api, listen};
+use super::{api, listen, seal_key, web};
 use crate::core::model::{Event, SessionId};
 use crate::tls;
 use crate::wire::postgres::scram::Binding;
@@ -73,9 +73,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         watch,
         &config.limits,
     ));
-    let alerts = config.alerts.clone();
+    let links = Links {
+        key: seal_key::load_or_create(&data_dir.join("link.key"))?,
+        public_url: config.server.public_url.clone(),
+        store: store.clone(),
+    };
+    let (alerts, notify) = (config.alerts.clone(), config.notify.clone());
     let (policy, metrics_listen) = (config.policy.hash().to_owned(), config.metrics);
-    let provider = Provider::new(identity_config(&config.identity))?;
+    let provider = Provider::new(identity_config(&config.identity, &config.server.public_url))?;
     let access = Arc::new(Access::new(Parts {
         provider,
         store: store.clone(),
@@ -85,6 +90,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         recordings: recordings.clone(),
         registry,
         metrics: Arc::clone(&metrics),
+        links: links.clone(),
         config,
         server_key: std::fs::read_to_string(ledger.join("signing.pub"))?,
     })?);
@@ -92,7 +98,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let mut all = tasks::spawn(&access);
     all.spawn(outbox_task.run());
     all.spawn(tasks::weigh_reads(Arc::clone(&access), reads));
-    for outbound in Outbound::all(&alerts, &store, &access.noticed())? {
+    for outbound in Outbound::all(&alerts, &notify, &links, &outbox, &access.noticed())? {
         all.spawn(outbound.run());
     }
     // Before any session: those that are there are an earlier process's.
@@ -114,7 +120,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             tokio::spawn(async move { gateway.serve(stream).await });
         })
     };
-    let router = api::router(Arc::clone(&access), sink);
+    let router = web::router(Arc::clone(&access)).merge(api::router(Arc::clone(&access), sink));
     let listener = bind(listen, "server.listen").await?;
     let address = listener.local_addr()?;
     all.spawn(listen::main_port(listener, acceptor, Arc::clone(&gateway), router));
@@ -206,8 +212,14 @@ fn log() {
     drop(set);
 }
 
-fn identity_config(config: &IdentityProvider) -> IdentityConfig {
+fn identity_config(config: &IdentityProvider, public_url: &str) -> IdentityConfig {
+    let browser = config.browser.as_ref().map(|browser| {
+        let same = || (config.client_id.clone(), config.client_secret.clone());
+        let (client_id, client_secret) = browser.own.clone().unwrap_or_else(same);
+        BrowserConfig { client_id, client_secret, redirect_uri: format!("{public_url}{}", web::CALLBACK) }
+    });
     IdentityConfig {
+        browser,
         client_secret: config.client_secret.clone(),
         scopes: config.scopes.clone(),
         groups_claim: config.groups_claim.clone(),

@@ -14,6 +14,8 @@ pub mod outbound;
 pub mod outbox;
 pub mod provision;
 pub mod recording;
+mod seal_key;
 pub mod setup;
 pub mod store;
 pub mod tasks;
+pub mod web;

@@ -37,6 +37,11 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         }
         ("POST", "/v1/compare/{id}") => json!({"script": null}),
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
+        ("POST", "/v1/delegations") => {
+            json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})
+        }
+        ("POST", "/v1/delegations/{id}/end" | "/v1/absences/end") => json!({}),
+        ("POST", "/v1/absences") => json!({"until": "2100-01-01T00:00:00Z"}),
         ("POST", path) => panic!("POST {path} is new: say here what it takes"),
         _ => return None,
     })
@@ -45,14 +50,17 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
 /// A query that the endpoint cannot read, if it reads any.
 fn bad_query(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
-        ("GET", "/v1/requests" | "/v1/sessions") => Some("all=perhaps"),
+        ("GET", "/v1/requests" | "/v1/sessions" | "/v1/delegations") => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/grants" | "/v1/doctor") => Some("target=no-such-target"),
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
             None
         }
         ("GET", "/v1/recordings/{id}") => Some("after=the-last"),
-        ("GET", "/v1/requests/{id}" | "/v1/sessions/{id}/events" | "/v1/recordings/{id}/file") => None,
+        (
+            "GET",
+            "/v1/requests/{id}" | "/v1/sessions/{id}/events" | "/v1/absences" | "/v1/recordings/{id}/file",
+        ) => None,
         ("GET", path) => panic!("GET {path} is new: say here what it cannot read"),
         _ => None,
     }
@@ -180,7 +188,7 @@ async fn the_document_describes_what_is_answered() {
         let template = format!("/v1/requests/{{id}}/{verb}");
         seen(api, "POST", &template, &format!("/v1/requests/{id}/{verb}"), Some(body)).await
     };
-    let narrowed = json!({"tables": ["payments"], "window_seconds": 300, "comment": "ok"});
+    let narrowed = json!({"tables": ["payments"], "window_seconds": 300, "masked": true, "comment": "ok"});
     decide(&carol, &id(&ask("payments").await), "approve", narrowed).await;
     decide(&carol, &id(&ask("payments").await), "deny", json!({"reason": "no"})).await;
     decide(&alice, &id(&ask("payments").await), "cancel", json!({})).await;
@@ -245,6 +253,22 @@ async fn the_document_describes_what_is_answered() {
     of_target("suspend", json!({"for_seconds": 60})).await;
     plain("/v1/targets").await;
     of_target("resume", json!({})).await;
+    let until = dbaccess::os::now() + jiff::SignedDuration::from_hours(24);
+    let lend = json!({"to": "alice@example.com", "roles": ["security"], "targets": ["prod-orders"], "until": until,
+                      "reason": "holiday"});
+    let lent = seen(&dave, "POST", "/v1/delegations", "/v1/delegations", Some(lend)).await;
+    let end = format!("/v1/delegations/{}/end", lent["id"].as_str().unwrap());
+    seen(&dave, "POST", "/v1/delegations/{id}/end", &end, Some(json!({}))).await;
+    let lent = seen(&dave, "GET", "/v1/delegations", "/v1/delegations?all=true", None).await;
+    assert_eq!(lent[0]["ended"]["by"]["email"], "dave@example.com");
+    let away = json!({"until": until, "to": "alice@example.com", "reason": "ill"});
+    seen(&dave, "POST", "/v1/absences", "/v1/absences", Some(away)).await;
+    let waiting = id(&ask("payments").await);
+    decide(&carol, &id(&ask("payments").await), "deny", json!({"reason": "again"})).await;
+    seen(&carol, "GET", "/v1/requests/{id}", &format!("/v1/requests/{waiting}"), None).await;
+    let absent = seen(&dave, "GET", "/v1/absences", "/v1/absences", None).await;
+    assert_eq!(absent.as_array().unwrap().len(), 1);
+    seen(&dave, "POST", "/v1/absences/end", "/v1/absences/end", Some(json!({}))).await;
     // Signing in and out last: it takes the token away.
     let tokens = provider_tokens(&env, "bob").await;
     let login = json!({"id_token": tokens.id_token.expose(), "access_token": tokens.access_token.expose()});

@@ -28,7 +28,7 @@ const ID: &str = "req-7k2m9pabcdef";
 
 fn view(state: RequestState, reason: &str) -> RequestView {
     let catalog = Catalog { taken_at: os::now(), ..Catalog::default() };
-    let closed = |text: &str| Closed { by: None, at: os::now(), reason: Some(text.into()) };
+    let closed = |text: &str| Closed { by: None, at: os::now(), reason: Some(text.into()), via: None };
     let request = AccessRequest {
         id: RequestId::from_stored(ID),
         person: PersonRef { subject: "1".into(), email: "ana@example.com".into() },
@@ -55,7 +55,17 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         closed: (state == RequestState::Denied).then(|| closed("use staging")),
         grant: None,
     };
-    RequestView { request, sensitive: vec![], masked: vec![], you_fill: vec![Role::new("lead")], grant: None }
+    RequestView {
+        request,
+        teams: std::collections::BTreeSet::new(),
+        risk: None,
+        sensitive: vec![],
+        masked: vec![],
+        you_fill: vec![Role::new("lead")],
+        on_behalf_of: None,
+        history: None,
+        grant: None,
+    }
 }
 
 struct Server {

@@ -99,7 +99,10 @@ async fn every_list_for_people_and_for_programs() {
 
     // The keys that programs rely on.
     let first = |args: &[&str]| alice.run(&[args, &["-o", "json"]].concat()).ok().json()[0].take();
-    assert_eq!(keys(&first(&["requests"])), ["grant", "masked", "request", "sensitive", "you_fill"]);
+    assert_eq!(
+        keys(&first(&["requests"])),
+        ["grant", "history", "masked", "on_behalf_of", "request", "risk", "sensitive", "teams", "you_fill"]
+    );
     assert_eq!(
         keys(&first(&["requests"])["request"]),
         [

@@ -7,6 +7,10 @@ mod api;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod approving;
+#[cfg(test)]
+mod authorization_codes;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bad_input_server;
@@ -28,6 +32,10 @@ mod cli_requests;
 mod client_programs;
 #[cfg(test)]
 mod credentials;
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod decide_browser;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
@@ -80,6 +88,8 @@ mod migration_effects;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod provision;
 #[cfg(test)]
 mod record;
@@ -97,6 +107,8 @@ mod sessions;
 mod sign_in;
 #[cfg(test)]
 mod sign_in_providers;
+#[cfg(test)]
+mod slack;
 #[cfg(test)]
 mod standby;
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //
 //   oidc-provider.mjs CERT-FILE KEY-FILE     (both PEM)
 //
+// With REDIRECT_URI in its environment there is a second client, `dbaccess-pages`,
+// for the authorization code flow with PKCE; its secret is `secret-of-the-pages`.
+//
 // Prints one JSON line when it is ready, {"issuer", "port"}, and serves until
 // its standard input closes, so that it cannot outlive the test that started it.
 // People: alice, bob, carol; its login page takes any password.
@@ -24,6 +27,17 @@ const people = {
   carol: { name: 'Carol Diaz', groups: ['security'] },
 };
 
+const pages = (redirectUri) => ({
+  client_id: 'dbaccess-pages',
+  client_secret: 'secret-of-the-pages',
+  client_name: 'dbaccess',
+  application_type: 'web',
+  token_endpoint_auth_method: 'client_secret_basic',
+  grant_types: ['authorization_code'],
+  response_types: ['code'],
+  redirect_uris: [redirectUri],
+});
+
 const server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
 const { port } = server.address();
@@ -40,6 +54,7 @@ const provider = new Provider(issuer, {
       response_types: [],
       redirect_uris: [],
     },
+    ...(process.env.REDIRECT_URI ? [pages(process.env.REDIRECT_URI)] : []),
   ],
   features: {
     deviceFlow: { enabled: true },

@@ -20,6 +20,12 @@ pub struct ApproveArgs {
     /// Narrow the scope to this table; give it again for more
     #[arg(long, short, value_name = "TABLE")]
     table: Vec<String>,
+    /// Narrow the scope to this schema; give it again for more
+    #[arg(long, short, value_name = "SCHEMA")]
+    schema: Vec<String>,
+    /// Keep every mask on, whatever was asked to be seen raw
+    #[arg(long)]
+    masked: bool,
     /// A word for the record and the requester
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
@@ -49,6 +55,8 @@ impl ApproveArgs {
         }
         let approval = Approve {
             tables: (!self.table.is_empty()).then_some(self.table),
+            schemas: (!self.schema.is_empty()).then_some(self.schema),
+            masked: self.masked,
             window_seconds: self.window.map(|window| window.as_secs()),
             comment: self.comment,
             sha256: seen.request.migration.as_ref().map(|script| script.sha256.clone()),
@@ -66,9 +74,14 @@ impl ApproveArgs {
 
     fn question(&self, view: &RequestView) -> String {
         let request = &view.request;
-        let scope = if self.table.is_empty() { short_scope(&request.scope) } else { self.table.join(", ") };
+        let schemas = self.schema.iter().map(|schema| format!("schema {schema}"));
+        let kept: Vec<String> = schemas.chain(self.table.iter().cloned()).collect();
+        let scope = if kept.is_empty() { short_scope(&request.scope) } else { kept.join(", ") };
+        let masked = if self.masked { ", every mask on," } else { "" };
         let window = format_duration(self.window.unwrap_or(request.window));
         let role = view.you_fill.first().map(|role| format!(" as {role}")).unwrap_or_default();
-        clean(&format!("Approve{role}: {} on {} for {window}?", scope, request.target))
+        let whose = view.on_behalf_of.as_ref().map(|whose| format!(" for {}", whose.email));
+        let whose = whose.unwrap_or_default();
+        clean(&format!("Approve{role}{whose}: {scope}{masked} on {} for {window}?", request.target))
     }
 }

@@ -1,7 +1,7 @@
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::result;
-use crate::proto::{RequestsQuery, SessionsQuery};
+use crate::proto::{DelegationsQuery, RequestsQuery, SessionsQuery};
 use std::time::Duration;
 
 /// List names for a shell's completion, one a line; nothing when the server is slow.
@@ -17,6 +17,7 @@ enum What {
     Requests,
     Sessions,
     Grants,
+    Delegations,
     /// What `revoke` takes: sessions and grants.
     Revocable,
 }
@@ -52,6 +53,10 @@ impl CompleteArgs {
             }
             What::Sessions => sessions().await,
             What::Grants => grants().await,
+            What::Delegations => {
+                let found = client.delegations(&DelegationsQuery::default()).await?;
+                Ok(found.into_iter().map(|delegation| delegation.id.to_string()).collect())
+            }
             What::Revocable => Ok([sessions().await?, grants().await?].concat()),
         }
     }

@@ -9,7 +9,7 @@ use crate::proto::Reason;
 pub struct DenyArgs {
     /// The request's id, or a unique prefix of it
     id: String,
-    /// Why; the requester reads it
+    /// Why; the requester reads it. Asked for on a terminal when left out
     #[arg(long, short, value_name = "TEXT")]
     reason: Option<String>,
 }

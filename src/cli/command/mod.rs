@@ -2,11 +2,13 @@
 
 mod approve;
 mod audit;
+mod away;
 mod cancel;
 mod complete;
 mod completions;
 mod config;
 mod connect;
+mod delegate;
 mod deny;
 mod doctor;
 mod exec;
@@ -83,6 +85,8 @@ pub enum Command {
     Approve(approve::ApproveArgs),
     Deny(deny::DenyArgs),
     Cancel(cancel::CancelArgs),
+    Delegate(delegate::DelegateArgs),
+    Away(away::AwayArgs),
     Connect(connect::ConnectArgs),
     Exec(exec::ExecArgs),
     Migrate(migrate::MigrateArgs),
@@ -135,6 +139,8 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Approve(args) => args.run(&context).await.map(done),
         Command::Deny(args) => args.run(&context).await.map(done),
         Command::Cancel(args) => args.run(&context).await.map(done),
+        Command::Delegate(args) => args.run(&context).await.map(done),
+        Command::Away(args) => args.run(&context).await.map(done),
         Command::Connect(args) => args.run(&context).await,
         Command::Exec(args) => args.run(&context).await,
         Command::Migrate(args) => args.run(&context).await,

@@ -46,8 +46,13 @@ pub fn amend(
         Tier::Deny => {
             let why = Some(request.decision.why.clone());
             request.state = RequestState::Denied;
-            request.closed = Some(Closed { by: None, at: now, reason: why.clone() });
-            let denied = Event::RequestDenied { request: request.id.clone(), by: Actor::System, reason: why };
+            request.closed = Some(Closed { by: None, at: now, reason: why.clone(), via: None });
+            let denied = Event::RequestDenied {
+                request: request.id.clone(),
+                by: Actor::System,
+                reason: why,
+                via: None,
+            };
             Ok(Outcome { events: vec![amended(&request), denied], request, grant: None })
         }
         Tier::Auto | Tier::BreakGlass => {

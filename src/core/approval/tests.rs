@@ -1,9 +1,9 @@
 //! Every act in every state, then the rules one by one.
 
 use super::*;
-use crate::core::model::{Limits, Permission, Slot};
+use crate::core::model::{Limits, Permission, Slot, TableName};
 
-fn person(name: &str) -> Person {
+pub(in crate::core) fn person(name: &str) -> Person {
     Person {
         subject: name.into(),
         email: format!("{name}@example.com"),
@@ -13,15 +13,15 @@ fn person(name: &str) -> Person {
     }
 }
 
-fn at(minute: i64) -> Timestamp {
+pub(in crate::core) fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
 }
 
-fn slot(roles: &[&str]) -> Slot {
+pub(in crate::core) fn slot(roles: &[&str]) -> Slot {
     Slot { any_of: roles.iter().map(|role| Role::new(*role)).collect() }
 }
 
-fn tables(names: &[&str]) -> BTreeSet<TableName> {
+pub(in crate::core) fn tables(names: &[&str]) -> BTreeSet<TableName> {
     names.iter().map(|name| TableName::new("public", *name)).collect()
 }
 
@@ -63,7 +63,12 @@ fn asked(tier: Tier) -> Submission {
     }
 }
 
-fn submitted(tier: Tier) -> AccessRequest {
+/// One that waits for a lead or security, for a day from minute 0.
+pub(in crate::core) fn waiting() -> AccessRequest {
+    submitted(Tier::Single)
+}
+
+pub(in crate::core) fn submitted(tier: Tier) -> AccessRequest {
     submit(asked(tier), at(0), grant_id()).unwrap().request
 }
 
@@ -78,9 +83,18 @@ fn narrower(
     narrowing: Narrowing,
     minute: i64,
 ) -> Result<Outcome, ApprovalError> {
-    let fills: Vec<Vec<Role>> =
-        fills.iter().map(|roles| roles.iter().map(|r| Role::new(*r)).collect()).collect();
-    approve(request, &person(who), &fills, narrowing, None, at(minute), grant_id())
+    let approver = person(who).to_ref();
+    approve(request, &approver, &[own(who, fills)], narrowing, None, at(minute), grant_id())
+}
+
+/// What somebody could fill by their own roles.
+pub(in crate::core) fn own(who: &str, fills: &[&[&str]]) -> Authority {
+    let roles = |roles: &&[&str]| roles.iter().map(|role| Role::new(*role)).collect();
+    Authority { of: person(who).to_ref(), fills: fills.iter().map(roles).collect() }
+}
+
+fn no(request: AccessRequest, who: &str, fills: &[&[&str]], minute: i64) -> Result<Outcome, ApprovalError> {
+    deny(request, &person(who).to_ref(), &[own(who, fills)], Some("not now".into()), at(minute))
 }
 
 fn kinds(outcome: &Outcome) -> Vec<String> {
@@ -92,20 +106,19 @@ fn kinds(outcome: &Outcome) -> Vec<String> {
 #[test]
 fn every_act_in_every_state() {
     let waiting = submitted(Tier::Single);
-    let lead = vec![vec![Role::new("lead")]];
     let states = [
         ("waiting", waiting.clone()),
         ("auto", submitted(Tier::Auto)),
         ("approved", yes(waiting.clone(), "carol", &[&["lead"]], 1).unwrap().request),
         ("refused", submitted(Tier::Deny)),
-        ("denied", deny(waiting.clone(), &person("bob"), &lead, None, at(1)).unwrap().request),
+        ("denied", no(waiting.clone(), "bob", &[&["lead"]], 1).unwrap().request),
         ("cancelled", cancel(waiting.clone(), &person("alice").to_ref(), None, at(1)).unwrap().request),
         ("expired", expire(waiting, at(1440)).unwrap().request),
     ];
     type Act = fn(AccessRequest) -> Result<Outcome, ApprovalError>;
     let acts: [(&str, Act); 4] = [
         ("approve", |r| yes(r, "carol", &[&["lead"]], 2)),
-        ("deny", |r| deny(r, &person("carol"), &[vec![Role::new("lead")]], None, at(2))),
+        ("deny", |r| no(r, "carol", &[&["lead"]], 2)),
         ("cancel", |r| cancel(r, &person("alice").to_ref(), None, at(2))),
         ("expire", |r| expire(r, at(1440))),
     ];
@@ -166,11 +179,7 @@ fn g6_nobody_decides_their_own_request() {
     let error = yes(submitted(Tier::Dual), "alice", all, 1).unwrap_err();
     assert_eq!(error.to_string(), "request req-1 is your own: somebody else must approve it");
     assert_eq!(error.kind(), ErrorKind::Denied);
-    let fills = [vec![Role::new("peer")]];
-    assert!(matches!(
-        deny(submitted(Tier::Dual), &person("alice"), &fills, None, at(1)),
-        Err(ApprovalError::Own(..))
-    ));
+    assert!(matches!(no(submitted(Tier::Dual), "alice", &[&["peer"]], 1), Err(ApprovalError::Own(..))));
 }
 
 /// Whoever fits several slots takes the one that is harder to fill.
@@ -197,6 +206,7 @@ fn b7_approvals_narrow_and_the_narrowings_add_up() {
     let only = |names: &[&str], minutes: Option<u64>| Narrowing {
         tables: Some(tables(names)),
         window: minutes.map(|m| Duration::from_secs(m * 60)),
+        ..Narrowing::default()
     };
     let first =
         narrower(submitted(Tier::Dual), "bob", &[&["peer"], &[]], only(&["orders", "payments"], Some(30)), 1);
@@ -224,6 +234,62 @@ fn b7_approvals_narrow_and_the_narrowings_add_up() {
     }
     let nothing = narrower(submitted(Tier::Dual), "bob", &[&["peer"], &[]], only(&[], None), 1);
     assert!(matches!(nothing, Err(ApprovalError::NothingLeft(_))));
+}
+
+#[test]
+fn b7_schemas_and_masks_are_narrowed_too_and_in_whichever_order_the_same_is_left() {
+    let keep = |schemas: &[&str], names: &[&str]| Narrowing {
+        schemas: Some(schemas.iter().map(|name| (*name).to_owned()).collect()),
+        tables: Some(tables(names)),
+        ..Narrowing::default()
+    };
+    let mut asked = asked(Tier::Dual);
+    let both = BTreeSet::from(["public".to_owned(), "audit".to_owned()]);
+    asked.scope.objects = Objects::Only { schemas: both, tables: BTreeSet::new() };
+    asked.scope.unmask.insert(TableName::new("public", "payments"), BTreeSet::from(["card".to_owned()]));
+    let request = submit(asked, at(0), grant_id()).unwrap().request;
+    let granted = |first: Narrowing, second: Narrowing| {
+        let request = narrower(request.clone(), "bob", &[&["peer"], &[]], first, 1)?.request;
+        let outcome = narrower(request, "carol", &[&[], &["lead"]], second, 2)?;
+        Ok::<_, ApprovalError>(outcome.grant.unwrap().scope.to_string())
+    };
+    let masked = || Narrowing { masked: true, ..Narrowing::default() };
+    let cases = [
+        (keep(&["public"], &[]), Narrowing::default(), "read+write schema public; raw public.payments.card"),
+        (keep(&["public"], &[]), masked(), "read+write schema public"),
+        (keep(&["public"], &[]), keep(&["audit"], &["payments"]), "read+write public.payments; raw card"),
+        (keep(&["audit"], &[]), Narrowing::default(), "read+write schema audit"),
+    ];
+    for (one, other, expected) in cases {
+        assert_eq!(granted(one.clone(), other.clone()).unwrap(), expected);
+        assert_eq!(granted(other, one).unwrap(), expected, "the other way round");
+    }
+    for (one, other, words) in [
+        (
+            keep(&["public"], &[]),
+            keep(&["audit"], &[]),
+            "nothing would be left: another approver narrowed this request to schema public",
+        ),
+        (
+            keep(&["salaries"], &[]),
+            Narrowing::default(),
+            "schema salaries is outside what was asked for: approval can only narrow",
+        ),
+    ] {
+        assert_eq!(granted(one, other).unwrap_err().to_string(), words);
+    }
+    let plain = narrower(submitted(Tier::Dual), "bob", &[&["peer"], &[]], masked(), 1).unwrap_err();
+    assert_eq!(plain.to_string(), "this request asks to see nothing raw by name: there is nothing to mask");
+}
+
+#[test]
+fn a_denial_says_why() {
+    for silent in [None, Some(" ".to_owned())] {
+        let lead = [own("carol", &[&["lead"]])];
+        let error = deny(waiting(), &person("carol").to_ref(), &lead, silent, at(1)).unwrap_err();
+        assert_eq!(error.to_string(), "a denial needs a reason: alice@example.com reads it");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+    }
 }
 
 #[test]
@@ -278,17 +344,16 @@ proptest::proptest! {
         let mut request = submitted(Tier::Dual);
         let mut granted = None;
         for (who, fills, chosen, seconds) in acts {
-            let fills = [
-                if fills & 1 == 0 { vec![] } else { vec![Role::new("peer")] },
-                if fills & 2 == 0 { vec![] } else { vec![Role::new("lead")] },
+            let fills: [&[&str]; 2] = [
+                if fills & 1 == 0 { &[] } else { &["peer"] },
+                if fills & 2 == 0 { &[] } else { &["lead"] },
             ];
             let names = ["orders", "payments", "refunds"];
             let chosen = names.iter().enumerate().filter(|(i, _)| chosen & (1 << i) != 0);
             let chosen = chosen.map(|(_, name)| TableName::new("public", *name)).collect();
             let window = (seconds > 0).then(|| Duration::from_secs(seconds));
-            let narrowing = Narrowing { tables: Some(chosen), window };
-            let person = person(people[who]);
-            if let Ok(next) = approve(request.clone(), &person, &fills, narrowing, None, at(1), grant_id()) {
+            let narrowing = Narrowing { tables: Some(chosen), window, ..Narrowing::default() };
+            if let Ok(next) = narrower(request.clone(), people[who], &fills, narrowing, 1) {
                 request = next.request;
                 granted = granted.or(next.grant);
             }

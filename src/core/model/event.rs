@@ -2,8 +2,8 @@
 //! its keys are stable, because auditors' programs read them.
 
 use super::{
-    AccessRequest, Approval, BulkRead, ConnectionId, EndReason, Grant, GrantId, PersonRef, RequestId, Review,
-    ReviewFinding, ReviewId, SessionId, Totals,
+    Absence, AccessRequest, Approval, BulkRead, ConnectionId, Delegation, DelegationId, EndReason, Grant,
+    GrantId, NoticeKind, PersonRef, RequestId, Review, ReviewFinding, ReviewId, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,13 @@ pub enum Event {
     #[serde(rename = "request.approved")]
     RequestApproved { request: RequestId, approval: Approval },
     #[serde(rename = "request.denied")]
-    RequestDenied { request: RequestId, by: Actor, reason: Option<String> },
+    RequestDenied {
+        request: RequestId,
+        by: Actor,
+        reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
+    },
     #[serde(rename = "request.cancelled")]
     RequestCancelled { request: RequestId, by: PersonRef },
     #[serde(rename = "request.expired")]
@@ -75,6 +81,32 @@ pub enum Event {
     /// A statement or session has read unusually much (R7.3).
     #[serde(rename = "alert.bulk_read")]
     BulkRead { read: Box<BulkRead> },
+    /// Those who could decide were told again.
+    #[serde(rename = "request.reminded")]
+    RequestReminded { request: RequestId, number: u32, to: Vec<PersonRef> },
+    /// It has waited so long that others were told.
+    #[serde(rename = "request.escalated")]
+    RequestEscalated { request: RequestId, to: Vec<PersonRef> },
+    #[serde(rename = "delegation.given")]
+    DelegationGiven { delegation: Box<Delegation> },
+    /// Before its time.
+    #[serde(rename = "delegation.ended")]
+    DelegationEnded { delegation: DelegationId, by: PersonRef },
+    #[serde(rename = "person.away")]
+    PersonAway { absence: Box<Absence> },
+    /// Before the time that they had said.
+    #[serde(rename = "person.back")]
+    PersonBack { person: PersonRef },
+    /// A channel refused a notice for good: nobody learns of it there.
+    #[serde(rename = "notice.given_up")]
+    NoticeGivenUp {
+        channel: String,
+        notice: NoticeKind,
+        title: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        why: String,
+    },
     #[serde(rename = "connection.opened")]
     ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
     #[serde(rename = "connection.closed")]

@@ -68,6 +68,10 @@ id!(
     SessionId, "ses"
 );
 id!(
+    /// One person's approver roles, lent to another.
+    DelegationId, "dlg"
+);
+id!(
     /// One client connection of a session.
     ConnectionId, "con"
 );

@@ -7,6 +7,7 @@ mod catalog;
 mod classification;
 mod comparison;
 mod condition;
+mod delegation;
 mod duration;
 mod event;
 mod facts;
@@ -21,6 +22,7 @@ mod person;
 mod recording;
 mod request;
 mod review;
+mod risk;
 mod scope;
 mod secret;
 mod session;
@@ -34,11 +36,12 @@ pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, 
 pub use classification::{Classification, Classified, Rule, Selector};
 pub use comparison::{Compared, OtherStatement, Run, RunState, ScriptComparison};
 pub use condition::{Comparison, Condition};
+pub use delegation::{Absence, Delegation, Ended, LONGEST_DELEGATION, MOST_DELEGATIONS};
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use event::{Actor, Event, StatementResult};
 pub use facts::{Facts, IncidentFact};
 pub use grant::{Grant, Revoked};
-pub use id::{ConnectionId, GrantId, RequestId, ReviewId, SessionId};
+pub use id::{ConnectionId, DelegationId, GrantId, RequestId, ReviewId, SessionId};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;
@@ -50,9 +53,10 @@ pub use person::{Identity, Person, PersonRef};
 pub use recording::{RecordingRecord, Recovered};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
-    Tier,
+    Tier, Via,
 };
 pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
+pub use risk::{Risk, RiskLevel};
 pub(crate) use scope::name_part;
 pub use scope::{AskedScope, Level, Objects, Permission, Scope, ScopeError, TableName};
 pub use secret::Secret;

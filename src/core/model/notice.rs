@@ -39,6 +39,18 @@ pub enum NoticeKind {
     PolicyRefused,
 }
 
+impl NoticeKind {
+    /// By its name in records and configurations.
+    pub fn from_name(name: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::from(name)).ok()
+    }
+
+    /// Whether it asks somebody to decide about its request.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::RequestWaiting | Self::RequestReminder | Self::RequestEscalated)
+    }
+}
+
 /// How soon somebody should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -140,6 +140,9 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     pub by: PersonRef,
+    /// Who lent them the role: the approval is given in that person's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonRef>,
     /// The role that this approval fills.
     pub role: Role,
     /// Index into [`Decision::slots`].
@@ -150,6 +153,30 @@ pub struct Approval {
     /// SHA-256 of the script that it was given for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+}
+
+/// By which way a person's decision came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The command line, or another client of the API.
+    Cli,
+    /// The page that a notice leads to.
+    Web,
+    /// A button in Slack: Slack's word for who pressed it was enough.
+    Slack,
+}
+
+impl Via {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "cli",
+            Self::Web => "web",
+            Self::Slack => "slack",
+        }
+    }
 }
 
 /// How an approver cut a request down (B7). Empty means: as asked.
@@ -157,6 +184,12 @@ pub struct Approval {
 pub struct Narrowing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables: Option<BTreeSet<TableName>>,
+    /// Whole schemas to keep, beside the tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<BTreeSet<String>>,
+    /// Every mask stays on, whatever was asked to be seen raw.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_seconds")]
     pub window: Option<Duration>,
 }
@@ -217,6 +250,8 @@ pub struct Closed {
     pub by: Option<PersonRef>,
     pub at: Timestamp,
     pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
 }
 
 impl AccessRequest {

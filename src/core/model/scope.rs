@@ -140,6 +140,42 @@ pub enum Objects {
     Only { schemas: BTreeSet<String>, tables: BTreeSet<TableName> },
 }
 
+impl Objects {
+    pub fn cover(&self, table: &TableName) -> bool {
+        match self {
+            Self::Database => true,
+            Self::Only { schemas, tables } => schemas.contains(&table.schema) || tables.contains(table),
+        }
+    }
+
+    /// Whether all of a schema is in it.
+    pub fn has_schema(&self, schema: &str) -> bool {
+        match self {
+            Self::Database => true,
+            Self::Only { schemas, .. } => schemas.contains(schema),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Only { schemas, tables } if schemas.is_empty() && tables.is_empty())
+    }
+
+    /// What is in both.
+    pub fn common(&self, other: &Self) -> Self {
+        let (mine, theirs) = match (self, other) {
+            (Self::Database, one) | (one, Self::Database) => return one.clone(),
+            (Self::Only { schemas, tables }, Self::Only { schemas: others, tables: their }) => {
+                ((schemas, tables), (others, their))
+            }
+        };
+        let inside = |table: &&TableName| self.cover(table) && other.cover(table);
+        Self::Only {
+            schemas: mine.0.intersection(theirs.0).cloned().collect(),
+            tables: mine.1.union(theirs.1).filter(inside).cloned().collect(),
+        }
+    }
+}
+
 /// A scope whose objects exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
@@ -201,6 +237,8 @@ pub enum ScopeError {
          time, or deny"
     )]
     DdlNotNarrowed,
+    #[error("this request asks to see nothing raw by name: there is nothing to mask")]
+    NothingRaw,
 }
 
 impl ScopeError {
@@ -281,10 +319,7 @@ impl Scope {
 
     /// Whether a relation is inside this scope.
     pub fn covers(&self, table: &TableName) -> bool {
-        match &self.objects {
-            Objects::Database => true,
-            Objects::Only { schemas, tables } => schemas.contains(&table.schema) || tables.contains(table),
-        }
+        self.objects.cover(table)
     }
 
     /// The relations of a catalog that are inside this scope.
@@ -292,27 +327,52 @@ impl Scope {
         catalog.relations.iter().filter(|relation| self.covers(&relation.name))
     }
 
-    /// This scope cut down to some of its tables.
+    /// This scope cut down to some of its schemas and tables.
     ///
     /// # Errors
-    /// [`ScopeError::Wider`] when a table is not inside this scope;
+    /// [`ScopeError::Wider`] when one is not inside this scope;
     /// [`ScopeError::DdlNotNarrowed`] for a migration, whose rights are the owner's.
-    pub fn narrowed_to(&self, tables: BTreeSet<TableName>) -> Result<Self, ScopeError> {
+    pub fn narrowed_to(
+        &self,
+        schemas: BTreeSet<String>,
+        tables: BTreeSet<TableName>,
+    ) -> Result<Self, ScopeError> {
         if self.changes_schema() {
             return Err(ScopeError::DdlNotNarrowed);
         }
         if let Some(outside) = tables.iter().find(|table| !self.covers(table)) {
             return Err(ScopeError::Wider(outside.to_string()));
         }
-        let unmask = self.unmask.iter().filter(|(table, _)| tables.contains(table));
+        if let Some(outside) = schemas.iter().find(|schema| !self.objects.has_schema(schema)) {
+            return Err(ScopeError::Wider(format!("schema {}", name_part(outside))));
+        }
+        let objects = Objects::Only { schemas, tables };
+        let unmask = self.unmask.iter().filter(|(table, _)| objects.cover(table));
         Ok(Self {
             permissions: self.permissions.clone(),
             // All of them: what a condition hides is not to come back by way of a
             // view or a partition.
             rows: self.rows.clone(),
             unmask: unmask.map(|(table, columns)| (table.clone(), columns.clone())).collect(),
-            objects: Objects::Only { schemas: BTreeSet::new(), tables },
+            objects,
         })
+    }
+
+    /// This scope with every mask on.
+    ///
+    /// # Errors
+    /// [`ScopeError::NothingRaw`] where it shows nothing raw by name;
+    /// [`ScopeError::MaskedCondition`] where its rows are chosen by a column that it does.
+    pub fn with_masks(&self) -> Result<Self, ScopeError> {
+        if self.unmask.is_empty() {
+            return Err(ScopeError::NothingRaw);
+        }
+        for (table, condition) in &self.rows {
+            if let Some(column) = condition.columns().into_iter().find(|column| self.unmasks(table, column)) {
+                return Err(ScopeError::MaskedCondition { table: table.clone(), column: column.to_owned() });
+            }
+        }
+        Ok(Self { unmask: BTreeMap::new(), ..self.clone() })
     }
 }
 
@@ -412,10 +472,13 @@ mod tests {
             scope.rows.insert(table.clone(), Condition::Null { column: "a".into(), negated: true });
             scope.unmask.insert(table.clone(), BTreeSet::from(["b".to_owned()]));
         }
-        let narrowed = scope.narrowed_to(BTreeSet::from([orders.clone()])).unwrap();
+        let narrowed = scope.narrowed_to(BTreeSet::new(), BTreeSet::from([orders.clone()])).unwrap();
         assert_eq!(narrowed.to_string(), "read public.orders where a IS NOT NULL; raw b");
         scope.permissions.insert(Permission::Ddl);
-        assert_eq!(scope.narrowed_to(BTreeSet::from([orders])), Err(ScopeError::DdlNotNarrowed));
+        assert_eq!(
+            scope.narrowed_to(BTreeSet::new(), BTreeSet::from([orders])),
+            Err(ScopeError::DdlNotNarrowed)
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the provider remembers and decides: device codes, the answers people
 //! gave, and the tokens that came of them.
 
+use super::code::{Asked, Granted};
 use super::{DevPerson, Options, mint::Key};
 use crate::core::model::Secret;
 use crate::os;
@@ -22,6 +23,9 @@ pub(super) struct State {
     pub(super) keys_served: u64,
     pub(super) polls: u64,
     codes: Vec<Code>,
+    /// At the authorization endpoint: questions that await an answer, and codes.
+    pub(super) asked: Vec<Asked>,
+    pub(super) granted: Vec<Granted>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
     families: u64,
@@ -74,6 +78,8 @@ impl State {
             keys_served: 0,
             polls: 0,
             codes: Vec::new(),
+            asked: Vec::new(),
+            granted: Vec::new(),
             access: HashMap::new(),
             refresh: HashMap::new(),
             families: 0,
@@ -135,8 +141,8 @@ impl State {
             }
             Some(Answered::Approved(person)) => {
                 self.codes.remove(index);
-                self.families += 1;
-                self.issue(issuer, person, self.families, true)
+                let family = self.new_family();
+                self.issue(issuer, person, family, true, None)
             }
             None if too_soon => {
                 code.told += 5;
@@ -159,7 +165,7 @@ impl State {
         if let Some(other) = self.options.forge.subject_on_refresh.clone() {
             person.subject = other;
         }
-        self.issue(issuer, person, family, self.options.id_token_on_refresh)
+        self.issue(issuer, person, family, self.options.id_token_on_refresh, None)
     }
 
     /// Revokes a token of either kind, with its family (RFC 7009 section 2.1).
@@ -173,20 +179,26 @@ impl State {
 
     pub(super) fn userinfo(&self, access_token: &str) -> Option<Value> {
         let access = self.access.get(access_token)?;
-        (self.now() < access.expires_at).then(|| Value::Object(person_claims(&access.person, false)))
+        (self.now() < access.expires_at).then(|| Value::Object(self.person_claims(&access.person, false)))
     }
 
-    fn end_family(&mut self, family: u64) {
+    pub(super) fn new_family(&mut self) -> u64 {
+        self.families += 1;
+        self.families
+    }
+
+    pub(super) fn end_family(&mut self, family: u64) {
         self.refresh.retain(|_, refresh| refresh.family != family);
         self.access.retain(|_, access| access.family != family);
     }
 
-    fn issue(
+    pub(super) fn issue(
         &mut self,
         issuer: &str,
         person: DevPerson,
         family: u64,
         with_id_token: bool,
+        nonce: Option<&str>,
     ) -> Result<Value, &'static str> {
         let now = self.now();
         self.access.retain(|_, access| now < access.expires_at);
@@ -197,7 +209,7 @@ impl State {
             "expires_in": self.options.token_lifetime.as_secs(), "refresh_token": refresh_token,
         });
         if with_id_token && let Some(answer) = answer.as_object_mut() {
-            let claims = self.id_claims(issuer, &person, now);
+            let claims = self.id_claims(issuer, &person, nonce, now);
             let token = self.key.sign(&claims, self.options.forge.algorithm).map_err(|_| "server_error")?;
             answer.insert("id_token".to_owned(), Value::String(token));
         }
@@ -206,10 +218,10 @@ impl State {
         Ok(answer)
     }
 
-    fn id_claims(&self, issuer: &str, person: &DevPerson, now: Timestamp) -> Value {
+    fn id_claims(&self, issuer: &str, person: &DevPerson, nonce: Option<&str>, now: Timestamp) -> Value {
         let Options { forge, client_id, token_clock, token_lifetime, lean_id_token, .. } = &self.options;
         let issued = now.saturating_add(*token_clock).unwrap_or(now);
-        let mut claims = person_claims(person, *lean_id_token);
+        let mut claims = self.person_claims(person, *lean_id_token);
         let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         set("iss", json!(forge.issuer.as_deref().unwrap_or(issuer)));
         set("aud", forge.audience.as_ref().map_or_else(|| json!(client_id), |audience| json!(audience)));
@@ -218,30 +230,31 @@ impl State {
         if let Some(party) = &forge.authorized_party {
             set("azp", json!(party));
         }
-        if let Some(nonce) = &forge.nonce {
+        if let Some(nonce) = forge.nonce.as_deref().or(nonce) {
             set("nonce", json!(nonce));
         }
         Value::Object(claims)
     }
-}
 
-fn person_claims(person: &DevPerson, lean: bool) -> Map<String, Value> {
-    let mut claims = Map::new();
-    claims.insert("sub".to_owned(), json!(person.subject));
-    if !lean {
-        claims.insert("email".to_owned(), json!(person.email));
-        claims.insert("email_verified".to_owned(), json!(true));
-        claims.insert("name".to_owned(), json!(person.name));
-        claims.insert("groups".to_owned(), json!(person.groups));
+    fn person_claims(&self, person: &DevPerson, lean: bool) -> Map<String, Value> {
+        let mut claims = Map::new();
+        claims.insert("sub".to_owned(), json!(person.subject));
+        if !lean {
+            claims.insert("email".to_owned(), json!(person.email));
+            claims.insert("email_verified".to_owned(), json!(true));
+            claims.insert("name".to_owned(), json!(person.name));
+            let groups = self.options.moved.get(&person.subject).unwrap_or(&person.groups);
+            claims.insert("groups".to_owned(), json!(groups));
+        }
+        claims
     }
-    claims
 }
 
-fn random() -> String {
+pub(super) fn random() -> String {
     Secret::from_random(os::random()).expose().to_owned()
 }
 
-fn after(time: Timestamp, length: Duration) -> Timestamp {
+pub(super) fn after(time: Timestamp, length: Duration) -> Timestamp {
     time.saturating_add(SignedDuration::try_from(length).unwrap_or_default()).unwrap_or(Timestamp::MAX)
 }
 

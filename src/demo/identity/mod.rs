@@ -1,13 +1,14 @@
 //! An identity provider for DEVELOPMENT: a small OpenID Connect provider with
-//! the device flow, on TLS, on loopback only. Whoever opens its page may choose
+//! the device flow and, for browsers, the authorization code flow, on TLS, on loopback only. Whoever opens its page may choose
 //! to be anybody on its list, so it proves nothing about anybody; `dbaccess
 //! demo` and the tests use it where a company has its own.
 //!
-//! It speaks the protocols faithfully (RFC 8628 with `slow_down`, RFC 6749 with
+//! It speaks the protocols faithfully (RFC 8628 with `slow_down`, RFC 7636, RFC 6749 with
 //! rotation of refresh tokens and detection of their reuse, RFC 7009, discovery,
 //! JWKS with rotation), and [`Options`] make it misbehave as real providers and
 //! attackers do.
 
+mod code;
 mod drive;
 mod issue;
 mod mint;
@@ -19,6 +20,7 @@ pub use drive::{Answer, answer_without_browser};
 use issue::State;
 use jiff::{SignedDuration, Timestamp};
 use rustls::ServerConfig;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,6 +53,10 @@ impl DevPerson {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub client_id: String,
+    /// Where browsers may be sent back to, letter by letter.
+    pub redirect_uris: Vec<String>,
+    /// The groups of people, by subject, that are others now than at the start.
+    pub moved: HashMap<String, Vec<String>>,
     /// Seconds between polls that clients are told; `None`: not told (then 5, RFC 8628 section 3.2).
     pub interval: Option<u64>,
     /// Seconds between polls that are demanded, where they differ from what is told.
@@ -99,6 +105,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             client_id: "dbaccess".to_owned(),
+            redirect_uris: Vec::new(),
+            moved: HashMap::new(),
             interval: Some(1),
             enforced_interval: None,
             code_lifetime: Duration::from_secs(600),

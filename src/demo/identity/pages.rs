@@ -29,6 +29,26 @@ pub(super) fn ask_code(problem: Option<&str>) -> Response {
 
 /// Shows the code again, offers the people, asks for an answer.
 pub(super) fn confirm(user_code: &str, form_token: &str, people: &[DevPerson]) -> Response {
+    let body = format!(
+        "<p>Your terminal must show this code:</p><p class=\"code\">{code}</p>\
+         <p>If it does not, somebody else wants to sign in as you: deny.</p>\
+         <form method=\"post\" action=\"/device\">\
+         <input type=\"hidden\" name=\"user_code\" value=\"{code}\">{rest}</form>",
+        code = escape(user_code),
+        rest = who(form_token, people),
+    );
+    page(StatusCode::OK, "Sign in to dbaccess", &body)
+}
+
+/// The same for a browser, which goes back to where it came from.
+pub(super) fn choose(form_token: &str, people: &[DevPerson], back: &str) -> Response {
+    let body = format!("<form method=\"post\" action=\"/authorize\">{}</form>", who(form_token, people));
+    let back = openidconnect::url::Url::parse(back).map(|url| url.origin().ascii_serialization());
+    page_leading_to(StatusCode::OK, "Sign in to dbaccess", &body, &back.unwrap_or_default())
+}
+
+/// The people to choose from, and the two answers.
+fn who(form_token: &str, people: &[DevPerson]) -> String {
     let mut choices = String::new();
     for (index, person) in people.iter().enumerate() {
         let checked = if index == 0 { " checked" } else { "" };
@@ -43,19 +63,13 @@ pub(super) fn confirm(user_code: &str, form_token: &str, people: &[DevPerson]) -
             escape(&person.groups.join(", ")),
         );
     }
-    let body = format!(
-        "<p>Your terminal must show this code:</p><p class=\"code\">{code}</p>\
-         <p>If it does not, somebody else wants to sign in as you: deny.</p>\
-         <form method=\"post\" action=\"/device\">\
-         <input type=\"hidden\" name=\"user_code\" value=\"{code}\">\
-         <input type=\"hidden\" name=\"form_token\" value=\"{token}\">\
+    format!(
+        "<input type=\"hidden\" name=\"form_token\" value=\"{token}\">\
          <fieldset><legend>Who are you?</legend>{choices}</fieldset>\
          <button name=\"answer\" value=\"approve\">Approve</button>\
-         <button name=\"answer\" value=\"deny\">Deny</button></form>",
-        code = escape(user_code),
+         <button name=\"answer\" value=\"deny\">Deny</button>",
         token = escape(form_token),
-    );
-    page(StatusCode::OK, "Sign in to dbaccess", &body)
+    )
 }
 
 /// The last page.
@@ -74,6 +88,11 @@ pub(super) fn say(status: StatusCode, title: &str, text: &str) -> Response {
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Response {
+    page_leading_to(status, title, body, "")
+}
+
+/// A form's answer may lead to `origin`: browsers ask the policy about redirects, too.
+fn page_leading_to(status: StatusCode, title: &str, body: &str, origin: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
@@ -84,11 +103,13 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
     );
     let mut response = (status, Html(html)).into_response();
     let headers = response.headers_mut();
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {origin}; frame-ancestors 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     for (name, value) in [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
-        ),
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,5 +1,6 @@
 //! The provider's HTTP: requests decoded, answers encoded.
 
+use super::code::NotAsked;
 use super::issue::Answered;
 use super::{Shared, pages};
 use crate::core::model::Secret;
@@ -22,7 +23,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(async || pages::ask_code(None)))
         .route("/.well-known/openid-configuration", get(configuration))
         .route("/jwks", get(keys))
-        .route("/authorize", get(authorize))
+        .route("/authorize", get(authorize).post(authorize_answer))
         .route("/device_authorization", post(device_authorization))
         .route("/device", get(device_page).post(device_answer))
         .route("/token", post(token))
@@ -44,7 +45,13 @@ async fn configuration(State(idp): Idp) -> Json<Value> {
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+        "grant_types_supported": [
+            "authorization_code",
+            "urn:ietf:params:oauth:grant-type:device_code",
+            "refresh_token",
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
         "token_endpoint_auth_methods_supported": ["none"],
         "scopes_supported": ["openid", "email", "profile", "groups", "offline_access"],
         "claims_supported": ["sub", "email", "email_verified", "name", "groups"],
@@ -63,9 +70,34 @@ async fn keys(State(idp): Idp) -> Json<Value> {
     Json(json!({ "keys": [state.key.to_jwk()] }))
 }
 
-async fn authorize() -> Response {
-    let text = "This provider for development knows the device flow alone: run `dbaccess login`.";
-    pages::say(StatusCode::BAD_REQUEST, "Nothing to see here", text)
+/// RFC 6749 section 4.1.1.
+async fn authorize(State(idp): Idp, Query(query): Query<Fields>) -> Response {
+    let asked = idp.lock().ask(&query);
+    match asked {
+        Ok(asked) => pages::choose(&asked.form_token, &idp.people, &asked.redirect_uri),
+        Err(why) => {
+            let text = match why {
+                NotAsked::Client => "This application is not registered here.",
+                NotAsked::Redirect => "This application may not send people back to where it wants to.",
+                NotAsked::Request => "The application must ask for a code with PKCE (S256), and for openid.",
+            };
+            pages::say(StatusCode::BAD_REQUEST, "Not signed in", text)
+        }
+    }
+}
+
+async fn authorize_answer(State(idp): Idp, body: Bytes) -> Response {
+    let form = fields(&body);
+    let person = idp.people.iter().find(|person| person.subject == field(&form, "person")).cloned();
+    let person = person.filter(|_| field(&form, "answer") == "approve");
+    let location = idp.lock().answer(&idp.issuer, field(&form, "form_token"), person);
+    match location.and_then(|url| HeaderValue::from_str(&url).ok()) {
+        Some(url) => no_store((StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response()),
+        None => {
+            let text = "Somebody answered already, or it took too long. Begin again where you came from.";
+            pages::say(StatusCode::BAD_REQUEST, "Too late", text)
+        }
+    }
 }
 
 /// RFC 8628 section 3.1.
@@ -138,6 +170,10 @@ async fn token(State(idp): Idp, body: Bytes) -> Response {
     let answer = match field(&form, "grant_type") {
         "urn:ietf:params:oauth:grant-type:device_code" => {
             state.poll(&idp.issuer, field(&form, "device_code"))
+        }
+        "authorization_code" => {
+            let (code, redirect_uri) = (field(&form, "code"), field(&form, "redirect_uri"));
+            state.redeem(&idp.issuer, code, redirect_uri, field(&form, "code_verifier"))
         }
         "refresh_token" => state.refresh(&idp.issuer, field(&form, "refresh_token")),
         _ => Err("unsupported_grant_type"),

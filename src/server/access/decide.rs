@@ -1,16 +1,18 @@
 //! Deciding about a request, and taking access back.
 
+use super::authority::Loans;
 use super::request::short_enough;
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, ApprovalError, Outcome};
+use crate::core::delegation::Authority;
 use crate::core::model::{
-    AccessRequest, Actor, AskedScope, Catalog, EndReason, ErrorKind, Grant, GrantId, Identity, Narrowing,
-    Person, RequestId, Role, SessionId, TableName,
+    AccessRequest, Actor, AskedScope, Catalog, EndReason, ErrorKind, Grant, GrantId, Narrowing, PersonRef,
+    RequestId, Role, SessionId, TableName,
 };
 use crate::proto::{Approve, Reason, RequestView, RevokedView};
 use crate::server::gateway::End;
-use crate::server::store::{StoreError, Tx};
+use crate::server::store::Tx;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,50 +23,15 @@ impl From<ApprovalError> for AccessError {
         let refusal = Self::new(error.kind(), error.to_string());
         match error {
             ApprovalError::Lapsed { .. } => refusal.hint("ask again: `dbaccess request`"),
-            ApprovalError::NotAnApprover { id, .. } => {
-                refusal.hint(format!("`dbaccess show {id}` says who can decide"))
-            }
+            ApprovalError::NotAnApprover { id, .. } => refusal
+                .hint(format!("`dbaccess show {id}` says who can decide, `dbaccess whoami` who you are now")),
+            ApprovalError::DeniedWithoutReason(_) => refusal.hint("say it with --reason 'TEXT'"),
             _ => refusal,
         }
     }
 }
 
-/// Writes what a transition made: state and record in one transaction (G7).
-pub(super) fn save(tx: &Tx<'_>, now: Timestamp, outcome: &Outcome) -> Result<(), StoreError> {
-    tx.save_request(&outcome.request)?;
-    if let Some(grant) = &outcome.grant {
-        tx.save_grant(grant)?;
-    }
-    outcome.events.iter().try_for_each(|event| tx.record(now, event))
-}
-
 impl Access {
-    /// The roles in which a person may approve, for each slot of a request.
-    /// `requester` is who asked, as last seen: their teams make peers.
-    pub(super) fn fills(
-        &self,
-        person: &Person,
-        request: &AccessRequest,
-        requester: Option<&Identity>,
-    ) -> Vec<Vec<Role>> {
-        let slots = request.decision.slots.iter();
-        slots.map(|slot| self.roles_for(person, request, requester, &slot.any_of)).collect()
-    }
-
-    /// The roles out of `roles` in which a person may decide about a request.
-    pub(super) fn roles_for(
-        &self,
-        person: &Person,
-        request: &AccessRequest,
-        requester: Option<&Identity>,
-        roles: &[Role],
-    ) -> Vec<Role> {
-        let teams =
-            requester.map(|identity| self.config.directory.person(identity).teams).unwrap_or_default();
-        let Ok(state) = self.target(&request.target) else { return Vec::new() };
-        self.policy().fills(person, &request.person, &teams, &state.target, roles)
-    }
-
     pub async fn approve(
         self: &Arc<Self>,
         caller: &Caller,
@@ -77,13 +44,17 @@ impl Access {
             Some(tables) => Some(self.narrowed_tables(&request, tables).await?),
             None => None,
         };
-        let narrowing = Narrowing { tables, window: body.window_seconds.map(Duration::from_secs) };
-        let (person, grant) = (caller.person.clone(), GrantId::from_random(crate::os::random()));
+        let schemas = match &body.schemas {
+            Some(schemas) => Some(self.narrowed_schemas(&request, schemas).await?),
+            None => None,
+        };
+        let window = body.window_seconds.map(Duration::from_secs);
+        let narrowing = Narrowing { tables, schemas, window, masked: body.masked };
+        let (by, grant) = (caller.clone(), GrantId::from_random(crate::os::random()));
         self.transition(caller, request.id, move |access, tx, request, now| {
             approval::check_seen(&request, body.sha256.as_deref())?;
-            let requester = tx.person(&request.person.subject)?;
-            let fills = access.fills(&person, &request, requester.as_ref());
-            Ok(approval::approve(request, &person, &fills, narrowing, body.comment, now, grant)?)
+            let (approver, authorities) = access.authorities_now(tx, &by, &request, now)?;
+            Ok(approval::approve(request, &approver, &authorities, narrowing, body.comment, now, grant)?)
         })
         .await
     }
@@ -96,13 +67,28 @@ impl Access {
     ) -> Result<RequestView, AccessError> {
         short_enough("reason", body.reason.as_deref())?;
         let request = self.find_request(caller, &id).await?.request;
-        let person = caller.person.clone();
+        let by = caller.clone();
         self.transition(caller, request.id, move |access, tx, request, now| {
-            let requester = tx.person(&request.person.subject)?;
-            let fills = access.fills(&person, &request, requester.as_ref());
-            Ok(approval::deny(request, &person, &fills, body.reason, now)?)
+            let (approver, authorities) = access.authorities_now(tx, &by, &request, now)?;
+            Ok(approval::deny(request, &approver, &authorities, body.reason, now)?)
         })
         .await
+    }
+
+    /// What a caller may decide with, all of it as of the decision's transaction:
+    /// their own roles and what is lent to them.
+    fn authorities_now(
+        &self,
+        tx: &Tx<'_>,
+        caller: &Caller,
+        request: &AccessRequest,
+        now: Timestamp,
+    ) -> Result<(PersonRef, Vec<Authority>), AccessError> {
+        let person = self.decider(tx, caller, now)?;
+        let requester = tx.person(&request.person.subject)?;
+        let authorities =
+            self.judging(request, requester.as_ref()).authorities(&person, &Loans::of(tx, now)?, now);
+        Ok((person.to_ref(), authorities))
     }
 
     pub async fn cancel(
@@ -130,15 +116,15 @@ impl Access {
         + Send
         + 'static,
     ) -> Result<RequestView, AccessError> {
-        let access = Arc::clone(self);
+        let (access, via) = (Arc::clone(self), caller.via);
         let outcome = self
             .store
             .write(move |tx| {
                 // The time of the decision, not of the question: it may have waited for its turn.
                 let now = crate::os::now();
                 let request = tx.request(id.as_str())?;
-                let outcome = decide(&access, tx, request, now)?;
-                save(tx, now, &outcome)?;
+                let outcome = decide(&access, tx, request, now)?.through(via);
+                access.save(tx, now, &outcome, &[])?;
                 Ok::<_, AccessError>(outcome)
             })
             .await?;
@@ -166,6 +152,20 @@ impl Access {
         Ok(tables.iter().map(find).collect::<Result<_, _>>()?)
     }
 
+    /// The schemas that an approver names.
+    async fn narrowed_schemas(
+        &self,
+        request: &AccessRequest,
+        schemas: &[String],
+    ) -> Result<BTreeSet<String>, AccessError> {
+        super::request::few_and_short(&AskedScope { schemas: schemas.to_vec(), ..AskedScope::default() })?;
+        if schemas.is_empty() {
+            return Err(AccessError::usage("narrow to at least one schema"));
+        }
+        let survey = self.target(&request.target)?.survey().await?;
+        Ok(schemas.iter().map(|name| survey.catalog.find_schema(name)).collect::<Result<_, _>>()?)
+    }
+
     /// Takes access back: of a grant (with its sessions) or of one session.
     pub async fn revoke(
         self: &Arc<Self>,
@@ -174,7 +174,7 @@ impl Access {
         body: Reason,
     ) -> Result<RevokedView, AccessError> {
         short_enough("reason", body.reason.as_deref())?;
-        let (Loaded { request, requester, grant }, session) = self.find_revocable(caller, &id).await?;
+        let (Loaded { request, requester, grant, .. }, session) = self.find_revocable(caller, &id).await?;
         let Some(grant) = grant else {
             let hint = format!("`dbaccess cancel {}` withdraws your own waiting request", request.id);
             return Err(
@@ -183,7 +183,7 @@ impl Access {
         };
         let person = caller.person.clone();
         let roles: Vec<Role> = self.policy().roles().into_iter().collect();
-        let fills = self.roles_for(&person, &request, requester.as_ref(), &roles);
+        let fills = self.judging(&request, requester.as_ref()).roles(&person, &roles);
         let access = Arc::clone(self);
         let (now, grant, sessions) = self
             .store
@@ -230,15 +230,15 @@ impl Access {
     }
 
     /// Ends the requests that nobody answered in time.
-    pub async fn lapse_requests(&self) -> Result<(), AccessError> {
-        let now = crate::os::now();
+    pub async fn lapse_requests(self: &Arc<Self>) -> Result<(), AccessError> {
+        let (access, now) = (Arc::clone(self), crate::os::now());
         let lapsed = self
             .store
             .write(move |tx| {
                 let lapsed = tx.lapsed_requests(now)?;
                 let count = lapsed.len();
                 for request in lapsed {
-                    save(tx, now, &approval::expire(request, now)?)?;
+                    access.save(tx, now, &approval::expire(request, now)?, &[])?;
                 }
                 Ok::<_, AccessError>(count)
             })

@@ -52,7 +52,9 @@ impl From<StoreError> for AccessError {
         let refusal = Self::new(error.kind(), error.to_string());
         match error {
             StoreError::NoSuch { kind: "request", .. } => {
-                refusal.hint("`dbaccess requests --all` lists what you may see")
+                refusal.hint(
+                    "`dbaccess requests --all` lists what you may see, `dbaccess whoami` the roles that you have now",
+                )
             }
             StoreError::NoSuch { kind: "session", .. } => {
                 refusal.hint("`dbaccess sessions --all` lists what you may see")

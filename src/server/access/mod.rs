@@ -3,8 +3,11 @@
 //! changes what people may do.
 
 mod audit;
+mod authority;
+mod browser;
 mod bulk;
 mod decide;
+mod delegate;
 mod doctor;
 mod ending;
 mod error;
@@ -17,24 +20,28 @@ mod rotate;
 mod script;
 mod sessions;
 mod sign_in;
+mod slack;
 mod suspend;
 mod sweep;
 mod targets;
+mod telling;
 mod views;
 mod visible;
 
+pub use browser::BrowserSession;
 pub use bulk::Told;
 pub(in crate::server) use ending::why;
 pub use error::AccessError;
+pub use slack::{Press, Pressed};
 
-use crate::core::model::{Person, Role};
+use crate::core::model::{Person, Role, Via};
 use crate::core::policy::Policy;
 use crate::server::config::Config;
 use crate::server::gateway::Registry;
 use crate::server::identity::Provider;
 use crate::server::journal::{Index, Journal};
 use crate::server::metrics::Metrics;
-use crate::server::outbound;
+use crate::server::outbound::{Links, Route};
 use crate::server::outbox::Outbox;
 use crate::server::recording::Recordings;
 use crate::server::store::Store;
@@ -63,6 +70,8 @@ pub struct Access {
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
     notices: notices::Notices,
+    links: Links,
+    slack: Option<slack::Workspace>,
 }
 
 /// A signed-in person making a call.
@@ -70,6 +79,8 @@ pub struct Access {
 pub struct Caller {
     pub person: Person,
     pub token_expires_at: Timestamp,
+    /// How they came.
+    pub via: Via,
 }
 
 /// What boot has opened for the use-cases.
@@ -83,6 +94,7 @@ pub struct Parts {
     pub recordings: Recordings,
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
+    pub links: Links,
     /// The public key of the server's ledger.
     pub server_key: String,
 }
@@ -100,10 +112,12 @@ impl Access {
             recordings,
             registry,
             metrics,
+            links,
             server_key,
         } = parts;
         let targets = TargetState::all(&config)?;
-        let notices = notices::Notices::new(outbound::channels(&config.alerts));
+        let notices = notices::Notices::new(Route::all(&config));
+        let slack = config.notify.slack.as_ref().and_then(slack::Workspace::of).transpose()?;
         let policy = RwLock::new(Arc::clone(&config.policy));
         Ok(Self {
             config,
@@ -122,6 +136,8 @@ impl Access {
             mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
             notices,
+            links,
+            slack,
         })
     }
 

@@ -3,6 +3,7 @@
 
 use super::Access;
 use crate::core::model::{Event, Notice};
+use crate::server::outbound::Route;
 use crate::server::store::{StoreError, Tx};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -11,20 +12,25 @@ use tokio::sync::Notify;
 /// Writes notices down, inside the transactions of use-cases; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Notices {
-    channels: Arc<[&'static str]>,
+    routes: Arc<[Route]>,
     noticed: Arc<Notify>,
 }
 
 impl Notices {
-    pub fn new(channels: Vec<&'static str>) -> Self {
-        Self { channels: channels.into(), noticed: Arc::default() }
+    pub fn new(routes: Vec<Route>) -> Self {
+        Self { routes: routes.into(), noticed: Arc::default() }
     }
 
     /// Records an event, and what people are told of it (G7). Call
     /// [`Access::wake`] once it is committed.
     pub fn tell(&self, tx: &Tx<'_>, at: Timestamp, event: &Event, notice: &Notice) -> Result<(), StoreError> {
         tx.record(at, event)?;
-        self.channels.iter().try_for_each(|channel| tx.save_notice(at, channel, event, notice))
+        for route in self.routes.iter() {
+            for recipient in route.copies(notice) {
+                tx.save_notice(at, route.channel, recipient.as_ref(), event, notice)?;
+            }
+        }
+        Ok(())
     }
 }
 

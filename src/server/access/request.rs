@@ -4,7 +4,8 @@ use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller, script};
 use crate::core::approval::{self, Submission};
 use crate::core::model::{
-    AskedScope, Decision, ErrorKind, GrantId, IncidentFact, Migration, Person, RequestId, RequestState, Scope,
+    AskedScope, Decision, ErrorKind, GrantId, IncidentFact, Migration, Person, PersonRef, RequestId,
+    RequestState, Scope,
 };
 use crate::core::policy::{Question, Touched};
 use crate::core::rows;
@@ -38,7 +39,11 @@ pub(super) struct Found<'a> {
 impl Access {
     /// Takes a request in and lets policy decide: granted at once, waiting for
     /// people, or denied. What was decided, and by which rule, is in the answer.
-    pub async fn request(&self, caller: &Caller, asked: NewRequest) -> Result<RequestView, AccessError> {
+    pub async fn request(
+        self: &Arc<Self>,
+        caller: &Caller,
+        asked: NewRequest,
+    ) -> Result<RequestView, AccessError> {
         if asked.reason.trim().is_empty() {
             return Err(AccessError::usage("a request needs a reason")
                 .hint("say what the access is for: `--reason \"…\"`"));
@@ -63,6 +68,10 @@ impl Access {
         };
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
         let most = self.config.limits.waiting_requests_per_person;
+        let waits = outcome.request.state == RequestState::Waiting;
+        let approvers = if waits { self.approvers(&outcome.request).await? } else { Vec::new() };
+        let to: Vec<PersonRef> = approvers.into_iter().map(|approver| approver.person).collect();
+        let access = Arc::clone(self);
         let saved = self
             .store
             .write(move |tx| {
@@ -72,7 +81,7 @@ impl Access {
                     RequestState::Granted => room_for_a_grant(tx, subject, now)?,
                     _ => {}
                 }
-                super::decide::save(tx, now, &outcome)?;
+                access.save(tx, now, &outcome, &to)?;
                 Ok::<_, AccessError>(outcome)
             })
             .await?;

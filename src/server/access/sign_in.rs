@@ -1,7 +1,7 @@
 //! Signing in: an ID token for a token of ours, renewed and given back.
 
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Event, Identity, PersonRef, Secret};
+use crate::core::model::{Event, Identity, PersonRef, Secret, Via};
 use crate::proto::{About, Login, LoginConfig, Logout, Renew, TokenIssued};
 use crate::server::store::TokenRow;
 use base64::Engine as _;
@@ -84,8 +84,12 @@ impl Access {
 
     /// Who a token belongs to.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AccessError> {
+        self.caller(hash(token), Via::Cli).await
+    }
+
+    /// Who the token of this hash belongs to, and how they come.
+    pub(super) async fn caller(&self, hash: [u8; 32], via: Via) -> Result<Caller, AccessError> {
         let now = crate::os::now();
-        let hash = hash(token);
         let found = self
             .store
             .read(move |tx| {
@@ -99,7 +103,7 @@ impl Access {
         if row.expires_at <= now {
             return Err(AccessError::not_signed_in("the token has expired"));
         }
-        Ok(Caller { person: self.config.directory.person(&identity), token_expires_at: row.expires_at })
+        Ok(Caller { person: self.config.directory.person(&identity), token_expires_at: row.expires_at, via })
     }
 
     async fn issue(
@@ -118,6 +122,18 @@ impl Access {
             expires_at,
             renewable_until: expires_at + RENEWABLE,
         };
+        self.enter(identity, proof, row, now).await?;
+        Ok(TokenIssued { token: token.expose().to_owned(), expires_at, refresh_token, person })
+    }
+
+    /// Takes a recognised person in: who they are, their token, and the record of it.
+    pub(super) async fn enter(
+        &self,
+        identity: Identity,
+        proof: Proof,
+        row: TokenRow,
+        now: Timestamp,
+    ) -> Result<(), AccessError> {
         let event = Event::SignedIn {
             person: to_ref(&identity),
             issuer: self.config.identity.issuer.clone(),
@@ -137,7 +153,7 @@ impl Access {
                     // Other groups are other rights: who had which when is evidence.
                     Proof::OldToken(_) => tx.person(&identity.subject)?.as_ref() != Some(&identity),
                 };
-                tx.save_person(&identity)?;
+                tx.save_person(&identity, now)?;
                 tx.save_token(&row)?;
                 if record {
                     tx.record(now, &event)?;
@@ -146,19 +162,19 @@ impl Access {
             })
             .await?;
         self.wake();
-        Ok(TokenIssued { token: token.expose().to_owned(), expires_at, refresh_token, person })
+        Ok(())
     }
 }
 
 /// What a new token is given for.
-enum Proof {
+pub(super) enum Proof {
     IdToken(IdTokenUse),
     /// The hash of the token that it replaces.
     OldToken([u8; 32]),
 }
 
 /// An ID token is exchanged once, so that one found in a log or a proxy is worth nothing.
-struct IdTokenUse {
+pub(super) struct IdTokenUse {
     /// Of what its signature covers: the signature itself can be written in several ways.
     hash: [u8; 32],
     /// When it expires, and no longer needs to be remembered.
@@ -167,7 +183,7 @@ struct IdTokenUse {
 
 impl IdTokenUse {
     /// Of a token that was verified already.
-    fn of(id_token: &str, leeway: Duration) -> Result<Self, AccessError> {
+    pub fn of(id_token: &str, leeway: Duration) -> Result<Self, AccessError> {
         #[derive(serde::Deserialize)]
         struct Claims {
             exp: f64,

@@ -3,12 +3,18 @@
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval;
-use crate::core::model::{AccessRequest, RequestState, Role, Sensitivity};
+use crate::core::delegation::{self, Chosen};
+use crate::core::model::{AccessRequest, PersonRef, RequestState, Risk, Role, Sensitivity};
 use crate::core::policy::{masked, sensitivities};
-use crate::proto::{RequestView, RequestsQuery};
+use crate::core::risk;
+use crate::proto::{Denial, History, RequestView, RequestsQuery};
+use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
 const MOST_REQUESTS: u32 = 500;
+/// How far back an approver sees what somebody did.
+const HISTORY_DAYS: u32 = 90;
+const MOST_DENIALS: usize = 3;
 
 impl Access {
     /// The requests that concern the caller, newest first.
@@ -43,7 +49,60 @@ impl Access {
 
     pub async fn show(&self, caller: &Caller, id: String) -> Result<RequestView, AccessError> {
         let loaded = self.find_request(caller, &id).await?;
-        Ok(self.build(caller, loaded))
+        let mut view = self.build(caller, loaded);
+        let own = view.request.person.subject == caller.person.subject;
+        if own || !view.you_fill.is_empty() || caller.sees_all() {
+            view.history = Some(self.history(&view.request).await?);
+        }
+        Ok(view)
+    }
+
+    /// What whoever asks did on this target before, this request aside.
+    async fn history(&self, request: &AccessRequest) -> Result<History, AccessError> {
+        let AccessRequest { id, person, target, .. } = request.clone();
+        let since = crate::os::now() - SignedDuration::from_hours(24 * i64::from(HISTORY_DAYS));
+        let (requests, sessions) = self
+            .store
+            .read(move |tx| {
+                let requests = tx.past_requests(&person.subject, &target, since)?;
+                Ok::<_, AccessError>((requests, tx.past_sessions(&person.subject, &target, since)?))
+            })
+            .await?;
+        let mut history = History { days: HISTORY_DAYS, ..History::default() };
+        for past in requests.into_iter().filter(|past| past.id != id) {
+            let count = match past.state {
+                RequestState::Granted => &mut history.granted,
+                RequestState::Denied => &mut history.denied,
+                RequestState::Cancelled => &mut history.cancelled,
+                RequestState::Expired => &mut history.expired,
+                RequestState::Waiting => &mut history.waiting,
+            };
+            *count += 1;
+            if let (RequestState::Denied, Some(closed)) = (past.state, past.closed)
+                && history.denials.len() < MOST_DENIALS
+            {
+                history.denials.push(Denial { at: closed.at, by: closed.by, reason: closed.reason });
+            }
+        }
+        history.last = sessions.first().map(|session| session.opened_at);
+        for session in sessions {
+            history.sessions += 1;
+            history.statements += session.totals.statements;
+            history.rows += session.totals.rows;
+        }
+        Ok(history)
+    }
+
+    /// How much could go wrong; `None` where the target is not configured any more.
+    pub(super) fn risk(&self, request: &AccessRequest) -> Option<Risk> {
+        let state = self.target(&request.target).ok()?;
+        // Of what would be granted: limits and approvers may have taken something away.
+        let (scope, _) = approval::narrowed(request);
+        let raw = state.cached().map(|survey| {
+            let raw = sensitivities(&scope, &survey.classification, &survey.catalog);
+            raw.into_keys().collect::<BTreeSet<_>>()
+        });
+        Some(risk::risk(state.target.environment, &scope, raw.as_ref()))
     }
 
     /// A request right after the caller changed it.
@@ -67,26 +126,33 @@ impl Access {
             };
             (raw.map(told).collect(), masked(&scope, &survey.classification, &survey.catalog))
         });
-        let you_fill = self.you_fill(caller, &loaded);
-        let Loaded { mut request, grant, .. } = loaded;
+        let (you_fill, on_behalf_of) = self.you_fill(caller, &loaded);
+        let Loaded { mut request, requester, grant, .. } = loaded;
+        let teams = requester.map(|one| self.config.directory.person(&one).teams).unwrap_or_default();
         // They can be as long as the target has tables: `policy explain` tells of them.
         request.decision.facts = None;
-        RequestView { request, sensitive, masked, you_fill, grant }
+        let risk = self.risk(&request);
+        RequestView { request, teams, risk, sensitive, masked, you_fill, on_behalf_of, history: None, grant }
     }
 
-    /// The roles in which the caller could approve now; the one that an
-    /// approval would be counted as comes first.
-    fn you_fill(&self, caller: &Caller, loaded: &Loaded) -> Vec<Role> {
+    /// The roles in which the caller could approve now, by themselves or for
+    /// another; the one that an approval would be counted as comes first, with
+    /// the person in whose name it would be.
+    fn you_fill(&self, caller: &Caller, loaded: &Loaded) -> (Vec<Role>, Option<PersonRef>) {
         let request = &loaded.request;
-        let acted = request.approvals.iter().any(|approval| approval.by.subject == caller.person.subject);
-        if request.state != RequestState::Waiting || acted {
-            return Vec::new();
+        if request.state != RequestState::Waiting {
+            return Default::default();
         }
-        let fills = self.fills(&caller.person, request, loaded.requester.as_ref());
-        let Some((_, first)) = approval::choose_slot(request, &fills) else { return Vec::new() };
-        let open: BTreeSet<&Role> =
-            request.open_slots().filter_map(|(index, _)| fills.get(index)).flatten().collect();
+        let judging = self.judging(request, loaded.requester.as_ref());
+        let authorities = judging.authorities(&caller.person, &loaded.loans, crate::os::now());
+        let Some(Chosen { role: first, on_behalf_of, .. }) =
+            delegation::choose(request, &caller.person.to_ref(), &authorities)
+        else {
+            return Default::default();
+        };
+        let fills = |index: usize| authorities.iter().filter_map(move |one| one.fills.get(index)).flatten();
+        let open: BTreeSet<&Role> = request.open_slots().flat_map(|(index, _)| fills(index)).collect();
         let others = open.into_iter().filter(|role| **role != first).cloned().collect::<Vec<_>>();
-        std::iter::once(first).chain(others).collect()
+        (std::iter::once(first).chain(others).collect(), on_behalf_of)
     }
 }

@@ -1,8 +1,11 @@
 //! Who sees what. What a person may not see does not exist for them: an id
 //! that fits only such things is answered like one that fits nothing.
 
+use super::authority::Loans;
 use super::{Access, AccessError, Caller};
-use crate::core::model::{AccessRequest, Grant, GrantId, Identity, RequestId, Role, Session, SessionId};
+use crate::core::model::{
+    AccessRequest, Grant, GrantId, Identity, RequestId, RequestState, Role, Session, SessionId,
+};
 use crate::server::store::{MOST_NAMED, StoreError, Tx};
 use std::collections::BTreeSet;
 
@@ -11,13 +14,17 @@ pub(super) struct Loaded {
     pub request: AccessRequest,
     pub requester: Option<Identity>,
     pub grant: Option<Grant>,
+    /// While it waits: who was lent what.
+    pub loans: Loans,
 }
 
 impl Loaded {
     pub fn of(tx: &Tx<'_>, request: AccessRequest) -> Result<Self, StoreError> {
         let requester = tx.person(&request.person.subject)?;
         let grant = request.grant.as_ref().map(|id| tx.grant(id.as_str())).transpose()?;
-        Ok(Self { request, requester, grant })
+        let waits = request.state == RequestState::Waiting;
+        let loans = if waits { Loans::of(tx, crate::os::now())? } else { Loans::default() };
+        Ok(Self { request, requester, grant, loans })
     }
 
     fn of_grant(tx: &Tx<'_>, grant: &Grant) -> Result<Self, StoreError> {
@@ -27,22 +34,28 @@ impl Loaded {
 
 impl Access {
     /// Whether a request, its grant and its sessions concern the caller: the
-    /// requester, whoever could approve it, whoever is answerable for this
-    /// person and target (a lead for the team's automatic grants, too),
-    /// security, auditors and admins.
+    /// requester, whoever decided or could, by themselves or for another, whoever
+    /// is answerable for this person and target (a lead for the team's automatic
+    /// grants, too), security, auditors and admins.
     pub(super) fn concerns(&self, caller: &Caller, loaded: &Loaded) -> bool {
-        let Loaded { request, requester, .. } = loaded;
+        let Loaded { request, requester, loans, .. } = loaded;
         if request.person.subject == caller.person.subject || caller.sees_all() || caller.has_role("admin") {
             return true;
         }
-        let could_approve =
-            self.fills(&caller.person, request, requester.as_ref()).iter().any(|roles| !roles.is_empty());
+        if request.approvals.iter().any(|given| given.by.subject == caller.person.subject) {
+            return true;
+        }
+        let judging = self.judging(request, requester.as_ref());
+        let could_approve = || {
+            let authorities = judging.authorities(&caller.person, loans, crate::os::now());
+            authorities.iter().flat_map(|authority| &authority.fills).any(|roles| !roles.is_empty())
+        };
         let answerable = || {
             let roles: Vec<Role> =
                 self.policy().roles().into_iter().filter(|role| role.0 != "peer").collect();
-            !self.roles_for(&caller.person, request, requester.as_ref(), &roles).is_empty()
+            !judging.roles(&caller.person, &roles).is_empty()
         };
-        could_approve || answerable()
+        could_approve() || answerable()
     }
 
     /// The one request that an id's beginning means to the caller.

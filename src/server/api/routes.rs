@@ -3,12 +3,13 @@
 use super::auth::Bearer;
 use super::failure::Failure;
 use super::{events, recordings, tunnel};
-use crate::core::model::{Grant, ScriptComparison};
+use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
-    About, Amend, Approve, AuditQuery, AuditRow, Compare, Finding, Login, Logout, Me, NewRequest,
-    OpenSession, Reason, RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume,
-    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, DelegationsQuery, End,
+    Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage,
+    RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -82,6 +83,12 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
         route("GET", "/v1/audit", SignedIn, get(audit)),
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
+        route("GET", "/v1/delegations", SignedIn, get(delegations)),
+        route("POST", "/v1/delegations", SignedIn, post(delegate)),
+        route("POST", "/v1/delegations/{id}/end", SignedIn, post(end_delegation)),
+        route("GET", "/v1/absences", SignedIn, get(absences)),
+        route("POST", "/v1/absences", SignedIn, post(away)),
+        route("POST", "/v1/absences/end", SignedIn, post(back)),
         route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
         route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
@@ -277,6 +284,39 @@ async fn audit(
 
 async fn doctor(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Finding>> {
     Ok(Json(access.doctor(&caller, query.target).await?))
+}
+
+async fn delegations(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<DelegationsQuery>,
+) -> Answer<Vec<Delegation>> {
+    Ok(Json(access.delegations(&caller, query).await?))
+}
+
+async fn delegate(State(access): App, caller: Caller, Body(body): Body<NewDelegation>) -> Answer<Delegation> {
+    Ok(Json(access.delegate(&caller, body).await?))
+}
+
+async fn end_delegation(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(End {}): Body<End>,
+) -> Answer<Delegation> {
+    Ok(Json(access.end_delegation(&caller, id).await?))
+}
+
+async fn absences(State(access): App, caller: Caller) -> Answer<Vec<Absence>> {
+    Ok(Json(access.absences(&caller).await?))
+}
+
+async fn away(State(access): App, caller: Caller, Body(body): Body<Away>) -> Answer<AbsenceView> {
+    Ok(Json(access.away(&caller, body).await?))
+}
+
+async fn back(State(access): App, caller: Caller, Body(End {}): Body<End>) -> Answer<BackView> {
+    Ok(Json(access.back(&caller).await?))
 }
 
 async fn recording(

@@ -60,7 +60,7 @@ pub(super) fn alerts(section: Option<Section<'_>>, outside: &Outside<'_>) -> Ale
 }
 
 /// Whether what is posted there stays among those who should know.
-fn is_safe(url: &str) -> bool {
+pub(super) fn is_safe(url: &str) -> bool {
     let Ok(url) = url.parse::<hyper::Uri>() else { return false };
     let host = url.host().unwrap_or_default();
     match url.scheme_str() {

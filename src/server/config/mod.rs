@@ -4,10 +4,12 @@
 //! problems at once. It reads the files that the text names (policy, secrets)
 //! but opens no connection. Called by `boot`, `demo` and `doctor`.
 
+mod approvals;
 mod break_glass;
 mod budgets;
 mod classified;
 mod directory;
+mod notify;
 mod reader;
 mod secret;
 mod sections;
@@ -16,13 +18,15 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use approvals::Approvals;
 pub use break_glass::BreakGlass;
 pub use directory::Directory;
 pub use reader::Problem;
 
-use crate::core::model::{Budgets, BulkRule, ErrorKind, Secret, Target};
+use crate::core::model::{Budgets, BulkRule, ErrorKind, Notice, NoticeKind, Secret, Target, Urgency};
 use crate::core::policy::{BusinessHours, Policy};
 use crate::core::recording::AuditorKey;
+use lettre::message::Mailbox;
 use reader::{Reader, Section};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,6 +52,8 @@ pub struct Config {
     /// How much sessions may read (R7.1).
     pub budgets: Budgets,
     pub alerts: Alerts,
+    pub notify: Notify,
+    pub approvals: Approvals,
     pub break_glass: BreakGlass,
     /// Whom recordings are sealed to.
     pub auditor_key: Option<AuditorKey>,
@@ -76,6 +82,8 @@ pub struct IdentityProvider {
     pub issuer: String,
     pub client_id: String,
     pub client_secret: Option<Secret>,
+    /// Whether people sign in at pages of ours, too (links lead there).
+    pub browser: Option<BrowserClient>,
     pub scopes: Vec<String>,
     /// The claim of the ID token that lists a person's groups.
     pub groups_claim: String,
@@ -85,6 +93,13 @@ pub struct IdentityProvider {
     pub leeway: Duration,
     /// How long a token of ours lives before it is renewed.
     pub token_lifetime: Duration,
+}
+
+/// The client that our own pages are at the identity provider.
+#[derive(Clone, Debug)]
+pub struct BrowserClient {
+    /// Another than the command line's, with its secret.
+    pub own: Option<(String, Option<Secret>)>,
 }
 
 /// A target: what decisions need to know, and how to reach it.
@@ -125,6 +140,89 @@ pub struct Webhook {
     /// Signs what is posted.
     pub secret: Option<Secret>,
     /// A certificate authority beside the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// Where people are told of things, beside the webhook.
+#[derive(Clone, Debug, Default)]
+pub struct Notify {
+    pub slack: Option<Slack>,
+    pub mail: Option<Mail>,
+    pub pagerduty: Option<PagerDuty>,
+}
+
+/// Which notices a channel takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Takes {
+    /// All of them where none is named.
+    pub kinds: Option<Vec<NoticeKind>>,
+    pub urgency: Urgency,
+}
+
+impl Takes {
+    pub fn takes(&self, notice: &Notice) -> bool {
+        self.takes_kind(notice.kind) && notice.urgency >= self.urgency
+    }
+
+    pub fn takes_kind(&self, kind: NoticeKind) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+    }
+}
+
+/// A Slack app, as its bot.
+#[derive(Clone, Debug)]
+pub struct Slack {
+    pub takes: Takes,
+    pub url: String,
+    pub token: Secret,
+    pub channel: String,
+    /// For what is urgent, in place of `channel`.
+    pub urgent_channel: Option<String>,
+    /// Proves that what comes in is Slack's; without it there are no buttons but the link.
+    pub signing_secret: Option<Secret>,
+    pub decide: SlackDecides,
+    pub ca: Option<PathBuf>,
+}
+
+/// What a button in Slack does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlackDecides {
+    /// It leads to the page, where the identity provider says who it is.
+    Link,
+    /// It decides: Slack's word is enough for people who signed in here so recently.
+    Slack { signed_in_within: Duration },
+}
+
+/// A mail server that takes our mail.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub takes: Takes,
+    pub host: String,
+    pub port: u16,
+    pub tls: MailTls,
+    pub login: Option<(String, Secret)>,
+    pub from: Mailbox,
+    /// Told of what is urgent, beside the people who are meant.
+    pub to: Vec<lettre::Address>,
+    pub ca: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTls {
+    /// Plain at first; without TLS afterwards nothing is sent (RFC 3207).
+    StartTls,
+    /// From the first byte (RFC 8314).
+    Implicit,
+    /// On this machine.
+    Off,
+}
+
+/// PagerDuty's Events API v2.
+#[derive(Clone, Debug)]
+pub struct PagerDuty {
+    pub takes: Takes,
+    pub url: String,
+    pub routing_key: Secret,
     pub ca: Option<PathBuf>,
 }
 

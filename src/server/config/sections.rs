@@ -1,12 +1,14 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
+use super::approvals::approvals;
 use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
+use super::notify::notify;
 use super::reader::Section;
 use super::secret::secret;
 use super::target::targets;
-use super::{Config, Directory, IdentityProvider, Limits, Outside, Server};
+use super::{BrowserClient, Config, Directory, IdentityProvider, Limits, Outside, Server};
 use crate::core::model::{Role, format_duration, parse_duration};
 use crate::core::policy::{BusinessHours, DEFAULT, Policy, PolicyError};
 use jiff::civil::{Time, Weekday};
@@ -39,6 +41,8 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let limits = limits(root.section("limits"));
     let budgets = budgets(root.section("budgets"));
     let alerts = alerts(root.section("alerts"), outside);
+    let notify = notify(root.section("notify"), outside);
+    let approvals = approvals(root.section("approvals"), &directory);
     let break_glass = break_glass(root.section("break_glass"));
     let auditor_key = root.section("recording").and_then(auditor_key);
     let metrics = root.section("metrics").and_then(|section| {
@@ -60,6 +64,8 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         limits,
         budgets,
         alerts,
+        notify,
+        approvals,
         break_glass,
         auditor_key,
         metrics,
@@ -115,6 +121,7 @@ fn identity(section: Section<'_>, outside: &Outside<'_>) -> Option<IdentityProvi
     let client_id =
         section.required("client_id", "the client's id at the provider").map(|f| f.value.to_owned());
     let client_secret = secret(&section, "client_secret", outside);
+    let browser = browser(&section, outside);
     let scopes = section.texts("scopes", "a list of scopes").map(|list| {
         let scopes: Vec<String> = list.iter().map(|found| found.value.to_owned()).collect();
         if !scopes.iter().any(|scope| scope == "openid") {
@@ -132,12 +139,29 @@ fn identity(section: Section<'_>, outside: &Outside<'_>) -> Option<IdentityProvi
         issuer: issuer?,
         client_id: client_id?,
         client_secret,
+        browser,
         scopes: scopes.unwrap_or_else(|| usual.map(str::to_owned).to_vec()),
         groups_claim: groups_claim.unwrap_or_else(|| "groups".to_owned()),
         ca,
         leeway,
         token_lifetime,
     })
+}
+
+/// Signing in at the page that links lead to: with the same client unless another is named.
+fn browser(section: &Section<'_>, outside: &Outside<'_>) -> Option<BrowserClient> {
+    let wanted = section.boolean("web_sign_in");
+    let client_id =
+        section.text("web_client_id", "a client's id at the provider").map(|f| f.value.to_owned());
+    let client_secret = secret(section, "web_client_secret", outside);
+    if client_id.is_none() && client_secret.is_some() {
+        section.say("web_client_secret is of use only with a web_client_id");
+    }
+    let own = client_id.map(|id| (id, client_secret));
+    if own.is_some() && !wanted {
+        section.say("web_client_id is of use only with web_sign_in = true");
+    }
+    wanted.then_some(BrowserClient { own })
 }
 
 /// `[teams.NAME]` and `[roles.NAME]`.

@@ -26,6 +26,7 @@ fn the_example_is_a_configuration() {
     assert_eq!(config.request_expiry, Duration::from_secs(86_400));
     assert_eq!(config.limits.statement_bytes, 16_777_216);
     assert_eq!(config.identity.scopes.len(), 5);
+    assert_eq!(config.approvals, Approvals::default(), "the example shows the defaults");
     assert!(config.business_hours.contains("2026-11-23T08:00:00Z".parse().unwrap()));
     let orders = &config.targets["prod-orders"];
     assert_eq!(orders.upstream.tls, UpstreamTls::Verify { ca: None });
@@ -103,6 +104,17 @@ fn bad_configurations_are_told_with_line_key_and_expectation() {
             "client_id = \"dbaccess\"\nclient_secret_env = \"NOT_SET\"",
             "identity.client_secret_env: the environment variable NOT_SET is not set",
         ),
+        (
+            "[approvals]",
+            "[approvals]\nescalate_to = [\"directors\"]",
+            "approvals.escalate_to: no role directors: expected one that has a table [roles.NAME]",
+        ),
+        (
+            "fresh = \"15m\"",
+            "fresh = \"30d\"",
+            "approvals.fresh: expected a length of time such as 15m, at most 7d",
+        ),
+        ("reminders = 4", "reminders = 11", "approvals.reminders: expected a whole number from 0 to 10"),
         (
             "client_id = \"dbaccess\"",
             "client_id = \"dbaccess\"\nleeway = \"60\"",
@@ -352,5 +364,84 @@ fn r7_1_budgets_take_sizes_and_keep_what_is_left_out() {
     ] {
         let found = problems(&EXAMPLE.replace(from, to));
         assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+}
+
+/// The channels, with this in place of the pager's table.
+fn notified(pager: &str) -> String {
+    format!(
+        "{EXAMPLE}\n[notify.slack]\ntoken_env = \"DB_PASSWORD\"\nsigning_secret_env = \"DB_PASSWORD\"\n\
+         channel = \"C1\"\ndecide = \"slack\"\n\
+         [notify.mail]\nhost = \"smtp.example.com\"\nfrom = \"dbaccess <dbaccess@example.com>\"\n\
+         user = \"dbaccess\"\npassword_env = \"DB_PASSWORD\"\nto = [\"security@example.com\"]\n\
+         [notify.pagerduty]\n{pager}"
+    )
+}
+
+#[test]
+fn channels_are_configured_with_what_they_usually_take() {
+    let Notify { slack, mail, pagerduty } =
+        parse(&notified("routing_key_env = \"DB_PASSWORD\"")).unwrap().notify;
+    let (slack, mail, pagerduty) = (slack.unwrap(), mail.unwrap(), pagerduty.unwrap());
+    assert_eq!((slack.takes.urgency, pagerduty.takes.urgency), (Urgency::Normal, Urgency::High));
+    let day = Duration::from_secs(86_400);
+    assert_eq!(slack.decide, SlackDecides::Slack { signed_in_within: day });
+    assert_eq!(
+        (slack.url.as_str(), pagerduty.url.as_str()),
+        ("https://slack.com/api", "https://events.pagerduty.com")
+    );
+    assert_eq!(
+        (mail.port, mail.tls, mail.from.email.to_string()),
+        (587, MailTls::StartTls, "dbaccess@example.com".to_owned())
+    );
+    let none = parse(EXAMPLE).unwrap().notify;
+    assert!(none.slack.is_none() && none.mail.is_none() && none.pagerduty.is_none());
+}
+
+#[test]
+fn mistakes_about_channels_are_told() {
+    let key = "routing_key_env = \"DB_PASSWORD\"\n";
+    let pager = |more: &str| notified(&format!("{key}{more}"));
+    let cases = [
+        (notified(""), "routing_key_file or routing_key_env is missing"),
+        (notified("routing_key = \"r0uting\""), "a secret does not belong in this file"),
+        (pager("urgency = \"huge\""), "expected normal or high"),
+        (pager("kinds = [\"request.wating\"]"), "`request.wating` is no kind of notice"),
+        (pager("api_url = \"http://events.example.com\""), "expected an https URL"),
+        (pager("").replace("decide = \"slack\"", "decide = \"anybody\""), "expected link or slack"),
+        (
+            pager("").replace("signing_secret_env = \"DB_PASSWORD\"\n", ""),
+            "decide = \"slack\" needs signing_secret",
+        ),
+        (
+            pager("").replace("decide = \"slack\"", "signed_in_within = \"1h\""),
+            "signed_in_within is of use only with",
+        ),
+        (pager("").replace("channel = \"C1\"\n", ""), "notify.slack.channel: missing"),
+        (pager("").replace("\"security@example.com\"", "\"security\""), "expected an address"),
+        (
+            pager("").replace("dbaccess <dbaccess@example.com>", "dbaccess\\r\\nBcc: x@y.z"),
+            "expected a sender",
+        ),
+        (
+            pager("").replace("host = \"smtp.example.com\"", "host = \"smtp.example.com\"\ntls = \"off\""),
+            "of this machine",
+        ),
+        (
+            pager("").replace(
+                "user = \"dbaccess\"\npassword_env = \"DB_PASSWORD\"\nto",
+                "user = \"dbaccess\"\nto",
+            ),
+            "user and password go together",
+        ),
+        (
+            EXAMPLE
+                .replace("client_id = \"dbaccess\"", "client_id = \"dbaccess\"\nweb_client_id = \"pages\""),
+            "web_client_id is of use only with web_sign_in",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = problems(&text);
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
     }
 }

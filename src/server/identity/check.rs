@@ -3,6 +3,7 @@
 //! 3.1.3.7). The crate checks signature, issuer, audience and expiry; the
 //! algorithm, `azp`, `iat`, `nbf`, `nonce` and the leeway are ours.
 
+use crate::core::model::Secret;
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{
     CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
@@ -40,6 +41,8 @@ const LONGEST_TOKEN: usize = 64 * 1024;
 pub struct Rules<'a> {
     pub issuer: &'a str,
     pub client_id: &'a str,
+    /// What was sent along with the question; the device flow has none to send (RFC 8628).
+    pub nonce: Option<&'a str>,
     pub groups_claim: &'a str,
     pub email_claim: &'a str,
     /// How far the provider's clock and ours may differ.
@@ -76,7 +79,7 @@ pub enum Rejected {
     Expired { at: Timestamp, now: Timestamp },
     #[error("the ID token is valid from {at}, and now is {now}: check the clocks of both machines")]
     NotYetValid { at: Timestamp, now: Timestamp },
-    #[error("the ID token answers another sign-in (it has a nonce)")]
+    #[error("the ID token answers another sign-in (by its nonce)")]
     Nonce,
 }
 
@@ -97,10 +100,11 @@ pub fn check(
     }
     let leeway = SignedDuration::try_from(rules.leeway).unwrap_or(SignedDuration::ZERO);
     let claims = token
-        .claims(&verifier(keys, rules, now, leeway)?, |nonce: Option<&Nonce>| match nonce {
-            // The device flow has no nonce to send (RFC 8628), so nobody gets one back.
-            None => Ok(()),
-            Some(_) => Err(String::new()),
+        .claims(&verifier(keys, rules, now, leeway)?, |nonce: Option<&Nonce>| match (rules.nonce, nonce) {
+            (None, None) => Ok(()),
+            (Some(sent), Some(back)) if Secret::new(sent) == Secret::new(back.secret().as_str()) => Ok(()),
+            // Nobody gets one back who sent none, or another than was sent.
+            _ => Err(String::new()),
         })
         .map_err(|error| rejection(&error, &token, rules, now))?;
     authorized_party(claims, rules)?;
@@ -305,6 +309,7 @@ mod tests {
     const RULES: Rules<'static> = Rules {
         issuer: "https://id.example.com",
         client_id: "dbaccess",
+        nonce: None,
         groups_claim: "groups",
         email_claim: "email",
         leeway: Duration::from_secs(60),
@@ -398,6 +403,17 @@ mod tests {
             let token = signed(&header(), &with(changes.clone()));
             assert_eq!(verdict(&token).map(drop), expected, "{changes}");
         }
+    }
+
+    #[test]
+    fn a_nonce_that_was_sent_must_come_back() {
+        let verdict = |changes: Value| {
+            let rules = Rules { nonce: Some("n-1"), ..RULES };
+            check(&signed(&header(), &with(changes)), &keys(), &rules, at(NOW)).map(drop)
+        };
+        assert_eq!(verdict(json!({ "nonce": "n-1" })), Ok(()));
+        assert_eq!(verdict(json!({ "nonce": "n-2" })), Err(Rejected::Nonce));
+        assert_eq!(verdict(json!({})), Err(Rejected::Nonce));
     }
 
     #[test]

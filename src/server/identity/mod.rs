@@ -11,12 +11,14 @@
 //! The provider is asked for nothing until somebody signs in, so that the
 //! server starts while the provider is down.
 
+mod browser;
 mod check;
 
 use crate::core::model::{ErrorKind, Identity, Secret};
 use crate::oidc::{self, Credentials, Http, Metadata, OidcError};
 use crate::proto::LoginConfig;
 use crate::tls::TlsError;
+pub use browser::{BrowserConfig, Departure};
 pub use check::{Claims, Rejected, Rules, check};
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::CoreGenderClaim;
@@ -43,6 +45,8 @@ pub struct IdentityConfig {
     pub client_id: String,
     /// For providers that demand one even of the device flow.
     pub client_secret: Option<Secret>,
+    /// The client of our own pages, where people may sign in there.
+    pub browser: Option<BrowserConfig>,
     /// What the command line asks for, beside `openid`.
     pub scopes: Vec<String>,
     /// The claim that lists groups; usually `groups`.
@@ -62,6 +66,7 @@ impl IdentityConfig {
             issuer: issuer.into(),
             client_id: client_id.into(),
             client_secret: None,
+            browser: None,
             scopes: ["openid", "email", "profile", "groups", "offline_access"].map(str::to_owned).to_vec(),
             groups_claim: "groups".to_owned(),
             email_claim: "email".to_owned(),
@@ -188,7 +193,7 @@ impl Provider {
         access_token: Option<&Secret>,
         now: Timestamp,
     ) -> Result<Identity, IdentityError> {
-        let claims = self.claims(id_token, now).await?;
+        let claims = self.claims(id_token, &self.config.client_id, None, now).await?;
         self.complete(claims, access_token, now).await
     }
 
@@ -218,7 +223,7 @@ impl Provider {
             },
         )?;
         let claims = match &answer.id_token {
-            Some(id_token) => self.claims(id_token.expose(), now).await?,
+            Some(id_token) => self.claims(id_token.expose(), &self.config.client_id, None, now).await?,
             None => match self.userinfo(&answer.access_token, subject, now).await {
                 // The old refresh token may be used up already: one stumble must not end the sign-in.
                 Err(IdentityError::Provider(OidcError::Unreachable(_))) => {
@@ -249,10 +254,17 @@ impl Provider {
     }
 
     /// Checks an ID token; where its key is unknown, once more with fresh keys.
-    async fn claims(&self, id_token: &str, now: Timestamp) -> Result<Claims, IdentityError> {
+    async fn claims(
+        &self,
+        id_token: &str,
+        client_id: &str,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Claims, IdentityError> {
         let rules = Rules {
             issuer: &self.config.issuer,
-            client_id: &self.config.client_id,
+            client_id,
+            nonce,
             groups_claim: &self.config.groups_claim,
             email_claim: &self.config.email_claim,
             leeway: self.config.leeway,

@@ -1,50 +1,68 @@
 //! A webhook of the company's own: the event as it is on the ledger, with the
-//! notice beside it, signed.
+//! notice and the links to its decision beside it, signed.
 
-use super::OutboundError;
+use super::{Links, OutboundError, http};
 use crate::server::config;
 use crate::server::store::NoticeRow;
-use crate::tls::{self, TlsError};
+use crate::tls::TlsError;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::redirect;
+use serde::Serialize;
 use sha2::Sha256;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 pub(super) const NAME: &str = "webhook";
-/// How long the other end may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Webhook {
     config: config::Webhook,
     http: reqwest::Client,
+    links: Links,
+}
+
+/// Where a person decides.
+#[derive(Serialize)]
+struct LinkFor<'n> {
+    /// Nobody: whoever may decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'n str>,
+    url: String,
 }
 
 impl Webhook {
-    pub fn new(config: config::Webhook) -> Result<Self, TlsError> {
-        tls::install_provider();
-        let tls = tls::client_config(config.ca.as_deref(), &[b"http/1.1"])?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("dbaccess/", env!("CARGO_PKG_VERSION")))
-            // What is told there is not for whoever it points to.
-            .redirect(redirect::Policy::none())
-            .timeout(PATIENCE)
-            .build()?;
-        Ok(Self { config, http })
+    pub fn new(config: config::Webhook, links: Links) -> Result<Self, TlsError> {
+        let http = http::client(config.ca.as_deref())?;
+        Ok(Self { config, http, links })
     }
 
     pub async fn send(&self, row: &NoticeRow) -> Result<(), OutboundError> {
         let event = row.event.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         let notice = serde_json::to_string(&row.notice)?;
-        let body = format!("{{\"id\":{},\"at\":\"{}\",{event},\"notice\":{notice}}}", row.id, row.at);
+        let links = serde_json::to_string(&self.links_for(row).await?)?;
+        let body = format!(
+            "{{\"id\":{},\"at\":\"{}\",{event},\"notice\":{notice},\"links\":{links}}}",
+            row.id, row.at
+        );
         let mut post = self.http.post(&self.config.url).header("content-type", "application/json");
         if let Some(secret) = &self.config.secret {
             let time = crate::os::now().as_second();
             post = post.header("dbaccess-signature", signature(secret.expose().as_bytes(), time, &body)?);
         }
-        let status = post.body(body).send().await.map_err(reqwest::Error::without_url)?.status();
-        if status.is_success() { Ok(()) } else { Err(OutboundError::Status(status.as_u16())) }
+        http::send(post.body(body)).await.map(drop)
+    }
+
+    async fn links_for<'n>(&self, row: &'n NoticeRow) -> Result<Vec<LinkFor<'n>>, OutboundError> {
+        let notice = &row.notice;
+        let mut links = Vec::new();
+        for person in &notice.to {
+            if let Some(url) = self.links.of(notice, Some(&person.subject)).await? {
+                links.push(LinkFor { to: Some(&person.email), url });
+            }
+        }
+        if notice.to.is_empty()
+            && let Some(url) = self.links.of(notice, None).await?
+        {
+            links.push(LinkFor { to: None, url });
+        }
+        Ok(links)
     }
 }
 

@@ -5,10 +5,14 @@
 //! without a lock of ours. The [`Tx`] never decides; use-cases in `access` do.
 //! Called by `access` and `tasks`.
 
+mod approving;
+mod notices;
 mod rows;
 mod schema;
 
-pub use rows::{MOST_NAMED, NoticeRow, OutboxRow, TokenRow};
+pub use approving::{MOST_PEOPLE, Waiting};
+pub use notices::{NoticeRow, Recipient, SlackMessage};
+pub use rows::{MOST_NAMED, OutboxRow, TokenRow};
 
 use crate::core::model::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -2,8 +2,8 @@
 
 use super::{StoreError, Tx};
 use crate::core::model::{
-    AccessRequest, Event, Grant, GrantId, Identity, Notice, RequestId, RequestState, Review, ReviewId,
-    Session, SessionId, SessionState, Suspension,
+    AccessRequest, Event, Grant, GrantId, Identity, RequestId, RequestState, Review, ReviewId, Session,
+    SessionId, SessionState, Suspension,
 };
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
@@ -26,44 +26,30 @@ pub struct OutboxRow {
     pub body: String,
 }
 
-/// A notice on its way to one channel.
-pub struct NoticeRow {
-    pub id: i64,
-    pub at: Timestamp,
-    /// The event, as JSON.
-    pub event: String,
-    pub notice: Notice,
-    /// Failed ones.
-    pub attempts: i64,
-}
-
-/// Notices that may wait for one channel; beyond, the oldest is given up. Its event stays on the ledger.
-const MOST_NOTICES: u32 = 10_000;
-
-type Result<T> = std::result::Result<T, StoreError>;
+pub(super) type Result<T> = std::result::Result<T, StoreError>;
 
 /// The most rows that the beginning of an id is compared with: one that fits so
 /// many names none.
 pub const MOST_NAMED: u32 = 64;
 
-fn time(microseconds: i64) -> Timestamp {
+pub(super) fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 impl Tx<'_> {
-    fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
+    pub(super) fn one<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Option<T>> {
         let body: Option<String> =
             self.0.prepare_cached(sql)?.query_row(bound, |row| row.get(0)).optional()?;
         body.map(|body| serde_json::from_str(&body).map_err(StoreError::from)).transpose()
     }
 
-    fn many<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Vec<T>> {
+    pub(super) fn many<T: DeserializeOwned>(&self, sql: &str, bound: impl Params) -> Result<Vec<T>> {
         let mut statement = self.0.prepare_cached(sql)?;
         let bodies = statement.query_map(bound, |row| row.get::<_, String>(0))?;
         bodies.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
     }
 
-    fn run(&self, sql: &str, bound: impl Params) -> Result<usize> {
+    pub(super) fn run(&self, sql: &str, bound: impl Params) -> Result<usize> {
         Ok(self.0.prepare_cached(sql)?.execute(bound)?)
     }
 
@@ -85,7 +71,12 @@ impl Tx<'_> {
 
     /// The rows whose id begins so, at most [`MOST_NAMED`]; the kind's own
     /// prefix and dash may be left out, and capitals do not count.
-    fn beginning<T: DeserializeOwned>(&self, table: &str, id_prefix: &str, asked: &str) -> Result<Vec<T>> {
+    pub(super) fn beginning<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        id_prefix: &str,
+        asked: &str,
+    ) -> Result<Vec<T>> {
         let asked = asked.trim().to_ascii_lowercase();
         let random = asked.strip_prefix(id_prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&asked);
         if random.is_empty() {
@@ -137,59 +128,32 @@ impl Tx<'_> {
         self.many("SELECT body FROM suspension ORDER BY target", [])
     }
 
-    /// Writes a notice down for one channel, in this transaction (G7).
-    pub fn save_notice(&self, at: Timestamp, channel: &str, event: &Event, notice: &Notice) -> Result<()> {
-        let (event, notice) = (serde_json::to_string(event)?, serde_json::to_string(notice)?);
-        self.run(
-            "INSERT INTO notice (channel, at, event, notice, next_at) VALUES (?1, ?2, ?3, ?4, ?2)",
-            params![channel, at.as_microsecond(), event, notice],
-        )?;
-        self.run(
-            "DELETE FROM notice WHERE channel = ?1 AND id <=
-                (SELECT id FROM notice WHERE channel = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            params![channel, MOST_NOTICES],
-        )?;
-        Ok(())
-    }
-
-    /// A channel's notices whose next attempt is due, oldest first.
-    pub fn due_notices(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<NoticeRow>> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT id, at, event, notice, attempts FROM notice
-                WHERE channel = ?1 AND next_at <= ?2 ORDER BY next_at, id LIMIT ?3",
-        )?;
-        let rows = statement.query_map(params![channel, now.as_microsecond(), limit], |row| {
-            let notice: String = row.get(3)?;
-            Ok((row.get(0)?, time(row.get(1)?), row.get(2)?, notice, row.get(4)?))
-        })?;
-        let decoded = |row: rusqlite::Result<(i64, Timestamp, String, String, i64)>| {
-            let (id, at, event, notice, attempts) = row?;
-            Ok(NoticeRow { id, at, event, notice: serde_json::from_str(&notice)?, attempts })
-        };
-        rows.map(decoded).collect()
-    }
-
-    pub fn notice_sent(&self, id: i64) -> Result<()> {
-        self.run("DELETE FROM notice WHERE id = ?1", [id]).map(drop)
-    }
-
-    pub fn notice_failed(&self, id: i64, next: Timestamp) -> Result<()> {
-        let next = next.as_microsecond();
-        self.run("UPDATE notice SET attempts = attempts + 1, next_at = ?2 WHERE id = ?1", params![id, next])
-            .map(drop)
-    }
-
-    pub fn save_person(&self, person: &Identity) -> Result<()> {
+    /// Who somebody is, as the identity provider said at `seen`.
+    pub fn save_person(&self, person: &Identity, seen: Timestamp) -> Result<()> {
         let body = serde_json::to_string(person)?;
         self.run(
-            "INSERT INTO person (subject, body) VALUES (?1, ?2) ON CONFLICT (subject) DO UPDATE SET body = ?2",
-            params![person.subject, body],
+            "INSERT INTO person (subject, body, seen_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (subject) DO UPDATE SET body = ?2, seen_at = ?3",
+            params![person.subject, body, seen.as_microsecond()],
         )?;
         Ok(())
     }
 
     pub fn person(&self, subject: &str) -> Result<Option<Identity>> {
         self.one("SELECT body FROM person WHERE subject = ?1", [subject])
+    }
+
+    /// The people with an e-mail address, whatever its capitals, and when each was last seen.
+    pub fn people_with_email(&self, email: &str) -> Result<Vec<(Identity, Timestamp)>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT body, seen_at FROM person WHERE lower(json_extract(body, '$.email')) = lower(?1) LIMIT 2",
+        )?;
+        let rows = statement.query_map([email], |row| Ok((row.get::<_, String>(0)?, time(row.get(1)?))))?;
+        let decoded = |row: rusqlite::Result<(String, Timestamp)>| {
+            let (body, seen) = row?;
+            Ok((serde_json::from_str(&body)?, seen))
+        };
+        rows.map(decoded).collect()
     }
 
     pub fn save_token(&self, token: &TokenRow) -> Result<()> {

@@ -120,6 +120,50 @@ const STEPS: &[&str] = &[
     CREATE INDEX review_recent ON review (due_at);
     CREATE INDEX grant_break_glass ON access_grant (id) WHERE body ->> '$.path' = 'break-glass';
 ",
+    "
+    -- When the identity provider last said who somebody is.
+    ALTER TABLE person ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX person_seen ON person (seen_at);
+    CREATE INDEX session_by_person ON session (subject, opened_at);
+    CREATE TABLE delegation (
+        id TEXT PRIMARY KEY,
+        until INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX delegation_until ON delegation (until);
+    CREATE TABLE absence (
+        subject TEXT PRIMARY KEY,
+        until INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    -- Requests of which people will be told again, and of what they were told.
+    CREATE TABLE reminder (
+        request TEXT PRIMARY KEY REFERENCES request,
+        next_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX reminder_next ON reminder (next_at);
+    INSERT INTO reminder (request, next_at, body)
+        SELECT id, created_at, '{\"reminders\":0,\"escalated\":false}' FROM request WHERE state = 'waiting';
+",
+    "
+    -- A copy for one person, where a channel has them; how often the other end
+    -- has refused it for what it is.
+    ALTER TABLE notice ADD COLUMN recipient TEXT;
+    ALTER TABLE notice ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX person_email ON person (lower(json_extract(body, '$.email')));
+    -- Messages in Slack that others belong below, and that have buttons while they are open.
+    CREATE TABLE slack_message (
+        channel TEXT NOT NULL,
+        ts TEXT NOT NULL,
+        thread TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        notice TEXT NOT NULL,
+        open INTEGER NOT NULL,
+        PRIMARY KEY (channel, ts)
+    ) STRICT;
+    CREATE INDEX slack_message_thread ON slack_message (thread, at);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
-//! Work that nobody waits for: lapsing requests and suspensions, reviews, the
-//! sweeper, catalogs, stale tokens. Each task does one thing, logs what fails, and
+//! Work that nobody waits for: reminders, lapsing requests and suspensions, reviews,
+//! the sweeper, catalogs, stale tokens. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
 use crate::server::access::{Access, AccessError, Told};
@@ -13,6 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often the catalog of roles is reconciled with the state (G5).
 const SWEEP: Duration = Duration::from_secs(60);
 const LAPSE: Duration = Duration::from_secs(10);
+/// How often it is looked for requests that have waited for long.
+const REMIND: Duration = Duration::from_secs(5);
 const CATALOG: Duration = Duration::from_secs(300);
 const TOKENS: Duration = Duration::from_secs(3600);
 
@@ -23,6 +25,11 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
     tasks.spawn(every(LAPSE, "lapsing requests", move || {
         let access = Arc::clone(&lapsing);
         async move { access.lapse_requests().await }
+    }));
+    let reminding = Arc::clone(access);
+    tasks.spawn(every(REMIND, "reminding approvers", move || {
+        let access = Arc::clone(&reminding);
+        async move { access.remind().await }
     }));
     let suspended = Arc::clone(access);
     tasks.spawn(every(LAPSE, "ending suspensions", move || {

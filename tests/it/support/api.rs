@@ -42,6 +42,10 @@ impl Api {
         Self { http, base: env.url.clone(), token: None }
     }
 
+    pub fn token(&self) -> Option<String> {
+        self.token.clone()
+    }
+
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answered {
         let body = body.map(|body| serde_json::to_vec(body).unwrap());
         self.send(method, path, body).await

@@ -122,6 +122,8 @@ impl TestEnv {
         let idp = DevIdp::start(listener, tls, people, Options::default()).unwrap();
         let (port, native_port) = (free_port(), free_port());
         let url = format!("https://localhost:{port}");
+        let callback = format!("{url}{}", dbaccess::server::web::CALLBACK);
+        idp.change(|options| options.redirect_uris = vec![callback]);
         let hours = if setting.open_hours { ("00:00", "24:00") } else { ("00:00", "00:01") };
         let days =
             if setting.open_hours { r#"["mon","tue","wed","thu","fri","sat","sun"]"# } else { r#"["mon"]"# };
@@ -144,6 +146,7 @@ tls_key = "{key}"
 issuer = "{issuer}"
 client_id = "dbaccess"
 ca = "{ca}"
+web_sign_in = true
 token_lifetime = "{token_lifetime}"
 
 [teams.shop]

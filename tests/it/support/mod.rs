@@ -9,5 +9,8 @@ pub mod pki;
 pub mod providers;
 pub mod raw_pg;
 pub mod session;
+pub mod slack;
+pub mod smtp;
 pub mod tools;
+pub mod visitor;
 pub mod wire;

@@ -36,6 +36,15 @@ impl RealProvider {
         Self::start("oidc-provider", command, pki).await
     }
 
+    /// The same with a second client, `dbaccess-pages` (its secret is
+    /// `secret-of-the-pages`), that browsers are sent back to.
+    pub async fn oidc_provider_for_pages(pki: &Pki, redirect_uri: &str) -> Self {
+        let mut command = Command::new(tools::node());
+        command.arg(tools::repository().join("tests/providers/oidc-provider.mjs"));
+        command.env("REDIRECT_URI", redirect_uri);
+        Self::start("oidc-provider", command, pki).await
+    }
+
     /// Debian's Glewlwyd: polls every five seconds or `slow_down`, `azp` in the
     /// ID token and none on refresh, 401 when a public client revokes.
     pub async fn glewlwyd(pki: &Pki) -> Self {

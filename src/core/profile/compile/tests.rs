@@ -212,7 +212,9 @@ fn r3_4_a_condition_holds_for_the_parts_of_a_table_and_hides_what_shows_it_whole
     // What is narrowed to shows no more than it did before.
     let rows = BTreeMap::from([(TableName::new("hr", "people"), team("7"))]);
     let asked = Scope { rows, ..reading() };
-    let only = |name: &str| asked.narrowed_to(BTreeSet::from([TableName::new("hr", name)])).unwrap();
+    let only = |name: &str| {
+        asked.narrowed_to(BTreeSet::new(), BTreeSet::from([TableName::new("hr", name)])).unwrap()
+    };
     for name in ["names", "counts", "olds", "calls"] {
         let narrowed = compile(&only(name), &catalog(), &Classification::default(), "shop");
         assert!(!narrowed.grants.iter().any(|grant| grant.kind == ObjectKind::Table), "{name}");
@@ -256,7 +258,7 @@ fn the_content_names_views_in_the_order_of_their_schemas() {
     let tables = BTreeSet::from([TableName::new("hr", "people")]);
     let narrowed = Scope {
         rows: BTreeMap::from([(TableName::new("hr", "people"), team("7"))]),
-        ..reading().narrowed_to(tables).unwrap()
+        ..reading().narrowed_to(BTreeSet::new(), tables).unwrap()
     };
     let profile = Profile::compile(&narrowed, &catalog(), &masks, "shop");
     insta::assert_snapshot!(profile.to_json(), @r#"{"database":"shop","grants":[{"kind":"database","schema":"shop","name":"shop","privileges":["CONNECT"]},{"kind":"schema","schema":"hr","name":"hr","privileges":["USAGE"]}],"schemas":["hr"],"views":[{"schema":"hr","name":"people","columns":[{"name":"id"},{"name":"email","mask":{"mask":"partial","kind":"email"}},{"name":"profile"},{"name":"pay","mask":{"mask":"aggregate","min_group":5}},{"name":"team"}],"key":["id"],"rows":{"is":"compare","column":"team","operator":"=","value":"7","type_name":"integer"}}]}"#);
