@@ -64,6 +64,9 @@ _dbaccess() {
             dbaccess,logout)
                 cmd="dbaccess__subcmd__logout"
                 ;;
+            dbaccess,migrate)
+                cmd="dbaccess__subcmd__migrate"
+                ;;
             dbaccess,recording)
                 cmd="dbaccess__subcmd__recording"
                 ;;
@@ -93,6 +96,18 @@ _dbaccess() {
                 ;;
             dbaccess,whoami)
                 cmd="dbaccess__subcmd__whoami"
+                ;;
+            dbaccess__subcmd__audit,compare)
+                cmd="dbaccess__subcmd__audit__subcmd__compare"
+                ;;
+            dbaccess__subcmd__audit,help)
+                cmd="dbaccess__subcmd__audit__subcmd__help"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,compare)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__compare"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,help)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__help"
                 ;;
             dbaccess__subcmd__config,get)
                 cmd="dbaccess__subcmd__config__subcmd__get"
@@ -166,6 +181,9 @@ _dbaccess() {
             dbaccess__subcmd__help,logout)
                 cmd="dbaccess__subcmd__help__subcmd__logout"
                 ;;
+            dbaccess__subcmd__help,migrate)
+                cmd="dbaccess__subcmd__help__subcmd__migrate"
+                ;;
             dbaccess__subcmd__help,recording)
                 cmd="dbaccess__subcmd__help__subcmd__recording"
                 ;;
@@ -195,6 +213,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,whoami)
                 cmd="dbaccess__subcmd__help__subcmd__whoami"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit,compare)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__compare"
                 ;;
             dbaccess__subcmd__help__subcmd__config,get)
                 cmd="dbaccess__subcmd__help__subcmd__config__subcmd__get"
@@ -326,7 +347,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,7 +423,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit)
-            opts="-o -h --session --person --target --since --limit --output --server --ca --help"
+            opts="-o -h --session --person --target --since --limit --output --server --ca --help compare help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -444,6 +465,82 @@ _dbaccess() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__compare)
+            opts="-o -h --script --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help)
+            opts="compare help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -931,7 +1028,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -959,8 +1056,22 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__audit)
-            opts=""
+            opts="compare"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1211,6 +1322,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__logout)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__migrate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1632,6 +1757,48 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__migrate)
+            opts="-o -h --lock-timeout --statement-timeout --from --dry-run --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statement-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__recording)
             opts="-h --server --ca --help show keygen help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1771,7 +1938,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__request)
-            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
+            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --migrate --amend --export --for --reason --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1794,6 +1961,14 @@ _dbaccess() {
                     return 0
                     ;;
                 --unmask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --migrate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amend)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1957,7 +2132,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__show)
-            opts="-o -h --output --server --ca --help"
+            opts="-o -h --script --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
