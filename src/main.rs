@@ -1,10 +1,13 @@
 //! argv in, exit code out.
 
 use clap::Parser;
-use dbaccess::cli::{self, Cli, CliError, Command, Global, TargetArgs, TargetCommand};
+use dbaccess::cli::{
+    self, Cli, CliError, Command, Global, PolicyArgs, PolicyCommand, TargetArgs, TargetCommand,
+};
 use dbaccess::core::model::ErrorKind;
 use dbaccess::server::classify::{self, Proposed};
-use dbaccess::server::{boot, setup};
+use dbaccess::server::config::Config;
+use dbaccess::server::{boot, policy_check, setup};
 use dbaccess::{demo, tls};
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
             }
             Command::Server(args) => operated("the server stopped", boot::run(&args.server.config).await),
             Command::Target(args) => target(global, args.command).await,
+            Command::Policy(args) => policy(global, args.command).await,
             Command::Demo(args) => operated("the demo ended", demo::run(&args).await),
             command => cli::run(global, command).await,
         }
@@ -69,6 +73,31 @@ async fn target(global: Global, command: TargetCommand) -> Result<u8, CliError> 
             cli::show_findings(args.output, &done("the target is not checked", findings)?)
         }
         command => cli::run(global, Command::Target(TargetArgs { command })).await,
+    }
+}
+
+async fn policy(global: Global, command: PolicyCommand) -> Result<u8, CliError> {
+    match command {
+        PolicyCommand::Check(args) => {
+            let asked = policy_check::Asked {
+                files: &args.files,
+                with_default: args.with_default,
+                config: args.config.as_deref(),
+                tests: args.tests.as_deref(),
+            };
+            let findings = done("the policy is not checked", policy_check::check(&asked))?;
+            cli::show_findings(args.output, &findings)
+        }
+        PolicyCommand::Init(args) => {
+            let written = args.write()?;
+            if let Err(error) = Config::load(&written.config) {
+                written.take_back();
+                return Err(CliError::usage("no server would take these answers").why(error.to_string()));
+            }
+            written.tell();
+            Ok(0)
+        }
+        command => cli::run(global, Command::Policy(PolicyArgs { command })).await,
     }
 }
 

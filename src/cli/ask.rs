@@ -26,6 +26,11 @@ pub fn confirm(prompt: &str, flag: &str) -> Result<bool, CliError> {
     Confirm::new().with_prompt(clean(prompt)).default(false).interact().map_err(|error| unanswered(&error))
 }
 
+/// Yes or no, with what Enter says; the caller has made sure that somebody can be asked.
+pub fn yes_or_no(prompt: &str, default: bool) -> Result<bool, CliError> {
+    Confirm::new().with_prompt(prompt).default(default).interact().map_err(|error| unanswered(&error))
+}
+
 /// One of several; the caller has made sure that somebody can be asked.
 pub fn choose(prompt: &str, items: &[String]) -> Result<usize, CliError> {
     let items: Vec<String> = items.iter().map(|item| clean(item)).collect();

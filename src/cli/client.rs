@@ -10,10 +10,10 @@ use crate::core::model::{
 };
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, DelegationsQuery, End,
-    ErrorBody, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage,
-    RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
-    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated,
+    ErrorBody, Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded,
+    Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery,
+    Resume, ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView,
+    SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -200,6 +200,23 @@ impl Client {
     pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {
         let query = serde_json::json!({ "target": target });
         self.call(Method::GET, &["doctor"], &query, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn explain(&self, id: &str) -> Result<Explained, CliError> {
+        self.get(&["requests", id, "policy"], &()).await
+    }
+
+    pub async fn reload_policy(&self) -> Result<PolicyLoaded, CliError> {
+        self.post(&["policy", "reload"], &ReloadPolicy {}).await
+    }
+
+    /// Takes as long as there are requests.
+    pub async fn replay(&self, asked: &Replay) -> Result<Replayed, CliError> {
+        self.call(Method::POST, &["policy", "replay"], &(), Some(asked), SESSION_TIMEOUT).await
+    }
+
+    pub async fn suggest(&self, asked: &Suggest) -> Result<Suggested, CliError> {
+        self.call(Method::GET, &["policy", "suggest"], asked, None::<&()>, SESSION_TIMEOUT).await
     }
 
     /// What the ledger says of a session's recording, behind a place on it.

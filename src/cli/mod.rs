@@ -34,8 +34,8 @@ mod view;
 
 pub use ask::admin_password;
 pub use command::{
-    CheckArgs, ClassifyArgs, Cli, Command, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand, run,
-    show_findings,
+    CheckArgs, ClassifyArgs, Cli, Command, DemoArgs, InitArgs, PolicyArgs, PolicyCheckArgs, PolicyCommand,
+    ServerArgs, SetupArgs, TargetArgs, TargetCommand, Written, run, show_findings,
 };
 pub use error::CliError;
 pub use generate::{SHELLS, completion_file, completion_script, man_pages};

@@ -160,7 +160,7 @@ fn shortened(columns: &[String]) -> String {
 }
 
 /// What a rule bounds beside the window.
-fn limits(limits: Limits) -> String {
+pub fn limits(limits: Limits) -> String {
     let rows = limits.rows.map(|rows| format!("a session reads at most {rows} rows"));
     let recording = limits.recording.then(|| "the rows that it reads are recorded".to_owned());
     let masked = limits.masked.then(|| "every classified column stays masked".to_owned());
@@ -169,9 +169,13 @@ fn limits(limits: Limits) -> String {
 
 /// A scope in a table's cell.
 pub fn short_scope(scope: &Scope) -> String {
-    let text = scope.to_string();
+    short_text(&scope.to_string())
+}
+
+/// As much of a text as a table's cell holds.
+pub fn short_text(text: &str) -> String {
     if text.chars().count() <= 60 {
-        text
+        text.to_owned()
     } else {
         format!("{}…", text.chars().take(59).collect::<String>())
     }

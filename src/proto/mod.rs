@@ -4,12 +4,13 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    Absence, AccessRequest, AskedScope, Delegation, EndReason, ErrorKind, Export, Grant, GrantId, Permission,
-    Person, PersonRef, RecordingRecord, Risk, Role, Session, SessionId, StatementResult, Suspension, Totals,
+    Absence, AccessRequest, AskedScope, Delegation, EndReason, ErrorKind, Explanation, Export, Grant,
+    GrantId, Limits, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Risk, Role,
+    Session, SessionId, StatementResult, Suspension, Tier, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every answer that is not a success.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -470,6 +471,109 @@ pub struct SessionsQuery {
     pub mine: bool,
     #[serde(default)]
     pub all: bool,
+}
+
+/// `POST /v1/policy/reload`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadPolicy {}
+
+/// Answer to `POST /v1/policy/reload`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PolicyLoaded {
+    /// SHA-256 of the texts that decide from now on.
+    pub policy: String,
+    /// Of those before.
+    pub was: String,
+    pub changed: bool,
+    pub rules: usize,
+}
+
+/// Answer to `GET /v1/requests/{id}/policy`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explained {
+    pub request: RequestId,
+    pub target: String,
+    /// Whether the policy that decided is the one in force now.
+    pub in_force: bool,
+    #[serde(flatten)]
+    pub explanation: Explanation,
+}
+
+/// `POST /v1/policy/replay`: what this policy would have said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// The whole policy, in the order in which its rules decide.
+    pub sources: Vec<PolicySource>,
+    pub since: Timestamp,
+}
+
+/// Answer to `POST /v1/policy/replay`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Replayed {
+    /// SHA-256 of the policy that was sent.
+    pub policy: String,
+    /// How many requests were decided again, or could not be.
+    pub requests: usize,
+    pub same: usize,
+    pub changed: usize,
+    /// Decided by an earlier version, which did not keep its facts.
+    pub not_replayable: usize,
+    /// Whether there were more requests or changes than one answer holds.
+    pub more: bool,
+    /// Oldest first.
+    pub changes: Vec<ReplayedChange>,
+}
+
+/// One request that would be decided otherwise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplayedChange {
+    pub request: RequestId,
+    pub at: Timestamp,
+    pub person: PersonRef,
+    pub target: String,
+    pub asked: String,
+    pub was: Decided,
+    pub would_be: Decided,
+}
+
+/// A decision in short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decided {
+    pub tier: Tier,
+    pub rules: Vec<String>,
+    pub approvers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
+    pub why: String,
+}
+
+/// Query of `GET /v1/policy/suggest`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suggest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// From how long on an approval was slow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_seconds: Option<u64>,
+    /// How often something must have happened to be a pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<u32>,
+}
+
+/// Answer to `GET /v1/policy/suggest`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Suggested {
+    pub since: Timestamp,
+    /// How many accesses broke the glass or waited for long.
+    pub accesses: usize,
+    pub rules: usize,
+    /// Cedar text; empty where there is nothing to suggest.
+    pub text: String,
+    /// Why nothing is suggested for some of them, and for how many.
+    pub left_out: BTreeMap<String, usize>,
 }
 
 /// `POST /v1/delegations`: lends the caller's approver roles. Answered with the [`Delegation`].

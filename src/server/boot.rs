@@ -13,7 +13,7 @@ use super::recording::Recordings;
 use super::store::Store;
 use super::tasks;
 use super::{api, listen, seal_key, web};
-use crate::core::model::{Event, SessionId};
+use crate::core::model::{ErrorKind, Event, SessionId};
 use crate::tls;
 use crate::wire::postgres::scram::Binding;
 use anyhow::{Context as _, bail};
@@ -107,6 +107,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     all.spawn(follow(index, journal.clone()));
     let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), policy };
     store.write(move |tx| tx.record(crate::os::now(), &started)).await?;
+    access.policy_started().await?;
     outbox.flushed().await?;
     let left = access.bury_leftovers().await?;
     if left > 0 {
@@ -150,6 +151,17 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 }
 
 impl Running {
+    /// Reads the policy's files again. What is wrong with them is logged and
+    /// told, and the policy in force stays.
+    pub async fn reload_policy(&self) {
+        match self.access.reload_policy_of_disk().await {
+            Ok(_) => {}
+            // It was logged where it was found.
+            Err(error) if error.kind == ErrorKind::Usage => {}
+            Err(error) => tracing::error!(%error, "the policy was not loaded: the old one stays in force"),
+        }
+    }
+
     /// Ends every session, waits for the proof, and closes the ledger.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: every session ends now");
@@ -180,7 +192,7 @@ pub fn check(config: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `dbaccess server`: runs until SIGTERM or SIGINT.
+/// `dbaccess server`: runs until SIGTERM or SIGINT; SIGHUP reads the policy again.
 pub async fn run(config: &Path) -> anyhow::Result<()> {
     log();
     use tokio::signal::unix::{SignalKind, signal};
@@ -188,10 +200,14 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     // A file at its size limit is an error of the write, as a full disk is, and not our death.
     let _handled = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let running = start(Config::load(config)?).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => running.reload_policy().await,
+        }
     }
     running.stop().await
 }

@@ -12,6 +12,7 @@ pub mod listen;
 pub mod metrics;
 pub mod outbound;
 pub mod outbox;
+pub mod policy_check;
 pub mod provision;
 pub mod recording;
 mod seal_key;

@@ -37,6 +37,8 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         }
         ("POST", "/v1/compare/{id}") => json!({"script": null}),
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
+        ("POST", "/v1/policy/reload") => json!({}),
+        ("POST", "/v1/policy/replay") => json!({"sources": [], "since": "2026-01-01T00:00:00Z"}),
         ("POST", "/v1/delegations") => {
             json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})
         }
@@ -56,6 +58,8 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
             None
         }
+        ("GET", "/v1/policy/suggest") => Some("since=yesterday"),
+        ("GET", "/v1/requests/{id}/policy") => None,
         ("GET", "/v1/recordings/{id}") => Some("after=the-last"),
         (
             "GET",
@@ -241,6 +245,7 @@ async fn the_document_describes_what_is_answered() {
     ] {
         document.check("SessionEvent", &serde_json::to_value(event).unwrap(), "a session's stream");
     }
+    document.check("Limits", &json!({"rows": 7, "recording": true, "masked": false}), "what a rule bounds");
     let dave = env.signed_in("dave").await.api();
     let recording = format!("/v1/recordings/{session}");
     let page = seen(&dave, "GET", "/v1/recordings/{id}", &recording, None).await;
@@ -253,6 +258,15 @@ async fn the_document_describes_what_is_answered() {
     of_target("suspend", json!({"for_seconds": 60})).await;
     plain("/v1/targets").await;
     of_target("resume", json!({})).await;
+    let explained = format!("/v1/requests/{}/policy", id(&granted));
+    seen(&alice, "GET", "/v1/requests/{id}/policy", &explained, None).await;
+    let other = "@id(\"no\") @title(\"Nothing\") forbid (principal, action == Action::\"auto\", resource);";
+    let replay = json!({"sources": [{"file": "new.cedar", "text": other}], "since": "2026-01-01T00:00:00Z"});
+    let replayed = seen(&dave, "POST", "/v1/policy/replay", "/v1/policy/replay", Some(replay)).await;
+    assert_eq!(replayed["changed"], 4, "{replayed}");
+    seen(&dave, "POST", "/v1/policy/reload", "/v1/policy/reload", Some(json!({}))).await;
+    let suggest = "/v1/policy/suggest?slow_seconds=0&at_least=1";
+    seen(&dave, "GET", "/v1/policy/suggest", suggest, None).await;
     let until = dbaccess::os::now() + jiff::SignedDuration::from_hours(24);
     let lend = json!({"to": "alice@example.com", "roles": ["security"], "targets": ["prod-orders"], "until": until,
                       "reason": "holiday"});

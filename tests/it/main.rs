@@ -90,6 +90,8 @@ mod migrations;
 #[cfg(test)]
 mod notify;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod provision;
 #[cfg(test)]
 mod record;

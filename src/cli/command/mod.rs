@@ -21,6 +21,7 @@ mod logout;
 mod man;
 mod migrate;
 mod operate;
+mod policy;
 mod recording;
 mod request;
 mod requests;
@@ -33,6 +34,7 @@ mod whoami;
 
 pub use doctor::show_findings;
 pub use operate::{CheckArgs, ClassifyArgs, DemoArgs, ServerArgs, SetupArgs, TargetArgs, TargetCommand};
+pub use policy::{InitArgs, PolicyArgs, PolicyCheckArgs, PolicyCommand, Written};
 
 use super::client::Client;
 use super::error::CliError;
@@ -99,6 +101,7 @@ pub enum Command {
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
     Target(TargetArgs),
+    Policy(PolicyArgs),
     Server(ServerArgs),
     Demo(DemoArgs),
     #[command(hide = true)]
@@ -155,6 +158,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Complete(args) => args.run(&context).await.map(done),
         Command::Man(args) => args.run().map(done),
         Command::Target(args) => args.run(&context).await,
+        Command::Policy(args) => args.run(&context).await.map(done),
         Command::Server(_) | Command::Demo(_) => {
             Err(CliError::usage("this command is not one of the client's"))
         }

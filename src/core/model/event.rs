@@ -3,7 +3,8 @@
 
 use super::{
     Absence, AccessRequest, Approval, BulkRead, ConnectionId, Delegation, DelegationId, EndReason, Grant,
-    GrantId, NoticeKind, PersonRef, RequestId, Review, ReviewFinding, ReviewId, SessionId, Totals, Via,
+    GrantId, NoticeKind, PersonRef, PolicySource, RequestId, Review, ReviewFinding, ReviewId, SessionId,
+    Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,16 @@ pub enum Event {
     ReviewOverdue { review: ReviewId, grant: GrantId, person: PersonRef, due_at: Timestamp },
     #[serde(rename = "review.written")]
     ReviewWritten { review: ReviewId, grant: GrantId, finding: ReviewFinding },
+    /// These texts decide from now on. Decisions name them by their hash.
+    #[serde(rename = "policy.loaded")]
+    PolicyLoaded { policy: String, by: Actor, sources: Vec<PolicySource> },
+    /// The texts on disk cannot be the policy; the one in force stays.
+    #[serde(rename = "policy.refused")]
+    PolicyRefused { policy: String, by: Actor, problems: Vec<String> },
+    /// Break-glass was used so often that the ordinary policies seem too strict
+    /// (R8.6). `who` is a person's or a team's name, `suggestion` Cedar text.
+    #[serde(rename = "break_glass.often")]
+    BreakGlassOften { who: String, times: u32, days: u32, requests: Vec<RequestId>, suggestion: String },
 }
 
 /// How a statement ended.

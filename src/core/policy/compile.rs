@@ -2,9 +2,11 @@
 //! its file and line, so that a policy that loads is one that can decide.
 
 use super::facts::Vocabulary;
-use super::{Policy, Rule, SCHEMA};
-use crate::core::model::{ErrorKind, Limits, Role, Slot, Tier, parse_duration};
-use cedar_policy::{ActionConstraint, Effect, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use super::{EMERGENCY, Policy, Rule, SCHEMA, TIERS};
+use crate::core::model::{ErrorKind, Limits, PolicySource, Role, Slot, Tier, parse_duration};
+use cedar_policy::{
+    ActionConstraint, Effect, EntityUid, PolicyId, PolicySet, Schema, ValidationMode, Validator,
+};
 use miette::Diagnostic;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -112,7 +114,9 @@ pub(super) fn compile(sources: &[(&str, &str)]) -> Result<Policy, PolicyError> {
         return Err(PolicyError::Problems(problems));
     }
     let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Policy { rules, by_id, set, schema, vocabulary, hash })
+    let kept = |(file, text): &(&str, &str)| PolicySource { file: (*file).into(), text: (*text).into() };
+    let sources = sources.iter().map(kept).collect();
+    Ok(Policy { rules, by_id, set, schema, vocabulary, sources, hash })
 }
 
 /// The rules of one text with their offsets, in the order written, checked against the schema.
@@ -210,7 +214,9 @@ fn annotated(source: Source<'_>, offset: usize, policy: &cedar_policy::Policy) -
         }
     }
     if problems.is_empty() {
-        Ok(Rule { id, title, effect: policy.effect(), slots, longest, limits })
+        let (tiers, place) = (tiers(policy), source.problem(offset, ""));
+        let effect = policy.effect();
+        Ok(Rule { id, title, file: place.file, line: place.line, effect, tiers, slots, longest, limits })
     } else {
         Err(problems)
     }
@@ -238,6 +244,17 @@ fn permitted(policy: &cedar_policy::Policy) -> Result<Permits, ()> {
         // The schema's check reports it.
         _ => Ok(Permits::Approve),
     }
+}
+
+/// The tiers that a rule speaks of.
+fn tiers(policy: &cedar_policy::Policy) -> Vec<Tier> {
+    let all = TIERS.iter().chain(EMERGENCY).copied();
+    let named: Vec<EntityUid> = match policy.action_constraint() {
+        ActionConstraint::Any => return all.collect(),
+        ActionConstraint::In(actions) => actions,
+        ActionConstraint::Eq(action) => vec![action],
+    };
+    all.filter(|tier| named.iter().any(|action| action.id().unescaped() == tier.as_str())).collect()
 }
 
 /// What a rule bounds beside the window, or what is wrong with how it says so.

@@ -5,7 +5,7 @@ use super::*;
 use crate::core::model::{Condition, Environment, Objects, Permission, Sensitivity, TableName};
 use std::collections::BTreeMap;
 
-fn person(subject: &str, teams: &[&str], roles: &[&str]) -> Person {
+pub(super) fn person(subject: &str, teams: &[&str], roles: &[&str]) -> Person {
     Person {
         subject: subject.into(),
         email: format!("{subject}@example.com"),
@@ -15,7 +15,7 @@ fn person(subject: &str, teams: &[&str], roles: &[&str]) -> Person {
     }
 }
 
-fn target(environment: Environment) -> Target {
+pub(super) fn target(environment: Environment) -> Target {
     Target {
         name: "prod-orders".into(),
         environment,
@@ -25,7 +25,7 @@ fn target(environment: Environment) -> Target {
     }
 }
 
-fn scope(level: &str, asks: &str) -> Scope {
+pub(super) fn scope(level: &str, asks: &str) -> Scope {
     let orders = TableName::new("public", "orders");
     let objects = match level {
         "database" => Objects::Database,
@@ -46,7 +46,7 @@ fn scope(level: &str, asks: &str) -> Scope {
     scope
 }
 
-fn touched(sensitivities: &[Sensitivity], masked: usize) -> Touched {
+pub(super) fn touched(sensitivities: &[Sensitivity], masked: usize) -> Touched {
     let raw = |kind: &Sensitivity| (*kind, vec![format!("public.orders.{}", kind.as_str())]);
     let raw: BTreeMap<Sensitivity, Vec<String>> = sensitivities.iter().map(raw).collect();
     let tables = BTreeSet::from([TableName::new("public", "orders")]);

@@ -14,20 +14,26 @@ mod compile;
 mod explain;
 mod facts;
 mod hours;
+mod parts;
+mod reach;
+mod report;
 mod sensitivity;
+mod suggest;
 
 #[cfg(test)]
 mod matrix;
 
 pub use compile::{PolicyError, Problem};
 pub use hours::BusinessHours;
+pub use reach::{Idle, Reach};
 pub use sensitivity::{Sight, Touched, masked, sensitivities};
+pub use suggest::{Past, Suggestions, often, suggest};
 
 use super::model::{
-    Decision, Facts, IncidentFact, Limits, Permission, Person, PersonRef, Role, RuleRef, Scope, Slot, Target,
-    Tier,
+    Decision, Facts, IncidentFact, Limits, Permission, Person, PersonRef, PolicySource, Role, RuleRef, Scope,
+    Slot, Target, Tier,
 };
-use cedar_policy::{Authorizer, Decision as Answer, Effect, PolicySet, Schema};
+use cedar_policy::{Authorizer, Decision as Answer, Effect, Entities, PolicySet, Schema};
 use facts::{Vocabulary, facts};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -51,6 +57,7 @@ pub struct Policy {
     set: PolicySet,
     schema: Schema,
     vocabulary: Vocabulary,
+    sources: Vec<PolicySource>,
     hash: String,
 }
 
@@ -59,7 +66,13 @@ pub struct Policy {
 struct Rule {
     id: String,
     title: String,
+    /// Where it is written.
+    file: String,
+    line: usize,
     effect: Effect,
+    /// The tiers that it speaks of: one, where it permits; none, where it says
+    /// who may approve.
+    tiers: Vec<Tier>,
     slots: Vec<Slot>,
     longest: Duration,
     limits: Limits,
@@ -96,6 +109,28 @@ impl Policy {
         compile::compile(sources)
     }
 
+    /// [`Policy::compile`] of texts that were kept or sent.
+    pub fn of(sources: &[PolicySource]) -> Result<Self, PolicyError> {
+        let sources: Vec<(&str, &str)> =
+            sources.iter().map(|source| (source.file.as_str(), source.text.as_str())).collect();
+        Self::compile(&sources)
+    }
+
+    /// The texts that it was made of.
+    pub fn sources(&self) -> &[PolicySource] {
+        &self.sources
+    }
+
+    /// How many rules it has.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Never: a policy without a rule is refused.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// SHA-256 in hex of the sources, one after the other.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -124,6 +159,12 @@ impl Policy {
     /// slots of the rule say who has to look at it afterwards.
     pub fn decide_break_glass(&self, question: &Question<'_>) -> Decision {
         self.decide_for(&facts(question), EMERGENCY)
+    }
+
+    /// Decides again about facts that were kept. `emergency` is whether they
+    /// were of the path break-glass.
+    pub fn decide_again(&self, facts: &Facts, emergency: bool) -> Decision {
+        self.decide_for(facts, if emergency { EMERGENCY } else { TIERS })
     }
 
     fn decide_for(&self, facts: &Facts, tiers: &[Tier]) -> Decision {
@@ -200,16 +241,14 @@ impl Policy {
             Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
         };
         for &tier in tiers {
-            let request = match self.vocabulary.access(facts, tier, &self.schema) {
-                Ok(request) => request,
-                Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
+            let rules = match self.applying(facts, tier, &entities) {
+                Ok(rules) => rules,
+                Err(error) => {
+                    verdict.broken = Some(error);
+                    continue;
+                }
             };
-            let response = Authorizer::new().is_authorized(&request, &self.set, &entities);
-            if let Some(error) = response.diagnostics().errors().next() {
-                verdict.broken = Some(error.to_string());
-                continue;
-            }
-            for rule in self.in_order(response.diagnostics().reason()) {
+            for rule in rules.into_iter().filter_map(|place| self.rules.get(place)) {
                 match rule.effect {
                     Effect::Permit if !rule.can_be_kept(facts) => {}
                     Effect::Forbid => {
@@ -227,15 +266,28 @@ impl Policy {
         verdict
     }
 
-    fn in_order<'a>(&self, ids: impl Iterator<Item = &'a cedar_policy::PolicyId>) -> Vec<&Rule> {
+    /// The rules that answer for a tier, by their places, in order: those that
+    /// permit it, or where one forbids it those that do.
+    fn applying(&self, facts: &Facts, tier: Tier, entities: &Entities) -> Result<Vec<usize>, String> {
+        let request = self.vocabulary.access(facts, tier, &self.schema).map_err(|error| error.to_string())?;
+        let response = Authorizer::new().is_authorized(&request, &self.set, entities);
+        if let Some(error) = response.diagnostics().errors().next() {
+            return Err(error.to_string());
+        }
+        let ids = response.diagnostics().reason();
         let mut places: Vec<usize> =
             ids.filter_map(|id| self.by_id.get::<str>(id.as_ref())).copied().collect();
         places.sort_unstable();
-        places.into_iter().filter_map(|place| self.rules.get(place)).collect()
+        Ok(places)
     }
 }
 
 impl Rule {
+    /// The tier that it permits.
+    fn permits(&self) -> Option<Tier> {
+        self.tiers.first().copied().filter(|_| self.effect == Effect::Permit)
+    }
+
     /// A migration works with the rights of the schema's owner, from whom
     /// nothing is masked: a rule that masks cannot let it in.
     fn can_be_kept(&self, facts: &Facts) -> bool {

@@ -13,6 +13,7 @@ mod ending;
 mod error;
 mod holding;
 mod notices;
+mod policy;
 mod recordings;
 mod request;
 mod reviews;
@@ -50,6 +51,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use targets::TargetState;
+use tokio::sync::Mutex;
 
 /// Everything the use-cases stand on; built once, in `boot`.
 pub struct Access {
@@ -63,6 +65,8 @@ pub struct Access {
     pub(super) registry: Arc<Registry>,
     pub(super) metrics: Arc<Metrics>,
     policy: RwLock<Arc<Policy>>,
+    /// Held by whoever reads the policy's files again.
+    loading: Mutex<()>,
     targets: BTreeMap<String, TargetState>,
     holders: holding::Holders,
     idle: sweep::Idle,
@@ -130,6 +134,7 @@ impl Access {
             registry,
             metrics,
             policy,
+            loading: Mutex::new(()),
             targets,
             holders: holding::Holders::default(),
             idle: sweep::Idle::default(),

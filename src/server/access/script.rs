@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Sessions and statements that are compared with a script: bounds on what one
 /// question reads.
-const MOST_SESSIONS: u32 = 200;
+const MOST_SESSIONS: usize = 200;
 const MOST_STATEMENTS: usize = 50_000;
 const PAGE: u32 = 1000;
 
@@ -171,11 +171,9 @@ impl Access {
 
     async fn sessions_under(&self, grant: &GrantId) -> Result<Vec<Session>, AccessError> {
         let grant = grant.clone();
-        let sessions = self
-            .store
-            .read(move |tx| tx.all_sessions_of(&grant, MOST_SESSIONS).map_err(AccessError::from))
-            .await?;
-        if sessions.len() >= usize::try_from(MOST_SESSIONS).unwrap_or(usize::MAX) {
+        let sessions =
+            self.store.read(move |tx| tx.all_sessions_of(&grant).map_err(AccessError::from)).await?;
+        if sessions.len() > MOST_SESSIONS {
             return Err(too_many(format!("{MOST_SESSIONS} sessions")));
         }
         Ok(sessions)

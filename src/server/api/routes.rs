@@ -6,10 +6,10 @@ use super::{events, recordings, tunnel};
 use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, DelegationsQuery, End,
-    Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage,
-    RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
-    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated,
+    Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason,
+    RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume,
+    ResumedView, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -83,6 +83,10 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
         route("GET", "/v1/audit", SignedIn, get(audit)),
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
+        route("GET", "/v1/requests/{id}/policy", SignedIn, get(explain)),
+        route("POST", "/v1/policy/reload", SignedIn, post(reload_policy)),
+        route("POST", "/v1/policy/replay", SignedIn, post(replay)),
+        route("GET", "/v1/policy/suggest", SignedIn, get(suggest)),
         route("GET", "/v1/delegations", SignedIn, get(delegations)),
         route("POST", "/v1/delegations", SignedIn, post(delegate)),
         route("POST", "/v1/delegations/{id}/end", SignedIn, post(end_delegation)),
@@ -284,6 +288,26 @@ async fn audit(
 
 async fn doctor(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Finding>> {
     Ok(Json(access.doctor(&caller, query.target).await?))
+}
+
+async fn explain(State(access): App, caller: Caller, Id(id): Id) -> Answer<Explained> {
+    Ok(Json(access.explain(&caller, id).await?))
+}
+
+async fn reload_policy(
+    State(access): App,
+    caller: Caller,
+    Body(ReloadPolicy {}): Body<ReloadPolicy>,
+) -> Answer<PolicyLoaded> {
+    Ok(Json(access.reload_policy(&caller).await?))
+}
+
+async fn replay(State(access): App, caller: Caller, Body(body): Body<Replay>) -> Answer<Replayed> {
+    Ok(Json(access.replay(&caller, body).await?))
+}
+
+async fn suggest(State(access): App, caller: Caller, Search(query): Search<Suggest>) -> Answer<Suggested> {
+    Ok(Json(access.suggest(&caller, query).await?))
 }
 
 async fn delegations(

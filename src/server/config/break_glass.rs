@@ -13,11 +13,13 @@ pub struct BreakGlass {
     pub review_within: Duration,
     /// Whether an overdue review keeps its person from the next break-glass.
     pub overdue_blocks: bool,
+    /// How many uses in 30 days, by a person or a team, are not yet too many (R8.6).
+    pub warn_after: u32,
 }
 
 impl Default for BreakGlass {
     fn default() -> Self {
-        Self { review_within: Duration::from_secs(48 * 3600), overdue_blocks: true }
+        Self { review_within: Duration::from_secs(48 * 3600), overdue_blocks: true, warn_after: 3 }
     }
 }
 
@@ -29,8 +31,10 @@ pub(super) fn break_glass(section: Option<Section<'_>>) -> BreakGlass {
         section.say("review_within must leave time to write a review");
     }
     let overdue_blocks = !section.has("overdue_blocks") || section.boolean("overdue_blocks");
+    let warn_after = section.number("warn_after", 1000, u64::from(default.warn_after));
     section.finish();
-    BreakGlass { review_within, overdue_blocks }
+    let warn_after = u32::try_from(warn_after).unwrap_or(default.warn_after);
+    BreakGlass { review_within, overdue_blocks, warn_after }
 }
 
 /// Whom recordings are sealed to.

@@ -10,6 +10,7 @@ mod budgets;
 mod classified;
 mod directory;
 mod notify;
+mod policy;
 mod reader;
 mod secret;
 mod sections;
@@ -21,6 +22,7 @@ mod tests;
 pub use approvals::Approvals;
 pub use break_glass::BreakGlass;
 pub use directory::Directory;
+pub use policy::{PolicyFiles, Unusable, default_source, usable};
 pub use reader::Problem;
 
 use crate::core::model::{Budgets, BulkRule, ErrorKind, Notice, NoticeKind, Secret, Target, Urgency};
@@ -42,7 +44,9 @@ pub struct Config {
     pub identity: IdentityProvider,
     pub directory: Directory,
     pub business_hours: BusinessHours,
+    /// What the files were when they were read.
     pub policy: Arc<Policy>,
+    pub policy_files: PolicyFiles,
     /// How long a request waits for approval.
     pub request_expiry: Duration,
     /// The window of a request that names none.

@@ -5,17 +5,19 @@ use super::approvals::approvals;
 use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
 use super::notify::notify;
-use super::reader::Section;
+use super::reader::{Found, Section};
 use super::secret::secret;
 use super::target::targets;
-use super::{BrowserClient, Config, Directory, IdentityProvider, Limits, Outside, Server};
+use super::{
+    BrowserClient, Config, Directory, IdentityProvider, Limits, Outside, PolicyFiles, Server, Unusable,
+};
 use crate::core::model::{Role, format_duration, parse_duration};
-use crate::core::policy::{BusinessHours, DEFAULT, Policy, PolicyError};
+use crate::core::policy::{BusinessHours, Policy};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +32,9 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let rules = match root.section("policy") {
         Some(section) => policy(section, &directory, outside),
         None => {
-            let policy = compiled(&root, &[("default.cedar".to_owned(), DEFAULT.to_owned())], &directory);
-            policy.map(|policy| Rules { policy, request_expiry: DAY, default_window: HOUR })
+            let files = PolicyFiles::default();
+            let policy = loaded(&root, &files, &[], &directory);
+            policy.map(|policy| Rules { policy, files, request_expiry: DAY, default_window: HOUR })
         }
     };
     let known = directory.teams.keys().map(String::as_str).collect();
@@ -58,6 +61,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         directory,
         business_hours: hours??,
         policy: Arc::new(rules.policy),
+        policy_files: rules.files,
         request_expiry: rules.request_expiry,
         default_window: rules.default_window,
         targets: targets?,
@@ -196,7 +200,7 @@ fn business_hours(section: Section<'_>) -> Option<BusinessHours> {
         vec![Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday, Weekday::Friday];
     let expected = "a list of days such as [\"mon\", \"tue\"]";
     let days = section.texts("days", expected).map_or(weekdays, |list| {
-        let day = |found: &super::reader::Found<'_, &str>| {
+        let day = |found: &Found<'_, &str>| {
             let day = weekday(found.value);
             if day.is_none() {
                 found.say(format!("expected {expected}, found `{}`", found.value));
@@ -230,70 +234,52 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 struct Rules {
     policy: Policy,
+    files: PolicyFiles,
     request_expiry: Duration,
     default_window: Duration,
 }
 
 fn policy(section: Section<'_>, directory: &Directory, outside: &Outside<'_>) -> Option<Rules> {
-    // `None` when the key is absent; an unreadable file is told here, and then no rule is checked.
-    let all_read = Cell::new(true);
-    let read = |name: &str| -> Option<Vec<(String, String)>> {
-        let mut sources = Vec::new();
-        for found in section.texts(name, "a list of Cedar files")? {
+    let mut named = Vec::new();
+    let mut list = |name: &str| -> Option<Vec<PathBuf>> {
+        let paths = section.texts(name, "a list of Cedar files")?.into_iter().map(|found| {
             let path = outside.path(found.value);
-            match std::fs::read_to_string(&path) {
-                Ok(text) => sources.push((path.display().to_string(), text)),
-                Err(error) => {
-                    found.say(format!("cannot read {}: {error}", path.display()));
-                    all_read.set(false);
-                }
-            }
-        }
-        Some(sources)
+            named.push((path.clone(), found));
+            path
+        });
+        Some(paths.collect())
     };
-    // Extra rules come first, so that within a tier they win over the default's.
-    let mut sources = read("extra").unwrap_or_default();
-    let files = read("files");
-    sources.extend(files.unwrap_or_else(|| vec![("default.cedar".to_owned(), DEFAULT.to_owned())]));
+    let files = PolicyFiles { extra: list("extra").unwrap_or_default(), files: list("files") };
     let request_expiry = length(&section, "request_expiry", DAY);
     let default_window = length(&section, "default_window", HOUR);
-    let policy = if all_read.get() { compiled(&section, &sources, directory) } else { None };
+    let policy = loaded(&section, &files, &named, directory);
     section.finish();
-    Some(Rules { policy: policy?, request_expiry, default_window })
+    Some(Rules { policy: policy?, files, request_expiry, default_window })
 }
 
-fn compiled(section: &Section<'_>, sources: &[(String, String)], directory: &Directory) -> Option<Policy> {
-    let sources: Vec<(&str, &str)> =
-        sources.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
-    match Policy::compile(&sources) {
-        Ok(policy) => {
-            let known = directory.roles.keys().cloned().collect();
-            let mut slots: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for (rule, slot) in policy.unfillable(&known) {
-                slots.entry(slot.to_string()).or_default().push(rule.id);
+/// What the files are now; what is wrong with them is said where they are named.
+fn loaded(
+    section: &Section<'_>,
+    files: &PolicyFiles,
+    named: &[(PathBuf, Found<'_, &str>)],
+    directory: &Directory,
+) -> Option<Policy> {
+    let problems = match files.load(directory) {
+        Ok(policy) => return Some(policy),
+        Err(problems) => problems,
+    };
+    for problem in problems {
+        match &problem {
+            Unusable::Unreadable { path, .. } => {
+                for (_, found) in named.iter().filter(|(known, _)| known == path) {
+                    found.say(problem.to_string());
+                }
             }
-            for (slot, rules) in slots {
-                let rules = rules.join(", ");
-                let expected = "expected a table [roles.NAME] for one of them";
-                section.reader.say(
-                    0,
-                    "roles",
-                    format!("policy asks for approval by {slot} ({rules}): {expected}"),
-                );
-            }
-            Some(policy)
-        }
-        Err(PolicyError::Problems(problems)) => {
-            for problem in problems {
-                section.say(problem.to_string());
-            }
-            None
-        }
-        Err(error) => {
-            section.say(error.to_string());
-            None
+            Unusable::NobodyApproves { .. } => section.reader.say(0, "roles", problem.to_string()),
+            Unusable::Wrong(_) | Unusable::Schema(_) => section.say(problem.to_string()),
         }
     }
+    None
 }
 
 fn limits(section: Option<Section<'_>>) -> Limits {

@@ -12,7 +12,7 @@ mod schema;
 
 pub use approving::{MOST_PEOPLE, Waiting};
 pub use notices::{NoticeRow, Recipient, SlackMessage};
-pub use rows::{MOST_NAMED, OutboxRow, TokenRow};
+pub use rows::{MOST_NAMED, OutboxRow, RequestsPlace, TokenRow};
 
 use crate::core::model::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -2,8 +2,8 @@
 
 use super::{StoreError, Tx};
 use crate::core::model::{
-    AccessRequest, Event, Grant, GrantId, Identity, RequestId, RequestState, Review, ReviewId, Session,
-    SessionId, SessionState, Suspension,
+    AccessRequest, Event, Grant, GrantId, Identity, PolicySource, RequestId, RequestState, Review, ReviewId,
+    Session, SessionId, SessionState, Suspension,
 };
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
@@ -31,6 +31,9 @@ pub(super) type Result<T> = std::result::Result<T, StoreError>;
 /// The most rows that the beginning of an id is compared with: one that fits so
 /// many names none.
 pub const MOST_NAMED: u32 = 64;
+
+/// Where a walk through requests is: the last one that was seen.
+pub type RequestsPlace = Option<(Timestamp, RequestId)>;
 
 pub(super) fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -220,6 +223,36 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps a policy's texts under their hash; once is enough.
+    pub fn save_policy(&self, hash: &str, at: Timestamp, sources: &[PolicySource]) -> Result<()> {
+        let body = serde_json::to_string(sources)?;
+        self.run(
+            "INSERT OR IGNORE INTO policy (hash, first_at, body) VALUES (?1, ?2, ?3)",
+            params![hash, at.as_microsecond(), body],
+        )?;
+        Ok(())
+    }
+
+    /// The texts that decisions name by this hash, if they were ever in force here.
+    pub fn policy(&self, hash: &str) -> Result<Option<Vec<PolicySource>>> {
+        self.one("SELECT body FROM policy WHERE hash = ?1", [hash])
+    }
+
+    /// Requests since a time, oldest first: the next of them after `after`.
+    pub fn requests_since(
+        &self,
+        since: Timestamp,
+        after: &RequestsPlace,
+        limit: u32,
+    ) -> Result<Vec<AccessRequest>> {
+        let (at, id) = after.as_ref().map_or((i64::MIN, ""), |(at, id)| (at.as_microsecond(), id.as_str()));
+        self.many(
+            "SELECT body FROM request WHERE created_at >= ?1 AND (created_at, id) > (?2, ?3)
+             ORDER BY created_at, id LIMIT ?4",
+            params![since.as_microsecond(), at, id, limit],
+        )
+    }
+
     /// A request by the beginning of its id.
     pub fn request(&self, prefix: &str) -> Result<AccessRequest> {
         self.by_prefix("request", "request", RequestId::PREFIX, prefix)
@@ -236,6 +269,15 @@ impl Tx<'_> {
             "SELECT body FROM request WHERE (?1 IS NULL OR subject = ?1) AND (?2 OR state = ?3)
              ORDER BY created_at DESC, id LIMIT ?4",
             params![subject, all, RequestState::Waiting.as_str(), limit],
+        )
+    }
+
+    /// Requests since a time that broke the glass, oldest first.
+    pub fn break_glass_since(&self, since: Timestamp) -> Result<Vec<AccessRequest>> {
+        self.many(
+            "SELECT body FROM request WHERE created_at >= ?1 AND state = 'granted'
+             AND json_extract(body, '$.path') = 'break-glass' ORDER BY created_at, id LIMIT 1000",
+            [since.as_microsecond()],
         )
     }
 
@@ -318,11 +360,11 @@ impl Tx<'_> {
         )
     }
 
-    /// All sessions of a grant, oldest first; at most so many.
-    pub fn all_sessions_of(&self, grant: &GrantId, limit: u32) -> Result<Vec<Session>> {
+    /// Every session of a grant, dead ones too, oldest first.
+    pub fn all_sessions_of(&self, grant: &GrantId) -> Result<Vec<Session>> {
         self.many(
-            "SELECT body FROM session WHERE grant_id = ?1 ORDER BY opened_at, id LIMIT ?2",
-            params![grant.as_str(), limit],
+            "SELECT body FROM session WHERE grant_id = ?1 ORDER BY opened_at LIMIT 1000",
+            [grant.as_str()],
         )
     }
 

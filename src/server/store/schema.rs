@@ -121,6 +121,12 @@ const STEPS: &[&str] = &[
     CREATE INDEX grant_break_glass ON access_grant (id) WHERE body ->> '$.path' = 'break-glass';
 ",
     "
+    -- The policies that decided, so that a decision's hash can be found again.
+    CREATE TABLE policy (
+        hash TEXT PRIMARY KEY,
+        first_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
     -- When the identity provider last said who somebody is.
     ALTER TABLE person ADD COLUMN seen_at INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX person_seen ON person (seen_at);
