@@ -37,11 +37,15 @@ complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "show" -d 'Show on
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "approve" -d 'Approve a request, as asked or narrowed. Nobody approves their own'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "deny" -d 'Deny a request'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "cancel" -d 'Withdraw a request of yours that is still waiting'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "delegate" -d 'Let somebody approve in your name for a while'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "away" -d 'Say that you are away: you are told of no request until you are back'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "connect" -d 'Open a session and run psql in it, or COMMAND, or just hold it for a GUI'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "exec" -d 'Run SQL in a session of its own and print the result'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "migrate" -d 'Run the reviewed script of a request, exactly as it was approved'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "sessions" -d 'List sessions: who is in, where, on what scope, until when'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "revoke" -d 'Cut access now: a grant with all its sessions, one session, or a granted request'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "audit" -d 'Show the statements that were run: who, when, what, how it ended'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "recording" -d 'Show what was recorded of a session, and make the key that recordings are sealed to'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "ledger" -d 'Check a copy of the ledger, without any server'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "config" -d 'Show or change which server is used, and whom to trust'
@@ -85,6 +89,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s t -l table
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l schema -d 'A whole schema; give it again for more' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l row -d 'Only rows that match, such as \'customers: tenant_id = 42\'; give it again for more tables' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l unmask -d 'See a classified column as it is: column, table.column or schema.table.column; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l migrate -d 'Ask to run this script, reviewed: its statements and nothing else' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l amend -d 'Put the script of --migrate in the place of the one that this request of yours waits with; approvals given so far are void' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l for -d 'For how long, such as 30m or 1h30m; the policy\'s usual window when left out' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s r -l reason -d 'Why; asked for on a terminal when left out or given without a value' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
@@ -112,18 +118,21 @@ json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l script -d 'Print the script that it is to run, to the byte, and nothing else'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l for -d 'Narrow the time, such as 30m' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s t -l table -d 'Narrow the scope to this table; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s s -l schema -d 'Narrow the scope to this schema; give it again for more' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l comment -d 'A word for the record and the requester' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l masked -d 'Keep every mask on, whatever was asked to be seen raw'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s y -l yes -d 'Do not ask for confirmation'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s r -l reason -d 'Why; the requester reads it' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s r -l reason -d 'Why; the requester reads it. Asked for on a terminal when left out' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s h -l help -d 'Print help'
@@ -131,6 +140,30 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s r -l reason
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l role -d 'Only this role; give it again for more. All your approver roles when left out' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l target -d 'Only for requests for this database; give it again for more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l until -d 'Until when: 3d from now, 2026-12-24 (to the end of the day) or 2026-12-24T18:00' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -s r -l reason -d 'Why; asked for on a terminal when left out' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l end -d 'End one before its time' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l list -d 'List them: yours, and those to you; everybody\'s for security and auditors'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l all -d 'With --list: those that have ended, too'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l until -d 'Until when: 3d from now, 2026-12-24 (to the end of the day) or 2026-12-24T18:00' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l to -d 'Who approves for you: the e-mail address of somebody who has logged in here' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -s r -l reason -d 'A word for the record' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l back -d 'You are back: what you said, and who approves for you, ends now'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l list -d 'List who is away: you; everybody for security and auditors'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l grant -d 'The grant to use, by id or unique prefix, where several fit' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l listen -d 'Run nothing: hold the session on this local port (or a free one) until Ctrl-C' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
@@ -151,6 +184,16 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l server -d 'Ad
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l force -d 'Replace the file if there is one'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l lock-timeout -d 'How long a statement waits for a lock, while others wait behind it' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l statement-timeout -d 'How long a statement may run; the server\'s usual limit when left out' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l from -d 'Where nobody can tell how far an earlier run came: go on at this statement, after you have looked at the database' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l dry-run -d 'Say in which pieces it would run, and run nothing'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
@@ -166,17 +209,48 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l session -d 'Only this session, by id or unique prefix' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l person -d 'Only this person, by e-mail address' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l target -d 'Only this target' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l since -d 'Only since then: a length of time back (90d) or a time (2026-11-01T00:00:00Z)' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l limit -d 'At most so many, newest first' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l session -d 'Only this session, by id or unique prefix' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l person -d 'Only this person, by e-mail address' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l target -d 'Only this target' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l since -d 'Only since then: a length of time back (90d) or a time (2026-11-01T00:00:00Z)' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l limit -d 'At most so many, newest first' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l script -d 'Compare with this file in place of the request\'s script' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -f -a "show" -d 'Show the statements of a recorded session with the rows that it saw'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -f -a "keygen" -d 'Make a key pair: the private key to FILE, the public one to stdout'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l key -d 'The auditor\'s private key, where recordings are sealed' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l ledger -d 'With a file: a copy of the ledger to compare it with' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the statements of a recorded session with the rows that it saw'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Make a key pair: the private key to FILE, the public one to stdout'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -s h -l help -d 'Print help'
@@ -378,31 +452,38 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l ca -d 'PEM fi
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l once -d 'Stop after the story; exit code 0 only if every step did what it claims'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l no-story -d 'Do not play the story; only set everything up'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "targets" -d 'List the databases you may ask for; with TARGET, its tables and columns'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "request" -d 'Ask for access: what, for how long, and why'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "requests" -d 'List requests: your own, and those that wait for you'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "show" -d 'Show one request: what was asked, what policy said, who approved, what is missing'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "approve" -d 'Approve a request, as asked or narrowed. Nobody approves their own'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "deny" -d 'Deny a request'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "cancel" -d 'Withdraw a request of yours that is still waiting'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "connect" -d 'Open a session and run psql in it, or COMMAND, or just hold it for a GUI'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "exec" -d 'Run SQL in a session of its own and print the result'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "sessions" -d 'List sessions: who is in, where, on what scope, until when'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "revoke" -d 'Cut access now: a grant with all its sessions, one session, or a granted request'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "audit" -d 'Show the statements that were run: who, when, what, how it ended'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "ledger" -d 'Check a copy of the ledger, without any server'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "config" -d 'Show or change which server is used, and whom to trust'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "target" -d 'Prepare databases for dbaccess, and look after them'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "policy" -d 'Check the rules, ask why they decide as they do, and try others'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "server" -d 'Run the control plane and the gateway'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "targets" -d 'List the databases you may ask for; with TARGET, its tables and columns'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "request" -d 'Ask for access: what, for how long, and why'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "requests" -d 'List requests: your own, and those that wait for you'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "show" -d 'Show one request: what was asked, what policy said, who approved, what is missing'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "approve" -d 'Approve a request, as asked or narrowed. Nobody approves their own'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "deny" -d 'Deny a request'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "cancel" -d 'Withdraw a request of yours that is still waiting'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "delegate" -d 'Let somebody approve in your name for a while'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "away" -d 'Say that you are away: you are told of no request until you are back'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "connect" -d 'Open a session and run psql in it, or COMMAND, or just hold it for a GUI'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "exec" -d 'Run SQL in a session of its own and print the result'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "migrate" -d 'Run the reviewed script of a request, exactly as it was approved'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "sessions" -d 'List sessions: who is in, where, on what scope, until when'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "revoke" -d 'Cut access now: a grant with all its sessions, one session, or a granted request'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "audit" -d 'Show the statements that were run: who, when, what, how it ended'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "recording" -d 'Show what was recorded of a session, and make the key that recordings are sealed to'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "ledger" -d 'Check a copy of the ledger, without any server'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "doctor" -d 'Check this machine, the way to the server, and the server\'s own findings'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "config" -d 'Show or change which server is used, and whom to trust'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "target" -d 'Prepare databases for dbaccess, and look after them'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "policy" -d 'Check the rules, ask why they decide as they do, and try others'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "server" -d 'Run the control plane and the gateway'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate sessions revoke audit recording ledger doctor config completions target policy server demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from targets" -f -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from recording" -f -a "show" -d 'Show the statements of a recorded session with the rows that it saw'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from recording" -f -a "keygen" -d 'Make a key pair: the private key to FILE, the public one to stdout'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from ledger" -f -a "verify" -d 'Check that a ledger is whole: no line edited, removed, added or moved'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "get" -d 'Show the settings in force, or one of them'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Set one; an empty value removes it'
@@ -437,3 +518,4 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -f -a "(dbacce
 complete -c dbaccess -l grant -x -a "(dbaccess complete grants 2>/dev/null)"
 complete -c dbaccess -l session -x -a "(dbaccess complete sessions 2>/dev/null)"
 complete -c dbaccess -l target -x -a "(dbaccess complete targets 2>/dev/null)"
+complete -c dbaccess -l end -x -a "(dbaccess complete delegations 2>/dev/null)"
