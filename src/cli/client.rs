@@ -5,14 +5,11 @@ use super::device_login::Tokens;
 use super::error::CliError;
 use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
-use crate::core::model::{Absence, Delegation, ErrorKind, Grant, Person, Secret, format_duration};
+use crate::core::model::{
+    Absence, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
+};
 use crate::proto::{
-    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, ErrorBody,
-    Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason,
-    RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume,
-    ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated, WriteReview,
+    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview, Amend, Compare,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -128,6 +125,15 @@ impl Client {
 
     pub async fn approve(&self, id: &str, approval: &Approve) -> Result<RequestView, CliError> {
         self.post(&["requests", id, "approve"], approval).await
+    }
+
+    pub async fn amend(&self, id: &str, to: &Amend) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "amend"], to).await
+    }
+
+    /// Of a session or a request.
+    pub async fn compare(&self, id: &str, with: &Compare) -> Result<ScriptComparison, CliError> {
+        self.post(&["compare", id], with).await
     }
 
     pub async fn deny(&self, id: &str, reason: &Reason) -> Result<RequestView, CliError> {

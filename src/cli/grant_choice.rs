@@ -50,6 +50,7 @@ mod tests {
             scope: Scope::new(Objects::Database, BTreeSet::from([Permission::Read])),
             path: Path::ReadOnly,
             limits: Limits::default(),
+            script: None,
             from: Timestamp::UNIX_EPOCH,
             until: Timestamp::from_second(until).unwrap(),
             revoked: None,

@@ -305,6 +305,16 @@ pub fn greeting(live: &Live, grant: &Grant) -> String {
     format!("session {} on {}: {}, {left} left", live.id, grant.target, grant.scope)
 }
 
+/// What to know of a grant for a script.
+pub fn of_script(grant: &Grant) -> Option<String> {
+    let script = grant.script.as_ref()?;
+    Some(format!(
+        "this grant is for the reviewed script {}: its statements pass, one by one, and nothing else; to run it: \
+         dbaccess migrate {}",
+        script.name, grant.request
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

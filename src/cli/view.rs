@@ -1,7 +1,8 @@
 //! A request as a person reads it.
 
 use super::output::{clean, field, relative};
-use crate::core::model::{Limits, RequestState, Scope, Tier, format_duration};
+use super::script::in_pieces;
+use crate::core::model::{Limits, Migration, RequestState, Scope, Tier, format_duration};
 use crate::proto::{History, RequestView};
 use jiff::Timestamp;
 
@@ -26,6 +27,11 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     }
     if !view.masked.is_empty() {
         line("masked", shortened(&view.masked));
+    }
+    if let Some(script) = &request.migration {
+        let Migration { name, sha256, revision, .. } = script;
+        line("script", format!("{name}, revision {revision}: {}", in_pieces(script, 0)));
+        line("sha256", sha256.clone());
     }
     line("reason", request.reason.clone());
     line("window", format_duration(request.window));

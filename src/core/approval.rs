@@ -14,13 +14,16 @@
 //!                   ─► denied | cancelled | expired
 //! ```
 
+mod amend;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub use amend::{Amendment, amend, check_seen};
+
 use super::delegation::{self, Authority};
 use super::model::{
-    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Narrowing, Objects,
-    Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, Tier, Via,
+    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Migration, Narrowing,
+    Objects, Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, Tier, Via,
     format_duration, name_part,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -62,6 +65,20 @@ pub enum ApprovalError {
     Scope(#[from] ScopeError),
     #[error("{0} is longer than the {1} asked for: approval can only narrow")]
     LongerWindow(String, String),
+    #[error("only {0}, who asked, can amend this request: `deny` it, and say what to change")]
+    NotYoursToAmend(String),
+    #[error("request {0} has no script")]
+    NoScript(RequestId),
+    #[error("request {0} has this very script already: nothing was changed, and its approvals stand")]
+    SameScript(RequestId),
+    #[error(
+        "request {0} is to run a script: an approval says which, by the SHA-256 of the one that was shown"
+    )]
+    UnseenScript(RequestId),
+    #[error(
+        "the script of request {id} was changed since you saw it (it is revision {revision} now): nothing was approved"
+    )]
+    AnotherScript { id: RequestId, revision: u32 },
     #[error("a window must last at least a second")]
     NoWindow,
     #[error("nothing would be left: another approver narrowed this request to {0}")]
@@ -75,11 +92,17 @@ impl ApprovalError {
             | Self::DeniedWithoutReason(_)
             | Self::LongerWindow(..)
             | Self::NoWindow
+            | Self::NoScript(_)
+            | Self::UnseenScript(_)
             | Self::NothingLeft(_) => ErrorKind::Usage,
-            Self::Own(..) | Self::NotAnApprover { .. } | Self::NotYours(_) | Self::MayNotRevoke(_) => {
-                ErrorKind::Denied
-            }
+            Self::Own(..)
+            | Self::NotAnApprover { .. }
+            | Self::NotYours(_)
+            | Self::NotYoursToAmend(_)
+            | Self::MayNotRevoke(_) => ErrorKind::Denied,
             Self::ApprovedAlready { .. }
+            | Self::SameScript(_)
+            | Self::AnotherScript { .. }
             | Self::InYourName { .. }
             | Self::SameAuthority { .. }
             | Self::Finished(_)
@@ -98,6 +121,8 @@ pub struct Submission {
     pub target: String,
     pub scope: Scope,
     pub reason: String,
+    /// The script to be run, where it is for one.
+    pub migration: Option<Migration>,
     /// The window asked for.
     pub window: Duration,
     /// How long the request may wait for approval.
@@ -158,6 +183,7 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         scope: asked.scope,
         path,
         reason,
+        migration: asked.migration,
         window: asked.window,
         created_at: now,
         expires_at: after(now, asked.expiry),
@@ -217,7 +243,8 @@ pub fn approve(
     check_narrowing(&request, &narrowing)?;
     let delegation::Chosen { slot, role, on_behalf_of } = chosen;
     let by = approver.clone();
-    let approval = Approval { by, on_behalf_of, role, slot, at: now, narrowing, comment, via: None };
+    let script = request.migration.as_ref().map(|script| script.sha256.clone());
+    let approval = Approval { by, on_behalf_of, role, slot, at: now, narrowing, comment, script, via: None };
     request.approvals.push(approval.clone());
     let mut events = vec![Event::RequestApproved { request: request.id.clone(), approval }];
     let complete = request.open_slots().next().is_none();
@@ -442,6 +469,7 @@ fn issue(request: &mut AccessRequest, id: GrantId, now: Timestamp) -> Grant {
         scope,
         path: request.path,
         limits: request.decision.limits,
+        script: request.migration.as_ref().map(Migration::to_ref),
         from: now,
         until: after(now, window),
         revoked: None,

@@ -7,6 +7,7 @@ pub mod delegation;
 pub mod guard;
 pub mod ledger;
 pub mod link;
+pub mod migration;
 pub mod model;
 pub mod policy;
 pub mod profile;

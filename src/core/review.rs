@@ -163,6 +163,7 @@ mod tests {
             scope: Scope::new(objects, BTreeSet::new()),
             path,
             limits: Limits::default(),
+            script: None,
             from: at(0),
             until: at(1000),
             revoked: revoked.map(|second| Revoked { by, at: at(second), reason: None }),

@@ -193,6 +193,40 @@ pub struct NewRequest {
     pub scope: AskedScope,
     pub reason: String,
     pub window_seconds: Option<u64>,
+    /// To run a reviewed script: the scope follows from it, its schemas aside
+    /// where they are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<NewScript>,
+}
+
+/// A file with SQL, as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewScript {
+    /// The file's, without a directory.
+    pub name: String,
+    pub text: String,
+}
+
+/// `POST /v1/requests/{id}/amend`: another script, while the request waits. Its
+/// approvals are void.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amend {
+    pub migration: NewScript,
+    /// As in the scope of a new request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+}
+
+/// `POST /v1/compare/{id}`: whether a session, or all sessions of a request, ran
+/// a script. Answered with the [`crate::core::model::ScriptComparison`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compare {
+    /// In place of the request's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<NewScript>,
 }
 
 /// A request as people see it: with what is still missing.
@@ -270,6 +304,10 @@ pub struct Approve {
     pub window_seconds: Option<u64>,
     #[serde(default)]
     pub comment: Option<String>,
+    /// SHA-256 of the script that was shown, where the request has one: no other
+    /// is approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// `POST /v1/requests/{id}/deny`, `/cancel`; `POST /v1/revoke/{id}`

@@ -32,6 +32,10 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/targets/{name}/rotate-tokens") => json!({"domain": "mail"}),
         ("POST", "/v1/targets/{name}/suspend") => json!({"for_seconds": 60}),
         ("POST", "/v1/targets/{name}/resume") => json!({}),
+        ("POST", "/v1/requests/{id}/amend") => {
+            json!({"migration": {"name": "v.sql", "text": "DROP TABLE public.orders"}})
+        }
+        ("POST", "/v1/compare/{id}") => json!({"script": null}),
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
         ("POST", "/v1/policy/reload") => json!({}),
         ("POST", "/v1/policy/replay") => json!({"sources": [], "since": "2026-01-01T00:00:00Z"}),
@@ -197,6 +201,24 @@ async fn the_document_describes_what_is_answered() {
     decide(&carol, &id(&ask("payments").await), "approve", narrowed).await;
     decide(&carol, &id(&ask("payments").await), "deny", json!({"reason": "no"})).await;
     decide(&alice, &id(&ask("payments").await), "cancel", json!({})).await;
+    let script = |text: &str| json!({"name": "v1.sql", "text": text});
+    let migrate = json!({"target": "prod-orders", "reason": "x", "scope": {}, "migration": script(
+        "ALTER TABLE public.orders ADD COLUMN note text; CREATE INDEX CONCURRENTLY ON public.orders (note)"
+    )});
+    let migration = id(&seen(&alice, "POST", "/v1/requests", "/v1/requests", Some(migrate)).await);
+    let amended =
+        json!({"migration": script("ALTER TABLE public.orders ADD COLUMN note text"), "schemas": ["public"]});
+    let amended = decide(&alice, &migration, "amend", amended).await;
+    let sha256 = &amended["request"]["migration"]["sha256"];
+    decide(&carol, &migration, "approve", json!({"sha256": sha256})).await;
+    let bob = env.signed_in("bob").await.api();
+    decide(&bob, &migration, "approve", json!({"sha256": sha256})).await;
+    person.run(&["migrate", &migration]).ok();
+    let compare = format!("/v1/compare/{migration}");
+    let other = json!({"script": script("DROP TABLE public.orders")});
+    for body in [json!({}), other] {
+        seen(&alice, "POST", "/v1/compare/{id}", &compare, Some(body)).await;
+    }
     let granted = ask("orders").await;
     let grant = granted["grant"]["id"].as_str().unwrap();
     person.run(&["exec", "prod-orders", "--grant", grant, "SELECT count(*) FROM orders"]).ok();
@@ -212,7 +234,7 @@ async fn the_document_describes_what_is_answered() {
         );
     }
     let all = seen(&alice, "GET", "/v1/requests", "/v1/requests?all=true&mine=true", None).await;
-    assert_eq!(all.as_array().unwrap().len(), 4);
+    assert_eq!(all.as_array().unwrap().len(), 5);
     seen(&alice, "GET", "/v1/requests/{id}", &format!("/v1/requests/{}", id(&granted)), None).await;
     let summary = seen(&alice, "DELETE", "/v1/sessions/{id}", &format!("/v1/sessions/{session}"), None).await;
     seen(&alice, "GET", "/v1/sessions", "/v1/sessions?all=true", None).await;

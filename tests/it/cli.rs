@@ -49,6 +49,7 @@ fn grant(id: &str, seconds: i64) -> Grant {
         scope: AskedScope::default().resolve(&catalog, &Classification::default()).unwrap(),
         path: AccessPath::ReadOnly,
         limits: Limits::default(),
+        script: None,
         from: os::now(),
         until: in_seconds(seconds),
         revoked: None,

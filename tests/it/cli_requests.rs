@@ -36,6 +36,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         scope: AskedScope::default().resolve(&catalog, &Classification::default()).unwrap(),
         path: AccessPath::ReadOnly,
         reason: reason.into(),
+        migration: None,
         window: Duration::from_secs(3600),
         created_at: os::now(),
         expires_at: Timestamp::from_second(os::now().as_second() + 3600).unwrap(),

@@ -79,6 +79,7 @@ impl World {
             views: Arc::new(views),
             vocabulary: Arc::default(),
             budget: Budget::UNLIMITED,
+            script: None,
         };
         let way = Arc::new(Way::new(pg.admin_upstream("shop")).unwrap());
         let live = Live::new(permit, ROLE.to_owned(), verifier, keys(), way, 10, None);

@@ -83,6 +83,11 @@ mod main_path;
 mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
+#[cfg(test)]
+mod migration_effects;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
 mod notify;
 #[cfg(test)]
 mod policy;

@@ -1,7 +1,7 @@
 use super::Context;
 use super::request::{self, length};
 use crate::cli::error::CliError;
-use crate::cli::output::{OutputArgs, clean, note, width_of_stderr};
+use crate::cli::output::{Format, OutputArgs, clean, note, width_of_stderr};
 use crate::cli::view::short_scope;
 use crate::cli::{ask, view};
 use crate::core::model::{ErrorKind, RequestState, format_duration};
@@ -41,8 +41,13 @@ impl ApproveArgs {
         let client = context.client()?;
         // The whole id from here on: what is confirmed is what is approved.
         let seen = client.request_by_id(&self.id).await?;
+        let waits = seen.request.state == RequestState::Waiting;
+        if waits && seen.request.migration.is_some() {
+            // Also without a question: nobody approves what was not shown.
+            request::show_script(&seen, Format::Table);
+        }
         // One that is decided already: the server says by whom, there is nothing to confirm.
-        if !self.yes && seen.request.state == RequestState::Waiting {
+        if !self.yes && waits {
             note(view::describe(&seen, os::now(), width_of_stderr()).trim_end());
             if !ask::confirm(&self.question(&seen), "--yes")? {
                 return Err(CliError::new(ErrorKind::Conflict, "nothing was approved"));
@@ -54,6 +59,7 @@ impl ApproveArgs {
             masked: self.masked,
             window_seconds: self.window.map(|window| window.as_secs()),
             comment: self.comment,
+            sha256: seen.request.migration.as_ref().map(|script| script.sha256.clone()),
         };
         let view = client.approve(seen.request.id.as_str(), &approval).await?;
         request::print(&view, self.output.output)?;

@@ -1,3 +1,5 @@
+mod compare;
+
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, relative, short_ids};
@@ -8,6 +10,7 @@ use jiff::Timestamp;
 
 /// Show the statements that were run: who, when, what, how it ended.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct AuditArgs {
     /// Only this session, by id or unique prefix
     #[arg(long, value_name = "ID")]
@@ -26,13 +29,23 @@ pub struct AuditArgs {
     limit: u32,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum AuditCommand {
+    Compare(compare::CompareArgs),
 }
 
 /// The server's longest page.
 const PAGE: u32 = 1000;
 
 impl AuditArgs {
-    pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
+    pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        if let Some(AuditCommand::Compare(args)) = self.command {
+            return args.run(context).await;
+        }
         let client = context.client()?;
         let mut query = AuditQuery {
             session: self.session,
@@ -54,7 +67,7 @@ impl AuditArgs {
             query.before = Some(last.seq);
             rows.extend(page);
         }
-        print(&rows, self.output.output)
+        print(&rows, self.output.output).map(|()| 0)
     }
 }
 

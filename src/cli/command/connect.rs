@@ -4,7 +4,7 @@ use super::{Context, holder};
 use crate::cli::error::CliError;
 use crate::cli::hold::Ended;
 use crate::cli::output::{note, relative, result};
-use crate::cli::session::{self, Connection, Live, MISLEADING, Way, greeting};
+use crate::cli::session::{self, Connection, Live, MISLEADING, Way, greeting, of_script};
 use crate::cli::session_files::sweep;
 use crate::core::model::{EndReason, ErrorKind, Secret};
 use crate::os;
@@ -85,6 +85,9 @@ impl ConnectArgs {
             return holder::hold(live).await;
         }
         note(&greeting(&live, &grant));
+        if let Some(line) = of_script(&grant) {
+            note(&line);
+        }
         let end = if self.listen.is_some() {
             match result(&place(&live.connection, self.native.then_some(&live.password))) {
                 Ok(()) => {

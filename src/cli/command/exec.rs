@@ -4,13 +4,14 @@ use super::export::ExportArgs;
 use super::grants::pick;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, note};
-use crate::cli::session::{Live, Way};
+use crate::cli::session::{Live, Way, of_script};
 use crate::cli::session_files::sweep;
 use crate::core::model::ErrorKind;
 use crate::os;
 use comfy_table::{Cell, Color};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::pin::pin;
+use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 /// Run SQL in a session of its own and print the result.
@@ -39,32 +40,16 @@ impl ExecArgs {
         sweep(os::now())?;
         let (client, endpoint) = (context.client()?, context.endpoint()?);
         let grant = pick(&client, &self.target, self.grant.as_deref()).await?;
+        if let Some(line) = of_script(&grant) {
+            note(&line);
+        }
         let mut live = Live::open(client, &endpoint, &grant, Way::Tunnel { port: None }).await?;
         let end = self.execute(&mut live).await;
         finish(live, end).await
     }
 
     async fn execute(&self, live: &mut Live) -> Result<End, CliError> {
-        let connection = &live.connection;
-        let mut config = tokio_postgres::Config::new();
-        config
-            .host(&connection.host)
-            .port(connection.port)
-            .user(&connection.user)
-            .dbname(&connection.database)
-            .password(live.password.expose())
-            .application_name("dbaccess exec")
-            .connect_timeout(std::time::Duration::from_secs(30));
-        let (client, mut driver) = config.connect(NoTls).await.map_err(|error| query_failed(&error))?;
-        let driving = tokio::spawn(async move {
-            let mut messages = stream::poll_fn(|context| driver.poll_message(context));
-            // Its errors reach the query, which has words for them.
-            while let Some(Ok(message)) = messages.next().await {
-                if let AsyncMessage::Notice(notice) = message {
-                    note(&format!("{}: {}", notice.severity(), notice.message()));
-                }
-            }
-        });
+        let (client, driving) = connect(live, "dbaccess exec").await?;
         let cancel = client.cancel_token();
         let session = live.id.to_string();
         let work = async {
@@ -98,6 +83,34 @@ impl ExecArgs {
             other => other,
         }
     }
+}
+
+/// A connection through the session's tunnel, and the task that drives it.
+pub(super) async fn connect(
+    live: &Live,
+    application: &str,
+) -> Result<(tokio_postgres::Client, JoinHandle<()>), CliError> {
+    let connection = &live.connection;
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(&connection.host)
+        .port(connection.port)
+        .user(&connection.user)
+        .dbname(&connection.database)
+        .password(live.password.expose())
+        .application_name(application)
+        .connect_timeout(std::time::Duration::from_secs(30));
+    let (client, mut driver) = config.connect(NoTls).await.map_err(|error| query_failed(&error))?;
+    let driving = tokio::spawn(async move {
+        let mut messages = stream::poll_fn(|context| driver.poll_message(context));
+        // Its errors reach the query, which has words for them.
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notice(notice) = message {
+                note(&format!("{}: {}", notice.severity(), notice.message()));
+            }
+        }
+    });
+    Ok((client, driving))
 }
 
 /// One result set while it comes in. Rows go out as they come; a table is

@@ -79,6 +79,7 @@ async fn ask_for_one(client: &Client, target: &str) -> Result<Grant, CliError> {
         scope: AskedScope { tables, ..AskedScope::default() },
         reason,
         window_seconds: None,
+        migration: None,
     };
     let view = client.request(&asked).await?;
     note(view::describe(&view, os::now(), width_of_stderr()).trim_end());

@@ -19,6 +19,7 @@ mod ledger;
 mod login;
 mod logout;
 mod man;
+mod migrate;
 mod operate;
 mod policy;
 mod recording;
@@ -91,6 +92,7 @@ pub enum Command {
     Away(away::AwayArgs),
     Connect(connect::ConnectArgs),
     Exec(exec::ExecArgs),
+    Migrate(migrate::MigrateArgs),
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
@@ -146,9 +148,10 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Away(args) => args.run(&context).await.map(done),
         Command::Connect(args) => args.run(&context).await,
         Command::Exec(args) => args.run(&context).await,
+        Command::Migrate(args) => args.run(&context).await,
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
-        Command::Audit(args) => args.run(&context).await.map(done),
+        Command::Audit(args) => args.run(&context).await,
         Command::Recording(args) => args.run(&context).await.map(done),
         Command::Review(args) => args.run(&context).await.map(done),
         Command::Ledger(args) => args.run().map(done),

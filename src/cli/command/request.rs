@@ -3,12 +3,13 @@ use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, note, width_of_stderr};
 use crate::cli::session::shell_quoted;
-use crate::cli::{ask, view};
+use crate::cli::{ask, script, view};
 use crate::core::model::{
     AskedScope, BadDuration, ErrorKind, RequestState, Tier, format_duration, parse_duration,
 };
 use crate::os;
-use crate::proto::{NewRequest, RequestView};
+use crate::proto::{Amend, NewRequest, RequestView};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Ask for access: what, for how long, and why.
@@ -52,6 +53,16 @@ pub struct RequestArgs {
     /// Ask to change the schema, with the rights of its owner
     #[arg(long)]
     ddl: bool,
+    /// Ask to run this script, reviewed: its statements and nothing else
+    ///
+    /// What it changes is what is asked for; --schema may name the schemas.
+    /// Once it is approved: dbaccess migrate ID.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "row", "follow", "unmask", "write", "ddl", "export", "database"])]
+    migrate: Option<PathBuf>,
+    /// Put the script of --migrate in the place of the one that this request of
+    /// yours waits with; approvals given so far are void
+    #[arg(long, value_name = "ID", requires = "migrate", conflicts_with_all = ["target", "window", "reason"])]
+    amend: Option<String>,
     /// Ask to take rows out as a file
     #[arg(long)]
     export: bool,
@@ -75,13 +86,21 @@ pub(super) fn length(text: &str) -> Result<Duration, BadDuration> {
 
 impl RequestArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        if self.table.is_empty() && self.schema.is_empty() && self.row.is_empty() && !self.database {
+        let script = self.migrate.as_deref().map(script::read).transpose()?;
+        let nothing = self.table.is_empty() && self.schema.is_empty() && self.row.is_empty();
+        if nothing && !self.database && script.is_none() {
             return Err(CliError::usage("say what you need access to").hint(
                 "--table TABLE (again for more), --row 'TABLE: CONDITION', --schema SCHEMA, or to change all \
                  of it --database",
             ));
         }
         let client = context.client()?;
+        if let (Some(id), Some(migration)) = (&self.amend, script.clone()) {
+            let view = client.amend(id, &Amend { migration, schemas: self.schema }).await?;
+            show_script(&view, self.output.output);
+            print(&view, self.output.output)?;
+            return outcome(&view);
+        }
         let reason = match self.reason.as_deref().map(str::trim) {
             Some(reason) if !reason.is_empty() => reason.to_owned(),
             _ => ask::text("Reason", "--reason 'TEXT'")?,
@@ -100,8 +119,10 @@ impl RequestArgs {
             },
             reason,
             window_seconds: self.window.map(|window| window.as_secs()),
+            migration: script,
         };
         let mut view = client.request(&asked).await?;
+        show_script(&view, self.output.output);
         if self.wait && view.request.state == RequestState::Waiting {
             if self.output.output == Format::Table {
                 note(view::describe(&view, os::now(), width_of_stderr()).trim_end());
@@ -125,6 +146,14 @@ pub(super) fn print(view: &RequestView, format: Format) -> Result<(), CliError> 
     }
 }
 
+/// Shows a request's script with its hazards, on stderr: what is asked for, or
+/// decided about.
+pub(super) fn show_script(view: &RequestView, format: Format) {
+    if let Some(script) = view.request.migration.as_ref().filter(|_| format == Format::Table) {
+        note(script::numbered(script, width_of_stderr()).trim_end());
+    }
+}
+
 /// The exit code of a request, with a word on what comes next.
 fn outcome(view: &RequestView) -> Result<u8, CliError> {
     let request = &view.request;
@@ -135,6 +164,10 @@ fn outcome(view: &RequestView) -> Result<u8, CliError> {
     };
     match request.state {
         RequestState::Granted => {
+            if request.migration.is_some() {
+                note(&format!("granted: dbaccess migrate {}", request.id));
+                return Ok(0);
+            }
             // By its id: with several grants only that says which.
             let grant = view.grant.as_ref().map(|grant| format!(" --grant {}", grant.id));
             let target = shell_quoted(&request.target);

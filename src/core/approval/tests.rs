@@ -47,6 +47,7 @@ fn asked(tier: Tier) -> Submission {
         target: "prod-orders".into(),
         scope: Scope::new(objects, BTreeSet::from([Permission::Read, Permission::Write])),
         reason: " ticket 7 ".into(),
+        migration: None,
         window: Duration::from_secs(3600),
         expiry: Duration::from_secs(86_400),
         decision: Decision {

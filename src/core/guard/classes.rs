@@ -8,6 +8,14 @@ use std::borrow::Cow;
 
 pub(super) fn check(statement: &Statement, rights: Rights<'_>) -> Option<Reason> {
     let refused = |class| match rule(class) {
+        // VACUUM and its kin, of tables that it names; and the same rule as for
+        // every other change of the schema.
+        Rule::Never(_) if class == Class::Maintenance && rights.script => match rights.migrate {
+            Some(_) if statement.writes.is_empty() => {
+                Some(Reason::never(told(class), "name the tables, each with its schema"))
+            }
+            objects => objects.and_then(|objects| outside(statement, objects)),
+        },
         Rule::Any => None,
         Rule::Write => needs_write(rights, || class.verb().to_owned()),
         Rule::Export => (!rights.export).then(|| Reason::NeedsExport(class.verb().to_owned())),

@@ -7,6 +7,7 @@
 //! may be installed in any. A target's own functions are [`super::vocabulary`]'s.
 
 use super::reason::{Needs, Reason};
+use crate::core::sql::Name;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -60,6 +61,14 @@ pub(super) fn is_builtin_operator(name: &str) -> bool {
 /// Whether a function of PostgreSQL's is known to leave nothing behind.
 pub(super) fn is_plain(name: &str) -> bool {
     PLAIN.binary_search(&name).is_ok()
+}
+
+/// Whether a function is PostgreSQL's own and gives, for one row and the next,
+/// the same answer to the same question: not volatile.
+pub fn is_steady(name: &Name) -> bool {
+    static STEADY: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| include_str!("builtins.txt").lines().filter(|line| !line.contains(' ')).collect());
+    name.may_be_builtin() && STEADY.contains(name.name.as_str())
 }
 
 static BUILTINS: LazyLock<HashMap<&str, Call>> = LazyLock::new(|| {

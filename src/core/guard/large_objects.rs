@@ -2,6 +2,7 @@
 //! calls that way. By OID, since the message names nothing else.
 
 use super::reason::{Needs, Reason, refusal};
+use super::script::{Message, check_message};
 use super::{Allowed, Durability, Permit, Refusal, Rights, TxStatus};
 use crate::core::model::Path;
 use crate::core::sql::TxEffect;
@@ -30,6 +31,7 @@ pub fn check_function_call(
     oid: u32,
     tx: TxStatus,
 ) -> Result<(&'static str, Allowed), Refusal> {
+    check_message(permit, Message::FunctionCall)?;
     let Some((_, name, writes)) = CALLS.iter().find(|(known, ..)| *known == oid) else {
         let what = format!("calling function {oid} by the function-call message");
         return Err(refusal(permit, Reason::never(what, "call it in a SELECT")));

@@ -14,13 +14,16 @@ mod extensions;
 mod functions;
 mod large_objects;
 mod reason;
+mod script;
 mod settings;
 mod startup;
 mod vocabulary;
 
 pub use durability::{Durability, TxStatus};
+pub use functions::is_steady;
 pub use large_objects::check_function_call;
 pub use reason::{hint, request_with};
+pub use script::{Approved, INVALID_INDEXES, Message, check_message, check_script, is_timeout};
 pub use startup::{Startup, check_startup};
 pub use vocabulary::Vocabulary;
 
@@ -46,6 +49,8 @@ pub struct Permit {
     pub views: Arc<Views>,
     pub vocabulary: Arc<Vocabulary>,
     pub budget: Budget,
+    /// The reviewed script that it is for, where it is for one: see [`check_message`].
+    pub script: Option<Arc<Approved>>,
 }
 
 /// The guard's answer.
@@ -91,6 +96,8 @@ struct Rights<'a> {
     migrate: Option<&'a Objects>,
     /// Changing rows nowhere but there.
     only_there: bool,
+    /// Somebody has reviewed what is run.
+    script: bool,
 }
 
 impl<'a> Rights<'a> {
@@ -101,6 +108,7 @@ impl<'a> Rights<'a> {
             some_rows: !scope.rows.is_empty(),
             migrate: scope.changes_schema().then_some(&scope.objects),
             only_there: !scope.writes(),
+            script: false,
         }
     }
 }
@@ -108,7 +116,7 @@ impl<'a> Rights<'a> {
 /// Whether a statement may pass. `tx` is the transaction status at its place:
 /// see [`TxStatus`] for what to say when that is not certain.
 pub fn check(permit: &Permit, statement: &Statement, tx: TxStatus) -> Verdict {
-    let rights = Rights::of(&permit.scope);
+    let rights = Rights { script: permit.script.is_some(), ..Rights::of(&permit.scope) };
     match reason_against(statement, rights, &permit.vocabulary) {
         Some(reason) => Verdict::Refuse(refusal(permit, reason)),
         None => Verdict::Allow(Allowed {

@@ -15,6 +15,7 @@ pub(super) fn permit_for(scope: Scope) -> Permit {
         views: Arc::default(),
         vocabulary: vocabulary(),
         budget: Budget::UNLIMITED,
+        script: None,
     }
 }
 

@@ -122,7 +122,14 @@ impl Vocabulary {
 
     /// A body's needs are what makes the difference whether its statements pass.
     fn judge_body(&self, body: &Facts) -> Judged {
-        let rights = Rights { write: true, export: true, some_rows: false, migrate: None, only_there: false };
+        let rights = Rights {
+            write: true,
+            export: true,
+            some_rows: false,
+            migrate: None,
+            only_there: false,
+            script: false,
+        };
         let passes = |rights: Rights<'_>| {
             body.statements.iter().all(|statement| reason_against(statement, rights, self).is_none())
         };

@@ -31,6 +31,9 @@ pub enum Event {
     SignedOut { person: PersonRef },
     #[serde(rename = "request.created")]
     RequestCreated { request: Box<AccessRequest> },
+    /// Another script in place of the one that was asked for: approvals so far are void.
+    #[serde(rename = "request.amended")]
+    RequestAmended { request: Box<AccessRequest>, was: String, voided: usize },
     #[serde(rename = "request.approved")]
     RequestApproved { request: RequestId, approval: Approval },
     #[serde(rename = "request.denied")]

@@ -1,6 +1,6 @@
 //! Grants: what an approved request allows, to whom, from when until when.
 
-use super::{GrantId, Limits, Path, PersonRef, RequestId, Scope};
+use super::{GrantId, Limits, Path, PersonRef, RequestId, Scope, ScriptRef};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ pub struct Grant {
     /// Of the rule that let it be granted.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+    /// The reviewed script that its sessions may run, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<ScriptRef>,
     pub from: Timestamp,
     /// The end of the window: no session outlives it.
     pub until: Timestamp,

@@ -1,6 +1,6 @@
 //! Requests: what was asked, what policy demanded, who answered.
 
-use super::{Facts, GrantId, PersonRef, RequestId, Scope, TableName};
+use super::{Facts, GrantId, Migration, PersonRef, RequestId, Scope, TableName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -150,6 +150,9 @@ pub struct Approval {
     pub at: Timestamp,
     pub narrowing: Narrowing,
     pub comment: Option<String>,
+    /// SHA-256 of the script that it was given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
 }
@@ -223,6 +226,9 @@ pub struct AccessRequest {
     pub scope: Scope,
     pub path: Path,
     pub reason: String,
+    /// The script that is asked to be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Migration>,
     /// The window asked for.
     #[serde(with = "seconds")]
     pub window: Duration,

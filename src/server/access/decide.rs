@@ -52,6 +52,7 @@ impl Access {
         let narrowing = Narrowing { tables, schemas, window, masked: body.masked };
         let (by, grant) = (caller.clone(), GrantId::from_random(crate::os::random()));
         self.transition(caller, request.id, move |access, tx, request, now| {
+            approval::check_seen(&request, body.sha256.as_deref())?;
             let (approver, authorities) = access.authorities_now(tx, &by, &request, now)?;
             Ok(approval::approve(request, &approver, &authorities, narrowing, body.comment, now, grant)?)
         })
@@ -107,7 +108,7 @@ impl Access {
 
     /// Load, decide, save and record in one transaction, so that of two people
     /// who act at once the second sees what the first did.
-    async fn transition(
+    pub(super) async fn transition(
         self: &Arc<Self>,
         caller: &Caller,
         id: RequestId,

@@ -51,6 +51,12 @@ impl Holders {
         held.map(Holder::new)
     }
 
+    /// Whether some client holds a live session.
+    pub(super) fn is_held(&self, session: &SessionId) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(session).is_some_and(|held| *held.borrow() > 0)
+    }
+
     pub(super) fn forget(&self, session: &SessionId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
     }

@@ -19,6 +19,7 @@ mod request;
 mod review_detail;
 mod reviews;
 mod rotate;
+mod script;
 mod sessions;
 mod sign_in;
 mod slack;

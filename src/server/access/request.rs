@@ -1,16 +1,18 @@
 //! Asking for access.
 
 use super::targets::{Survey, TargetState};
-use super::{Access, AccessError, Caller};
+use super::{Access, AccessError, Caller, script};
 use crate::core::approval::{self, Submission};
 use crate::core::model::{
-    AskedScope, ErrorKind, GrantId, IncidentFact, PersonRef, RequestId, RequestState, Scope,
+    AskedScope, Decision, ErrorKind, GrantId, IncidentFact, Migration, Person, PersonRef, RequestId,
+    RequestState, Scope,
 };
 use crate::core::policy::{Question, Touched};
 use crate::core::rows;
-use crate::proto::{NewRequest, RequestView};
+use crate::proto::{NewRequest, NewScript, RequestView};
 use crate::server::store::Tx;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,14 @@ const LONGEST_PART: usize = 2 * 63 + 2;
 const LONGEST_NAME: usize = 2 * LONGEST_PART + 1;
 const LONGEST_COLUMN: usize = 3 * LONGEST_PART + 2;
 
+/// What is asked for, as it is in the target.
+pub(super) struct Found<'a> {
+    pub state: &'a TargetState,
+    pub scope: Scope,
+    pub survey: Arc<Survey>,
+    pub migration: Option<Migration>,
+}
+
 impl Access {
     /// Takes a request in and lets policy decide: granted at once, waiting for
     /// people, or denied. What was decided, and by which rule, is in the answer.
@@ -39,30 +49,11 @@ impl Access {
                 .hint("say what the access is for: `--reason \"…\"`"));
         }
         short_enough("reason", Some(&asked.reason))?;
-        few_and_short(&asked.scope)?;
-        let state = match &asked.target {
-            Some(name) => self.target(name)?,
-            None => self.infer_target(&asked.scope).await?,
-        };
-        let (scope, survey) = resolve(state, &asked).await?;
-        if state.is_standby() && (scope.writes() || scope.changes_schema()) {
-            return Err(self.read_only(state));
-        }
-        if scope.changes_schema() {
-            may_be_migrated(state, &scope, &survey)?;
-        }
+        let Found { state, scope, survey, migration } =
+            self.find(asked.target.as_deref(), &asked.scope, asked.migration.as_ref()).await?;
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
-        let decision = self.policy().decide(&Question {
-            person: &caller.person,
-            target: &state.target,
-            scope: &scope,
-            touched: Touched::of(&scope, &survey.classification, &survey.catalog),
-            window,
-            business_hours: self.business_hours().contains(now),
-            on_call: false,
-            incident: IncidentFact::None,
-        });
+        let decision = self.decision(&caller.person, state, &scope, &survey, window, now);
         let tier = decision.tier;
         let submission = Submission {
             id: RequestId::from_random(crate::os::random()),
@@ -70,6 +61,7 @@ impl Access {
             target: state.target.name.clone(),
             scope,
             reason: asked.reason,
+            migration,
             window,
             expiry: self.config.request_expiry,
             decision,
@@ -96,6 +88,61 @@ impl Access {
         self.metrics.requested(tier.as_str());
         self.wake();
         self.view(caller, saved.request).await
+    }
+
+    /// Finds what is asked for in the target, and reads the script, if there is
+    /// one: its scope follows from it.
+    pub(super) async fn find(
+        &self,
+        target: Option<&str>,
+        asked: &AskedScope,
+        script: Option<&NewScript>,
+    ) -> Result<Found<'_>, AccessError> {
+        let script = script.map(script::read).transpose()?;
+        let asked = match &script {
+            Some(script) => Cow::Owned(script::scope(asked, script)?),
+            None => Cow::Borrowed(asked),
+        };
+        few_and_short(&asked)?;
+        let state = match target {
+            Some(name) => self.target(name)?,
+            None => self.infer_target(&asked).await?,
+        };
+        let with_lines = |error| match &script {
+            Some(script) => script::with_lines(error, script),
+            None => error,
+        };
+        let (scope, survey) = resolve(state, &asked).await.map_err(with_lines)?;
+        if state.is_standby() && (scope.writes() || scope.changes_schema()) {
+            return Err(self.read_only(state));
+        }
+        if scope.changes_schema() {
+            may_be_migrated(state, &scope, &survey)?;
+        }
+        let migration = script.map(|script| script::review(&script, &scope, &survey)).transpose()?;
+        Ok(Found { state, scope, survey, migration })
+    }
+
+    /// Policy's answer.
+    pub(super) fn decision(
+        &self,
+        person: &Person,
+        state: &TargetState,
+        scope: &Scope,
+        survey: &Survey,
+        window: Duration,
+        now: Timestamp,
+    ) -> Decision {
+        self.policy().decide(&Question {
+            person,
+            target: &state.target,
+            scope,
+            touched: Touched::of(scope, &survey.classification, &survey.catalog),
+            window,
+            business_hours: self.business_hours().contains(now),
+            on_call: false,
+            incident: IncidentFact::None,
+        })
     }
 
     /// Said before anybody is asked to approve it.
@@ -197,16 +244,16 @@ fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), Ac
 }
 
 /// The scope, and the survey that it was found in.
-async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<Survey>), AccessError> {
+async fn resolve(state: &TargetState, asked: &AskedScope) -> Result<(Scope, Arc<Survey>), AccessError> {
     let survey = state.survey().await?;
     let name = &state.target.name;
     let told =
         |error| AccessError::from(error).hint(format!("`dbaccess targets {name}` lists tables and columns"));
-    match asked.scope.resolve(&survey.catalog, &survey.classification) {
+    match asked.resolve(&survey.catalog, &survey.classification) {
         // Perhaps it is there since a minute: look again before saying no.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let survey = state.refresh().await?;
-            let scope = asked.scope.resolve(&survey.catalog, &survey.classification).map_err(told)?;
+            let scope = asked.resolve(&survey.catalog, &survey.classification).map_err(told)?;
             Ok((scope, survey))
         }
         result => Ok((result.map_err(told)?, survey)),

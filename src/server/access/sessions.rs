@@ -11,14 +11,14 @@
 use super::suspend::{refused, suspended};
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller, why};
-use crate::core::guard::{Permit, Vocabulary};
+use crate::core::guard::{Approved, Permit, Vocabulary};
 use crate::core::model::{
-    Actor, Budget, EndReason, ErrorKind, Event, Grant, GrantId, Secret, Session, SessionId, SessionState,
-    Totals,
+    AccessRequest, Actor, Budget, Compared, EndReason, ErrorKind, Event, Grant, GrantId, RunState, Secret,
+    Session, SessionId, SessionState, Totals,
 };
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
-use crate::server::gateway::{End, Live};
+use crate::server::gateway::{End, Life, Live};
 use crate::server::provision::{OpenSession as NewRole, SessionSettings};
 use crate::server::recording::Recorder;
 use crate::server::store::Tx;
@@ -40,6 +40,7 @@ struct Plan {
     profile: Profile,
     vocabulary: Arc<Vocabulary>,
     budget: Budget,
+    script: Option<Arc<Approved>>,
 }
 
 impl Access {
@@ -74,7 +75,7 @@ impl Access {
         let now = crate::os::now();
         self.journal.health().map_err(|_| self.ledger_stuck())?;
         let plan = self.plan(&subject, &open, now).await?;
-        let Plan { grant, session, profile, vocabulary, budget } = &plan;
+        let Plan { grant, session, profile, vocabulary, budget, script } = &plan;
         let password = Secret::from_random(crate::os::random());
         let keys = scram_keys(&Secret::from_random(crate::os::random()))?;
         let verifier = keys.verifier();
@@ -92,6 +93,7 @@ impl Access {
                 views: Arc::clone(profile.views()),
                 vocabulary: Arc::clone(vocabulary),
                 budget: *budget,
+                script: script.clone(),
             },
             session.role.clone(),
             scram_keys(&password)?.verifier(),
@@ -102,7 +104,7 @@ impl Access {
         ));
         // Before it is on record: whoever reads of it there, to end it, finds it here.
         self.registry.insert(Arc::clone(&live));
-        if let Err(error) = self.write_opening(&subject, session, profile, now).await {
+        if let Err(error) = self.write_opening(&subject, &plan, now).await {
             self.registry.remove(&live.role);
             live.finish(ended(EndReason::Failed));
             live.bury(Duration::ZERO);
@@ -156,10 +158,16 @@ impl Access {
         usable(&grant, now)?;
         let request = grant.request.clone();
         let read = move |tx: &Tx<'_>| tx.request(request.as_str()).map_err(AccessError::from);
-        let tier = self.store.read(read).await?.decision.tier;
+        let request = self.store.read(read).await?;
+        let tier = request.decision.tier;
+        let script = self.script_of(&grant, &request, open.detached).await?;
         let budget = self.config.budgets.of(tier, &grant.scope).with_rows(grant.limits.rows);
         let target = self.target(&grant.target)?;
-        let survey = target.fresh_survey().await?;
+        // Scripts change the very catalog, one after the other.
+        let survey = match &script {
+            Some(_) => target.refresh().await?,
+            None => target.fresh_survey().await?,
+        };
         let profile = target.database.profile(&grant.scope, &survey.catalog, &survey.classification);
         let session = Session {
             id: SessionId::from_random(crate::os::random()),
@@ -177,23 +185,74 @@ impl Access {
             totals: Totals::default(),
             recorded: grant.is_recorded(),
         };
-        Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary), budget })
+        Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary), budget, script })
+    }
+
+    /// The script that a grant is for, unless there is nothing left of it to run.
+    /// One session at a time runs it, so that the ledger tells where the next
+    /// goes on; one whose client is gone makes room.
+    async fn script_of(
+        &self,
+        grant: &Grant,
+        request: &AccessRequest,
+        detached: bool,
+    ) -> Result<Option<Arc<Approved>>, AccessError> {
+        let Some(of_grant) = &grant.script else { return Ok(None) };
+        if detached {
+            return Err(AccessError::usage(format!(
+                "{} is for a script, which no session outlives",
+                grant.id
+            ))
+            .hint(format!("run it: `dbaccess migrate {}`", request.id)));
+        }
+        let migration = request.migration.as_ref().filter(|script| script.sha256 == of_grant.sha256);
+        let Some(migration) = migration else {
+            return Err(AccessError::internal(format!(
+                "{} is for a script that is not its request's",
+                grant.id
+            )));
+        };
+        self.make_room(grant).await?;
+        let progress = self.progress(grant, migration).await?;
+        let applied = |one: &Compared| matches!(one.state, RunState::Ran | RunState::RanTwice);
+        if progress.statements.iter().all(applied) {
+            let message = format!("the script {} was applied already, all of it", migration.name);
+            return Err(AccessError::new(ErrorKind::Conflict, message).hint(format!(
+                "`dbaccess audit compare {}` shows when; to change more, ask again",
+                request.id
+            )));
+        }
+        Ok(Some(Arc::new(Approved::of(migration, &request.id))))
+    }
+
+    async fn make_room(&self, grant: &Grant) -> Result<(), AccessError> {
+        let id = grant.id.clone();
+        let others = self.store.read(move |tx| tx.sessions_of(&id).map_err(AccessError::from)).await?;
+        for other in others {
+            let Some(live) = self.registry.find(&other.role) else { continue };
+            if live.is_open() && self.holders.is_held(&other.id) {
+                return Err(busy(&other.id));
+            }
+            live.finish(ended(EndReason::Lost));
+            let mut life = live.life();
+            let gone = life.wait_for(|life| matches!(life, Life::Dead(..)));
+            if timeout(ON_RECORD, gone).await.is_err() {
+                return Err(busy(&other.id));
+            }
+        }
+        Ok(())
     }
 
     /// The session is on record before its role exists: a crash between the
     /// two leaves a row that the next start sweeps.
-    async fn write_opening(
-        &self,
-        subject: &str,
-        session: &Session,
-        profile: &Profile,
-        now: Timestamp,
-    ) -> Result<(), AccessError> {
+    async fn write_opening(&self, subject: &str, plan: &Plan, now: Timestamp) -> Result<(), AccessError> {
+        let Plan { session, profile, .. } = plan;
         if self.stopping.load(Ordering::SeqCst) {
             return Err(AccessError::new(ErrorKind::Unreachable, "the server is stopping"));
         }
         let (subject, session) = (subject.to_owned(), session.clone());
         let has_views = !profile.views().is_empty();
+        let one_at_a_time = plan.script.is_some();
         let limit = self.config.limits.sessions_per_person;
         self.store
             .write(move |tx| {
@@ -202,6 +261,9 @@ impl Access {
                 // So may a suspension; one that comes later finds the session in the registry.
                 if has_views && let Some(suspension) = suspended(tx, &session.target)? {
                     return Err(refused(&suspension));
+                }
+                if one_at_a_time && let Some(other) = tx.sessions_of(&session.grant)?.first() {
+                    return Err(busy(&other.id));
                 }
                 // Those that a dead target keeps from ending do not count.
                 let alive = |session: &&Session| session.state < SessionState::Closing;
@@ -347,6 +409,12 @@ impl Access {
         }
         Ok(session)
     }
+}
+
+fn busy(session: &SessionId) -> AccessError {
+    let message = format!("{session} is running this script: one session at a time does");
+    AccessError::new(ErrorKind::Conflict, message)
+        .hint(format!("wait for its end, or end it: `dbaccess revoke {session}`"))
 }
 
 fn ended(reason: EndReason) -> End {

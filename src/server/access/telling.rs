@@ -53,7 +53,9 @@ impl Access {
     fn notice_of(&self, event: &Event, outcome: &Outcome, to: &[PersonRef]) -> Option<Notice> {
         let request = &outcome.request;
         match event {
-            Event::RequestCreated { .. } if request.state == RequestState::Waiting => {
+            Event::RequestCreated { .. } | Event::RequestAmended { .. }
+                if request.state == RequestState::Waiting =>
+            {
                 Some(self.waiting(request, NoticeKind::RequestWaiting, to.to_vec()))
             }
             // Who was let in at once, or refused by policy, has it on the screen.

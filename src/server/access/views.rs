@@ -38,7 +38,13 @@ impl Access {
             })
             .await?;
         let seen = loaded.into_iter().filter(|loaded| self.concerns(caller, loaded));
-        Ok(seen.map(|loaded| self.build(caller, loaded)).collect())
+        let without_script = |mut view: RequestView| {
+            if let Some(script) = &mut view.request.migration {
+                script.text.clear();
+            }
+            view
+        };
+        Ok(seen.map(|loaded| without_script(self.build(caller, loaded))).collect())
     }
 
     pub async fn show(&self, caller: &Caller, id: String) -> Result<RequestView, AccessError> {

@@ -3,14 +3,9 @@
 use super::auth::Bearer;
 use super::failure::Failure;
 use super::{events, recordings, tunnel};
-use crate::core::model::{Absence, Delegation, Grant};
+use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
-    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, Explained,
-    Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
-    RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
-    ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary,
-    SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated, WriteReview,
+    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview, Amend, Compare,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -74,6 +69,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/requests/{id}/approve", SignedIn, post(approve)),
         route("POST", "/v1/requests/{id}/deny", SignedIn, post(deny)),
         route("POST", "/v1/requests/{id}/cancel", SignedIn, post(cancel)),
+        route("POST", "/v1/requests/{id}/amend", SignedIn, post(amend)),
+        route("POST", "/v1/compare/{id}", SignedIn, post(compare)),
         route("GET", "/v1/grants", SignedIn, get(grants)),
         route("POST", "/v1/revoke/{id}", SignedIn, post(revoke)),
         route("GET", "/v1/sessions", SignedIn, get(sessions)),
@@ -221,6 +218,24 @@ async fn cancel(
     Body(body): Body<Reason>,
 ) -> Answer<RequestView> {
     Ok(Json(access.cancel(&caller, id, body).await?))
+}
+
+async fn amend(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Amend>,
+) -> Answer<RequestView> {
+    Ok(Json(access.amend(&caller, id, body).await?))
+}
+
+async fn compare(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Compare>,
+) -> Answer<ScriptComparison> {
+    Ok(Json(access.compare(&caller, id, body).await?))
 }
 
 #[derive(Deserialize)]

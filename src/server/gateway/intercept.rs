@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
 use super::values::{Held, Values, shown};
-use crate::core::guard::{self, Durability, TxStatus, Verdict};
+use crate::core::guard::{self, Durability, Message, TxStatus, Verdict};
 use crate::core::model::{StatementFacts, StatementRecord, StatementResult};
 use crate::core::sql::{Class, Facts, SqlError, Statement};
 use crate::server::journal::Position;
@@ -183,6 +183,9 @@ impl Connection {
                     .hint("send them in several");
             return self.refuse_query(text, refusal, &[]).await;
         }
+        if let Err(refusal) = guard::check_message(&self.live.permit, Message::Query(text, &facts)) {
+            return self.refuse_query(text, refusal.into(), &facts.statements).await;
+        }
         let rewrite = match self.live.rewrite(text, &facts) {
             Ok(rewrite) => rewrite,
             Err(error) => return self.refuse_query(text, unreadable(&error), &facts.statements).await,
@@ -253,6 +256,9 @@ impl Connection {
             Ok(text) => text,
             Err(refusal) => return self.refuse_parse(name, &String::from_utf8_lossy(raw), refusal).await,
         };
+        if let Err(refusal) = guard::check_message(&self.live.permit, Message::Parse) {
+            return self.refuse_parse(name, text, refusal.into()).await;
+        }
         let facts = match self.gateway.facts.analyse(text) {
             Ok(facts) => facts,
             Err(error) => return self.refuse_parse(name, text, unreadable(&error)).await,

@@ -83,6 +83,7 @@ static PERMITS: LazyLock<[Permit; 3]> = LazyLock::new(|| {
             views: Arc::default(),
             vocabulary: Arc::new(Vocabulary::default()),
             budget: Budget::UNLIMITED,
+            script: None,
         }
     };
     [

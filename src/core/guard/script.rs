@@ -1,0 +1,128 @@
+//! Sessions of a reviewed script: they run its statements, to the byte, and
+//! nothing else (R2.2). What the other rules of the guard refuse is refused
+//! still, and was so when the script was asked for ([`check_script`]).
+
+use super::reason::Reason;
+use super::{Permit, Refusal, Rights, Vocabulary, reason_against};
+use crate::core::model::{Migration, RequestId, Scope, ScriptRef};
+use crate::core::sql::{Change, Class, Facts, Statement};
+use std::collections::HashSet;
+
+/// What the tool asks when a statement failed, to name what it has left behind;
+/// it passes beside the script's statements.
+pub const INVALID_INDEXES: &str = "SELECT n.nspname, c.relname, t.relname FROM pg_catalog.pg_index i JOIN \
+                                   pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_class t ON \
+                                   t.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                                   WHERE NOT i.indisvalid ORDER BY 1, 2";
+
+/// What an approved script allows.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    pub script: ScriptRef,
+    /// Whose it is: `dbaccess migrate ID`.
+    pub request: RequestId,
+    texts: HashSet<String>,
+}
+
+impl Approved {
+    pub fn of(migration: &Migration, request: &RequestId) -> Self {
+        let texts = migration.statements.iter().map(|one| migration.text_of(one).to_owned());
+        Self { script: migration.to_ref(), request: request.clone(), texts: texts.collect() }
+    }
+}
+
+/// A message of the client's that carries SQL or calls a function.
+#[derive(Clone, Copy, Debug)]
+pub enum Message<'a> {
+    Query(&'a str, &'a Facts),
+    /// Parse, of the extended protocol.
+    Parse,
+    FunctionCall,
+}
+
+/// Whether a message may pass under a script's permit; other permits have no
+/// say here. One statement a message and none prepared, so that the ledger
+/// tells without doubt what took effect.
+pub fn check_message(permit: &Permit, message: Message<'_>) -> Result<(), Refusal> {
+    let Some(approved) = &permit.script else { return Ok(()) };
+    let Message::Query(text, facts) = message else {
+        return Err(refused(permit, approved, "the extended protocol is not used here"));
+    };
+    match facts.statements.as_slice() {
+        [] => Ok(()),
+        [one] if is_frame(one) || is_approved(approved, one.text(text)) => Ok(()),
+        [_] => Err(refused(permit, approved, "this statement is not one of its, to the byte")),
+        _ => Err(refused(permit, approved, "its statements are sent one by one")),
+    }
+}
+
+fn is_approved(approved: &Approved, text: &str) -> bool {
+    text == INVALID_INDEXES || approved.texts.contains(text)
+}
+
+/// What `dbaccess migrate` says around the statements.
+fn is_frame(statement: &Statement) -> bool {
+    match statement.class {
+        Class::Begin | Class::Commit | Class::Rollback => statement.settings.is_empty(),
+        Class::Show => true,
+        Class::Set => statement
+            .settings
+            .iter()
+            .all(|setting| is_timeout(&setting.name) && matches!(setting.change, Change::To(_))),
+        _ => false,
+    }
+}
+
+/// The settings that the person who runs a script may choose.
+pub fn is_timeout(setting: &str) -> bool {
+    matches!(setting, "lock_timeout" | "statement_timeout")
+}
+
+fn refused(permit: &Permit, approved: &Approved, why: &str) -> Refusal {
+    let ScriptRef { name, sha256 } = &approved.script;
+    let short = sha256.get(..12).unwrap_or(sha256);
+    Refusal {
+        sqlstate: "42501",
+        message: format!("grant {} is for the reviewed script {name} ({short}), and {why}", permit.grant),
+        hint: format!("run the script: dbaccess migrate {}", approved.request),
+    }
+}
+
+/// Whether a statement can stand in a script with this scope; else what is wrong
+/// and what to do about it.
+///
+/// # Errors
+/// What it does, and why not.
+pub fn check_script(
+    statement: &Statement,
+    scope: &Scope,
+    vocabulary: &Vocabulary,
+) -> Result<(), (String, String)> {
+    let rights = Rights { script: true, ..Rights::of(scope) };
+    match reason_against(statement, rights, vocabulary) {
+        None => Ok(()),
+        Some(reason) => Err(told(reason, scope)),
+    }
+}
+
+fn told(reason: Reason, scope: &Scope) -> (String, String) {
+    let no = |what: &str| format!("{what} is not allowed in a migration");
+    match reason {
+        Reason::Outside(what) => (
+            format!("{what} is outside what is asked for: {scope}"),
+            "ask for that schema, too: --schema NAME; or leave --schema out, and the script says which"
+                .to_owned(),
+        ),
+        Reason::NeedsExport(what) => (no(&what), "take rows out under a grant with export".to_owned()),
+        Reason::NeedsWrite(what) | Reason::NeedsMigration(what) | Reason::TellsOfRows(what) => {
+            (no(&what), "ask for another scope".to_owned())
+        }
+        Reason::Unlisted { what, function } => (
+            no(&what),
+            format!(
+                "the people who run dbaccess can allow it: functions = [\"{function}\"] under the target"
+            ),
+        ),
+        Reason::Never(what, instead) => (no(&what), instead.into_owned()),
+    }
+}
