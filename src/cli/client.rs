@@ -7,11 +7,11 @@ use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{Absence, Delegation, ErrorKind, Grant, Person, Secret, format_duration};
 use crate::proto::{
-    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, ErrorBody,
-    Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage,
-    RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
-    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated,
+    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, Confirm, DelegationsQuery, End,
+    ErrorBody, Finding, Login, Logout, Me, NewBreakGlass, NewDelegation, NewRequest, OpenSession, Reason,
+    RecordingPage, RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView,
+    RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView,
+    TargetView, TokenIssued, TokensRotated,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -135,6 +135,14 @@ impl Client {
 
     pub async fn cancel(&self, id: &str, reason: &Reason) -> Result<RequestView, CliError> {
         self.post(&["requests", id, "cancel"], reason).await
+    }
+
+    pub async fn break_glass(&self, asked: &NewBreakGlass) -> Result<RequestView, CliError> {
+        self.post(&["break-glass"], asked).await
+    }
+
+    pub async fn confirm(&self, id: &str, body: &Confirm) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "confirm"], body).await
     }
 
     pub async fn revoke(&self, id: &str, reason: &Reason) -> Result<RevokedView, CliError> {

@@ -4,8 +4,9 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    Absence, AccessRequest, AskedScope, Delegation, EndReason, ErrorKind, Export, Grant, GrantId, Permission,
-    Person, PersonRef, RecordingRecord, Risk, Role, Session, SessionId, StatementResult, Suspension, Totals,
+    Absence, AccessRequest, AskedScope, BreakGlass, Delegation, EndReason, ErrorKind, Export, Grant, GrantId,
+    Path, Permission, Person, PersonRef, RecordingRecord, Risk, Role, Session, SessionId, StatementResult,
+    Suspension, Totals,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -192,6 +193,40 @@ pub struct NewRequest {
     pub scope: AskedScope,
     pub reason: String,
     pub window_seconds: Option<u64>,
+    /// The incident that it is asked for in: a fact for policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+}
+
+/// `POST /v1/break-glass`: the whole database to write, at once, while an
+/// incident of its service is open and the caller's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBreakGlass {
+    pub target: String,
+    /// `PD-…` of PagerDuty or `OG-…` of Opsgenie.
+    pub incident: String,
+    pub reason: String,
+    /// Classified columns to see as they are.
+    #[serde(default)]
+    pub unmask: Vec<String>,
+}
+
+/// `POST /v1/requests/{id}/confirm`: that there was such an incident, where its
+/// system could not say.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// What became of a break-glass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakGlassView {
+    pub break_glass: BreakGlass,
+    /// The roles in which the caller could confirm it now.
+    pub you_confirm: Vec<Role>,
 }
 
 /// A request as people see it: with what is still missing.
@@ -221,6 +256,9 @@ pub struct RequestView {
     pub history: Option<History>,
     /// The grant, once there is one.
     pub grant: Option<Grant>,
+    /// Where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassView>,
 }
 
 /// What one person did on one target, in so many days.
@@ -340,6 +378,8 @@ pub struct SessionSummary {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionView {
     pub session: Session,
+    /// Of its grant.
+    pub path: Path,
     pub scope: String,
     pub reason: String,
     pub connections: u32,

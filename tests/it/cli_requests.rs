@@ -53,6 +53,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         approvals: vec![],
         closed: (state == RequestState::Denied).then(|| closed("use staging")),
         grant: None,
+        incident: None,
     };
     RequestView {
         request,
@@ -64,6 +65,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         on_behalf_of: None,
         history: None,
         grant: None,
+        break_glass: None,
     }
 }
 

@@ -1,11 +1,10 @@
 //! Asking for access.
 
+use super::incidents::fact;
 use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::model::{
-    AskedScope, ErrorKind, GrantId, IncidentFact, PersonRef, RequestId, RequestState, Scope,
-};
+use crate::core::model::{AskedScope, ErrorKind, GrantId, PersonRef, RequestId, RequestState, Scope};
 use crate::core::policy::{Question, Touched};
 use crate::core::rows;
 use crate::proto::{NewRequest, RequestView};
@@ -51,6 +50,11 @@ impl Access {
         if scope.changes_schema() {
             may_be_migrated(state, &scope, &survey)?;
         }
+        let incident = match &asked.incident {
+            Some(named) => Some(self.incident_for(&caller.person, state, named).await?),
+            None => None,
+        };
+        let on_call = self.on_call(&caller.person, state).await;
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
         let now = crate::os::now();
         let decision = self.policy().decide(&Question {
@@ -60,8 +64,8 @@ impl Access {
             touched: Touched::of(&scope, &survey.classification, &survey.catalog),
             window,
             business_hours: self.business_hours().contains(now),
-            on_call: false,
-            incident: IncidentFact::None,
+            on_call,
+            incident: fact(incident.as_ref()),
         });
         let tier = decision.tier;
         let submission = Submission {
@@ -73,6 +77,8 @@ impl Access {
             window,
             expiry: self.config.request_expiry,
             decision,
+            incident,
+            break_glass: false,
         };
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
         let most = self.config.limits.waiting_requests_per_person;
@@ -99,7 +105,7 @@ impl Access {
     }
 
     /// Said before anybody is asked to approve it.
-    fn read_only(&self, standby: &TargetState) -> AccessError {
+    pub(super) fn read_only(&self, standby: &TargetState) -> AccessError {
         let name = &standby.target.name;
         let message = format!("{name} is a standby: it can be read, and nothing in it can be changed");
         let hint = match self.writable(standby) {
@@ -187,7 +193,7 @@ fn room_for_a_request(tx: &Tx<'_>, subject: &str, most: usize) -> Result<(), Acc
         .hint("`dbaccess requests --mine` lists them, `dbaccess cancel ID` withdraws one"))
 }
 
-fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), AccessError> {
+pub(super) fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), AccessError> {
     if tx.live_grants(subject, now)?.len() < MOST_GRANTS {
         return Ok(());
     }
@@ -197,7 +203,10 @@ fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), Ac
 }
 
 /// The scope, and the survey that it was found in.
-async fn resolve(state: &TargetState, asked: &NewRequest) -> Result<(Scope, Arc<Survey>), AccessError> {
+pub(super) async fn resolve(
+    state: &TargetState,
+    asked: &NewRequest,
+) -> Result<(Scope, Arc<Survey>), AccessError> {
     let survey = state.survey().await?;
     let name = &state.target.name;
     let told =

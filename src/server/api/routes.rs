@@ -5,11 +5,11 @@ use super::failure::Failure;
 use super::{events, recordings, tunnel};
 use crate::core::model::{Absence, Delegation, Grant};
 use crate::proto::{
-    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, Finding, Login,
-    Logout, Me, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage, RecordingQuery, Renew,
-    RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated,
+    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, Confirm, DelegationsQuery, End,
+    Finding, Login, Logout, Me, NewBreakGlass, NewDelegation, NewRequest, OpenSession, Reason, RecordingPage,
+    RecordingQuery, Renew, RequestView, RequestsQuery, Resume, ResumedView, RevokedView, RotateTokens,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -73,6 +73,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/requests/{id}/approve", SignedIn, post(approve)),
         route("POST", "/v1/requests/{id}/deny", SignedIn, post(deny)),
         route("POST", "/v1/requests/{id}/cancel", SignedIn, post(cancel)),
+        route("POST", "/v1/requests/{id}/confirm", SignedIn, post(confirm)),
+        route("POST", "/v1/break-glass", SignedIn, post(break_glass)),
         route("GET", "/v1/grants", SignedIn, get(grants)),
         route("POST", "/v1/revoke/{id}", SignedIn, post(revoke)),
         route("GET", "/v1/sessions", SignedIn, get(sessions)),
@@ -213,6 +215,23 @@ async fn cancel(
     Body(body): Body<Reason>,
 ) -> Answer<RequestView> {
     Ok(Json(access.cancel(&caller, id, body).await?))
+}
+
+async fn confirm(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Confirm>,
+) -> Answer<RequestView> {
+    Ok(Json(access.confirm(&caller, id, body).await?))
+}
+
+async fn break_glass(
+    State(access): App,
+    caller: Caller,
+    Body(body): Body<NewBreakGlass>,
+) -> Answer<RequestView> {
+    Ok(Json(access.break_glass(&caller, body).await?))
 }
 
 #[derive(Deserialize)]
