@@ -9,7 +9,12 @@ use crate::core::model::{
     Absence, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
 };
 use crate::proto::{
-    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview, Amend, Compare,
+    About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
+    DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, Me, NewBreakGlass, NewDelegation,
+    NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew,
+    Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView,
+    ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
+    Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -142,6 +147,14 @@ impl Client {
 
     pub async fn cancel(&self, id: &str, reason: &Reason) -> Result<RequestView, CliError> {
         self.post(&["requests", id, "cancel"], reason).await
+    }
+
+    pub async fn break_glass(&self, asked: &NewBreakGlass) -> Result<RequestView, CliError> {
+        self.post(&["break-glass"], asked).await
+    }
+
+    pub async fn confirm(&self, id: &str, body: &Confirm) -> Result<RequestView, CliError> {
+        self.post(&["requests", id, "confirm"], body).await
     }
 
     pub async fn revoke(&self, id: &str, reason: &Reason) -> Result<RevokedView, CliError> {

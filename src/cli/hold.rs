@@ -46,7 +46,7 @@ pub struct Hold {
 
 impl Hold {
     /// Holds `session`, warning on stderr before its window ends; `extend` is
-    /// the command that the warning names.
+    /// what the warning says of going on after that.
     pub fn start(client: Arc<Client>, session: String, until: Timestamp, extend: String) -> Self {
         let (sender, ended) = mpsc::channel(1);
         let task = tokio::spawn(async move {
@@ -159,7 +159,13 @@ impl Holder {
                 let line: Vec<u8> = pending.drain(..=at).collect();
                 match serde_json::from_slice(&line) {
                     Ok(SessionEvent::Tick { now, until }) => {
+                        let moved = self.warned.is_some() && until > self.until;
                         self.set_end(now, until);
+                        if moved {
+                            // The warnings come again before the new end.
+                            self.warned = Some(due(self.left()));
+                            note(&format!("this session goes on until {until:.0}"));
+                        }
                         // Those that were past when it began would say nothing new.
                         self.warned.get_or_insert(due(self.left()).min(self.known));
                     }
@@ -209,7 +215,7 @@ impl Holder {
         if due > warned && !left.is_zero() {
             let minutes = left.as_secs().div_ceil(60);
             let unit = if minutes == 1 { "minute" } else { "minutes" };
-            note(&format!("this session ends in {minutes} {unit}; to go on after that: {}", self.extend));
+            note(&format!("this session ends in {minutes} {unit}; {}", self.extend));
         }
         self.warned = Some(warned.max(due));
     }

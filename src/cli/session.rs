@@ -8,7 +8,8 @@ use super::output::{note, rounded, spinner};
 use super::session_files::{PassEntry, SessionFiles};
 use super::settings::Endpoint;
 use super::tunnel::Tunnel;
-use crate::core::model::{EndReason, Grant, Secret, SessionId};
+use super::view::scope_on;
+use crate::core::model::{self, EndReason, Grant, Secret, SessionId};
 use crate::core::scope::request_command;
 pub use crate::core::scope::shell_quoted;
 use crate::os;
@@ -173,7 +174,12 @@ impl Live {
                 return Err(error);
             }
         };
-        let extend = format!("{} --reason", request_command(&grant.target, &grant.scope));
+        let extend = match grant.path {
+            model::Path::BreakGlass => {
+                "it goes on by itself while the incident stays open and yours".to_owned()
+            }
+            _ => format!("to go on after that: {} --reason", request_command(&grant.target, &grant.scope)),
+        };
         let hold = Hold::start(Arc::clone(&client), id.to_string(), until, extend);
         Ok(Self { client, id, connection, password, until, hold, signals, files, _tunnel: tunnel })
     }
@@ -284,6 +290,7 @@ pub fn summary_line(summary: &SessionSummary) -> String {
     let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let reason = match summary.reason {
         EndReason::ServerStopped => "server stopped",
+        EndReason::IncidentOver => "incident over",
         other => other.as_str(),
     };
     let role = match summary.dead_after_ms {
@@ -302,7 +309,8 @@ pub fn summary_line(summary: &SessionSummary) -> String {
 pub fn greeting(live: &Live, grant: &Grant) -> String {
     let left = u64::try_from(live.until.duration_since(os::now()).as_secs()).unwrap_or(0);
     let left = rounded(Duration::from_secs(left));
-    format!("session {} on {}: {}, {left} left", live.id, grant.target, grant.scope)
+    let scope = scope_on(grant.path, &grant.scope.to_string());
+    format!("session {} on {}: {scope}, {left} left", live.id, grant.target)
 }
 
 /// What to know of a grant for a script.

@@ -2,8 +2,8 @@
 
 use super::output::{clean, field, relative};
 use super::script::in_pieces;
-use crate::core::model::{Limits, Migration, RequestState, Scope, Tier, format_duration};
-use crate::proto::{History, RequestView};
+use crate::core::model::{IncidentRef, Limits, Migration, Path, RequestState, Scope, Tier, format_duration};
+use crate::proto::{BreakGlassView, History, RequestView};
 use jiff::Timestamp;
 
 /// The lines of one request: who, what, why, what policy said, what is missing.
@@ -32,6 +32,9 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         let Migration { name, sha256, revision, .. } = script;
         line("script", format!("{name}, revision {revision}: {}", in_pieces(script, 0)));
         line("sha256", sha256.clone());
+    }
+    if let Some(incident) = &request.incident {
+        line("incident", incident_words(incident));
     }
     line("reason", request.reason.clone());
     line("window", format_duration(request.window));
@@ -95,6 +98,30 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
             line("revoked", format!("by {}, {}{reason}", revoked.by.email, relative(revoked.at, now)));
         }
     }
+    if let Some(BreakGlassView { break_glass, you_confirm }) = &view.break_glass {
+        if break_glass.renewals > 0 {
+            line("renewed", times(break_glass.renewals));
+        }
+        for given in break_glass.confirmation.iter().flat_map(|due| &due.given) {
+            let comment = given.comment.as_ref().map(|comment| format!(": {comment}")).unwrap_or_default();
+            let (who, when) = (&given.by.email, relative(given.at, now));
+            line("confirmed", format!("{who} as {}, {when}{comment}", given.role));
+        }
+        for due in break_glass.confirmation.iter().filter(|due| !due.is_complete()) {
+            let needed: Vec<String> = due.open_slots().map(|(_, slot)| slot.to_string()).collect();
+            line(
+                "unsaid",
+                format!("confirmation by {}, due {}", needed.join(" and "), relative(due.due, now)),
+            );
+        }
+        if let Some(end) = &break_glass.ended {
+            line("ended", format!("{}: {}", relative(end.at, now), end.why.words()));
+        }
+        if !you_confirm.is_empty() {
+            let roles: Vec<&str> = you_confirm.iter().map(|role| role.0.as_str()).collect();
+            line("you", format!("can confirm as {}: dbaccess confirm {}", roles.join(" or "), request.id));
+        }
+    }
     if let Some(history) = &view.history {
         line("before", before(history, now));
     }
@@ -110,6 +137,24 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         line("you", text);
     }
     lines
+}
+
+/// What is known of an incident, and whether its system said it.
+fn incident_words(incident: &IncidentRef) -> String {
+    let IncidentRef { id, title, url, confirmed } = incident;
+    let parts = [Some(id.to_string()), title.clone(), url.clone()];
+    let known = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let system = id.system.name();
+    if *confirmed { known } else { format!("{known} (not confirmed: {system} could not be asked)") }
+}
+
+fn times(n: u32) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
+}
+
+/// A scope with the path, where that is not what the scope says already.
+pub fn scope_on(path: Path, scope: &str) -> String {
+    if path == Path::BreakGlass { format!("BREAK-GLASS {scope}") } else { scope.to_owned() }
 }
 
 /// What the requester did on this target before, in three lines at most and a

@@ -22,9 +22,9 @@ pub use amend::{Amendment, amend, check_seen};
 
 use super::delegation::{self, Authority};
 use super::model::{
-    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, Migration, Narrowing,
-    Objects, Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope, ScopeError, Tier, Via,
-    format_duration, name_part,
+    AccessRequest, Actor, Approval, Closed, Decision, ErrorKind, Event, Grant, GrantId, IncidentRef,
+    Migration, Narrowing, Objects, Path, Person, PersonRef, RequestId, RequestState, Revoked, Role, Scope,
+    ScopeError, Tier, Via, format_duration, name_part,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,6 +128,10 @@ pub struct Submission {
     /// How long the request may wait for approval.
     pub expiry: Duration,
     pub decision: Decision,
+    /// The incident that it is asked for in.
+    pub incident: Option<IncidentRef>,
+    /// Whether it was policy's emergency path that was asked.
+    pub break_glass: bool,
 }
 
 /// What a transition made: to be stored together (G7).
@@ -172,6 +176,7 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         return Err(ApprovalError::NoWindow);
     }
     let path = match &asked.scope {
+        _ if asked.break_glass => Path::BreakGlass,
         scope if scope.changes_schema() => Path::Migration,
         scope if scope.writes() => Path::Write,
         _ => Path::ReadOnly,
@@ -192,6 +197,7 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         approvals: Vec::new(),
         closed: None,
         grant: None,
+        incident: asked.incident,
     };
     match request.decision.tier {
         Tier::Deny => {

@@ -4,9 +4,10 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 use crate::core::model::{
-    Absence, AccessRequest, Approval, AskedScope, Delegation, EndReason, ErrorKind, Explanation, Export,
-    Grant, GrantId, Limits, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Review,
-    Risk, Role, RuleRef, Session, SessionId, StatementResult, Suspension, Tier, Totals, Verdict,
+    Absence, AccessRequest, Approval, AskedScope, BreakGlass, Delegation, EndReason, ErrorKind, Explanation,
+    Export, Grant, GrantId, Limits, Path, Permission, Person, PersonRef, PolicySource, RecordingRecord,
+    RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StatementResult, Suspension, Tier, Totals,
+    Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -197,6 +198,9 @@ pub struct NewRequest {
     /// where they are named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<NewScript>,
+    /// The incident that it is asked for in: a fact for policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
 }
 
 /// A file with SQL, as it is.
@@ -229,6 +233,37 @@ pub struct Compare {
     pub script: Option<NewScript>,
 }
 
+/// `POST /v1/break-glass`: the whole database to write, at once, while an
+/// incident of its service is open and the caller's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBreakGlass {
+    pub target: String,
+    /// `PD-…` of PagerDuty or `OG-…` of Opsgenie.
+    pub incident: String,
+    pub reason: String,
+    /// Classified columns to see as they are.
+    #[serde(default)]
+    pub unmask: Vec<String>,
+}
+
+/// `POST /v1/requests/{id}/confirm`: that there was such an incident, where its
+/// system could not say.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirm {
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// What became of a break-glass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakGlassView {
+    pub break_glass: BreakGlass,
+    /// The roles in which the caller could confirm it now.
+    pub you_confirm: Vec<Role>,
+}
+
 /// A request as people see it: with what is still missing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestView {
@@ -256,6 +291,9 @@ pub struct RequestView {
     pub history: Option<History>,
     /// The grant, once there is one.
     pub grant: Option<Grant>,
+    /// Where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassView>,
 }
 
 /// What one person did on one target, in so many days.
@@ -379,6 +417,8 @@ pub struct SessionSummary {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionView {
     pub session: Session,
+    /// Of its grant.
+    pub path: Path,
     pub scope: String,
     pub reason: String,
     pub connections: u32,

@@ -18,6 +18,7 @@ struct TierLabel {
 pub struct Metrics {
     registry: Registry,
     requests: Family<TierLabel, Counter>,
+    break_glass_opened: Counter,
     sessions_opened: Counter,
     sessions_open: Gauge,
     open_seconds: Histogram,
@@ -35,6 +36,7 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("dbaccess"),
             requests: Family::default(),
+            break_glass_opened: Counter::default(),
             sessions_opened: Counter::default(),
             sessions_open: Gauge::default(),
             open_seconds: times(),
@@ -47,6 +49,11 @@ impl Default for Metrics {
         };
         let r = &mut metrics.registry;
         r.register("requests", "Access requests by the tier that policy gave them", metrics.requests.clone());
+        r.register(
+            "break_glass_opened",
+            "Uses of the emergency path; fewer than 3 a month are wanted",
+            metrics.break_glass_opened.clone(),
+        );
         r.register("sessions_opened", "Sessions opened", metrics.sessions_opened.clone());
         r.register(
             "sessions_open",
@@ -81,6 +88,11 @@ impl Default for Metrics {
 impl Metrics {
     pub fn requested(&self, tier: &'static str) {
         self.requests.get_or_create(&TierLabel { tier }).inc();
+    }
+
+    /// The emergency path was used (R10.5).
+    pub fn broke_glass(&self) {
+        self.break_glass_opened.inc();
     }
 
     /// From here on there may be a role.

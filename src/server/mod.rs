@@ -7,6 +7,7 @@ pub mod classify;
 pub mod config;
 pub mod gateway;
 pub mod identity;
+pub mod incidents;
 pub mod journal;
 pub mod listen;
 pub mod metrics;

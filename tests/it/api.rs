@@ -6,6 +6,7 @@ mod schema;
 use crate::requests::id;
 use crate::support::api::{Answered, Api, events, provider_tokens};
 use crate::support::env::{Setting, TestEnv};
+use crate::support::incidents::{Mood, Vendor, section};
 use dbaccess::proto::{SessionEvent, SessionSummary};
 use dbaccess::server::api::{Who, routes};
 use schema::Document;
@@ -36,6 +37,10 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
             json!({"migration": {"name": "v.sql", "text": "DROP TABLE public.orders"}})
         }
         ("POST", "/v1/compare/{id}") => json!({"script": null}),
+        ("POST", "/v1/requests/{id}/confirm") => json!({"comment": "x"}),
+        ("POST", "/v1/break-glass") => {
+            json!({"target": "prod-orders", "incident": "PD-Q1", "reason": "INC"})
+        }
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
         ("POST", "/v1/policy/reload") => json!({}),
         ("POST", "/v1/policy/replay") => json!({"sources": [], "since": "2026-01-01T00:00:00Z"}),
@@ -163,7 +168,10 @@ async fn every_endpoint_refuses_strangers_and_nonsense() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_describes_what_is_answered() {
-    let (extra, _rule) = crate::recordings::rule();
+    let (pagerduty, secrets) = (Vendor::pagerduty().await, tempfile::tempdir().unwrap());
+    let incidents = section(secrets.path(), "pagerduty", pagerduty.port);
+    let (rule, _rule) = crate::recordings::rule();
+    let extra = format!("{rule}\n{incidents}");
     let env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
     let document = Document::of(Api::anyone(&env).get("/v1/openapi.json").await.is(200));
     // The same endpoints, and who may call them.
@@ -252,6 +260,15 @@ async fn the_document_describes_what_is_answered() {
         document.check("SessionEvent", &serde_json::to_value(event).unwrap(), "a session's stream");
     }
     document.check("Limits", &json!({"rows": 7, "recording": true, "masked": false}), "what a rule bounds");
+    let asked =
+        json!({"target": "prod-orders", "incident": "PD-Q1", "reason": "x", "unmask": ["card_number"]});
+    let broken = seen(&alice, "POST", "/v1/break-glass", "/v1/break-glass", Some(asked.clone())).await;
+    alice.post(&format!("/v1/revoke/{}", broken["grant"]["id"].as_str().unwrap()), json!({})).await.is(200);
+    pagerduty.feels(Mood::Status(500));
+    let asked = json!({"target": "prod-orders", "incident": "PD-Q2", "reason": "x"});
+    let broken = seen(&alice, "POST", "/v1/break-glass", "/v1/break-glass", Some(asked)).await;
+    decide(&carol, &id(&broken), "confirm", json!({"comment": "I saw it"})).await;
+    seen(&alice, "GET", "/v1/sessions", "/v1/sessions?all=true", None).await;
     let dave = env.signed_in("dave").await.api();
     let recording = format!("/v1/recordings/{session}");
     let page = seen(&dave, "GET", "/v1/recordings/{id}", &recording, None).await;

@@ -54,6 +54,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         approvals: vec![],
         closed: (state == RequestState::Denied).then(|| closed("use staging")),
         grant: None,
+        incident: None,
     };
     RequestView {
         request,
@@ -65,6 +66,7 @@ fn view(state: RequestState, reason: &str) -> RequestView {
         on_behalf_of: None,
         history: None,
         grant: None,
+        break_glass: None,
     }
 }
 

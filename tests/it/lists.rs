@@ -134,7 +134,6 @@ async fn every_list_for_people_and_for_programs() {
             "grant",
             "parameters",
             "person",
-            "recorded",
             "result",
             "rows",
             "seq",

@@ -15,6 +15,8 @@ mod bad_input;
 #[cfg(test)]
 mod bad_input_server;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod builtins;
@@ -65,6 +67,8 @@ mod gateway_names;
 mod gateway_protocol;
 #[cfg(test)]
 mod gateway_random;
+#[cfg(test)]
+mod incidents;
 #[cfg(test)]
 mod install;
 #[cfg(test)]

@@ -53,6 +53,12 @@ pub struct ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// To run a program in a session under one grant.
+    pub(super) fn under(target: String, grant: String, command: Vec<OsString>) -> Self {
+        let (listen, native, detach, print_env, holder) = (None, false, false, false, false);
+        Self { target, grant: Some(grant), listen, native, detach, print_env, holder, command }
+    }
+
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
         sweep(os::now())?;
         let runs_psql = self.command.is_empty() && self.listen.is_none() && !self.detach;
@@ -143,7 +149,7 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
 fn code_of(reason: EndReason) -> u8 {
     match reason {
         EndReason::Exit => 0,
-        EndReason::Expired | EndReason::Revoked => ErrorKind::Expired.exit_code(),
+        EndReason::Expired | EndReason::Revoked | EndReason::IncidentOver => ErrorKind::Expired.exit_code(),
         EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
         EndReason::Suspended => ErrorKind::Conflict.exit_code(),
         EndReason::Failed => ErrorKind::Internal.exit_code(),

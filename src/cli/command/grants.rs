@@ -32,7 +32,8 @@ fn among(several: &[&Grant], target: &str) -> Result<Grant, CliError> {
         .iter()
         .map(|grant| {
             let until = relative(grant.until, now);
-            format!("{}  {}, ends {until}", short(grant.id.as_str()), view::short_scope(&grant.scope))
+            let scope = view::scope_on(grant.path, &view::short_scope(&grant.scope));
+            format!("{}  {scope}, ends {until}", short(grant.id.as_str()))
         })
         .collect();
     if can_ask() {
@@ -80,6 +81,7 @@ async fn ask_for_one(client: &Client, target: &str) -> Result<Grant, CliError> {
         reason,
         window_seconds: None,
         migration: None,
+        incident: None,
     };
     let view = client.request(&asked).await?;
     note(view::describe(&view, os::now(), width_of_stderr()).trim_end());

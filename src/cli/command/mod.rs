@@ -3,10 +3,12 @@
 mod approve;
 mod audit;
 mod away;
+mod break_glass;
 mod cancel;
 mod complete;
 mod completions;
 mod config;
+mod confirm;
 mod connect;
 mod delegate;
 mod deny;
@@ -93,6 +95,8 @@ pub enum Command {
     Connect(connect::ConnectArgs),
     Exec(exec::ExecArgs),
     Migrate(migrate::MigrateArgs),
+    BreakGlass(break_glass::BreakGlassArgs),
+    Confirm(confirm::ConfirmArgs),
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
@@ -149,6 +153,8 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Connect(args) => args.run(&context).await,
         Command::Exec(args) => args.run(&context).await,
         Command::Migrate(args) => args.run(&context).await,
+        Command::BreakGlass(args) => args.run(&context).await,
+        Command::Confirm(args) => args.run(&context).await.map(done),
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
         Command::Audit(args) => args.run(&context).await,

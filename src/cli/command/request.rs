@@ -72,6 +72,9 @@ pub struct RequestArgs {
     /// Why; asked for on a terminal when left out or given without a value
     #[arg(long, short, num_args = 0..=1, default_missing_value = "", value_name = "TEXT")]
     reason: Option<String>,
+    /// The incident that it is about, for rules that weigh it: PD-… of PagerDuty, OG-… of Opsgenie
+    #[arg(long, value_name = "ID")]
+    incident: Option<String>,
     /// Wait until it is decided
     #[arg(long, short)]
     wait: bool,
@@ -120,6 +123,7 @@ impl RequestArgs {
             reason,
             window_seconds: self.window.map(|window| window.as_secs()),
             migration: script,
+            incident: self.incident,
         };
         let mut view = client.request(&asked).await?;
         show_script(&view, self.output.output);
@@ -154,8 +158,13 @@ pub(super) fn show_script(view: &RequestView, format: Format) {
     }
 }
 
+/// One request, as it is told on stderr.
+pub(super) fn told(view: &RequestView) -> String {
+    view::describe(view, os::now(), width_of_stderr())
+}
+
 /// The exit code of a request, with a word on what comes next.
-fn outcome(view: &RequestView) -> Result<u8, CliError> {
+pub(super) fn outcome(view: &RequestView) -> Result<u8, CliError> {
     let request = &view.request;
     let closed = request.closed.as_ref().and_then(|closed| closed.reason.clone());
     let ended = |kind, what: &str| {

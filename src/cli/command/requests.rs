@@ -25,12 +25,28 @@ impl RequestsArgs {
         let views = context.client()?.requests(&query).await?;
         let format = self.output.output;
         output::print_list(format, &listing(&views, format), &views)?;
+        let to_confirm = views.iter().filter(|view| confirmable(view)).count();
+        if format == Format::Table && to_confirm > 0 {
+            output::note(&format!("{to_confirm} for you to confirm: dbaccess confirm ID"));
+        }
         let for_you = views.iter().filter(|view| !view.you_fill.is_empty()).count();
         if format == Format::Table && for_you > 0 {
             output::note(&format!("{for_you} for you to decide: dbaccess approve ID, or dbaccess deny ID"));
         }
         Ok(())
     }
+}
+
+fn confirmable(view: &RequestView) -> bool {
+    view.break_glass.as_ref().is_some_and(|glass| !glass.you_confirm.is_empty())
+}
+
+/// Who must still confirm a break-glass, if anybody.
+fn unconfirmed(view: &RequestView) -> Option<String> {
+    let due = view.break_glass.as_ref()?.break_glass.confirmation.as_ref()?;
+    let needs: Vec<String> = due.open_slots().map(|(_, slot)| slot.to_string()).collect();
+    let yours = if confirmable(view) { " (you)" } else { "" };
+    (!needs.is_empty()).then(|| format!("to be confirmed by {}{yours}", needs.join(" and ")))
 }
 
 /// Requests as rows; whole ids and times for programs, short ones for people.
@@ -50,12 +66,16 @@ pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
                 let yours = if view.you_fill.is_empty() { "" } else { " (you)" };
                 format!("waiting for {}{yours}", needs.join(" and "))
             }
-            other => other.as_str().to_owned(),
+            other => match unconfirmed(view) {
+                Some(words) => format!("{}, {words}", other.as_str()),
+                None => other.as_str().to_owned(),
+            },
         };
         // The scope says `read+write`; the path is for programs that filter.
         let scope = if people { short_scope(&request.scope) } else { request.scope.to_string() };
         let path = match request.path {
             Path::ReadOnly => String::new(),
+            Path::BreakGlass => " (BREAK-GLASS)".to_owned(),
             _ if people => String::new(),
             other => format!(" ({})", other.as_str()),
         };

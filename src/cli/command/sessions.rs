@@ -1,6 +1,7 @@
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, relative, short_ids};
+use crate::cli::view::scope_on;
 use crate::os;
 use crate::proto::SessionsQuery;
 
@@ -60,7 +61,7 @@ impl SessionsArgs {
                 state,
                 session.person.email.clone(),
                 session.target.clone(),
-                view.scope.clone(),
+                scope_on(view.path, &view.scope),
                 time(session.opened_at),
                 time(session.ended_at.unwrap_or(session.until)),
                 view.connections.to_string(),

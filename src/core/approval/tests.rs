@@ -60,6 +60,8 @@ fn asked(tier: Tier) -> Submission {
             policy: "0".into(),
             facts: None,
         },
+        incident: None,
+        break_glass: false,
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Permit {
     pub target: String,
     pub scope: Scope,
     pub path: Path,
+    /// The end of the window when the session was opened; a renewal moves the session's.
     pub until: Timestamp,
     /// Where masked and filtered tables are found.
     pub views: Arc<Views>,

@@ -2,9 +2,9 @@
 //! its keys are stable, because auditors' programs read them.
 
 use super::{
-    Absence, AccessRequest, Approval, BulkRead, ConnectionId, Delegation, DelegationId, EndReason, Grant,
-    GrantId, NoticeKind, PersonRef, PolicySource, RequestId, Review, ReviewFinding, ReviewId, SessionId,
-    Totals, Via,
+    Absence, AccessRequest, Approval, BreakGlass, BreakGlassEndReason, BulkRead, ConnectionId, Delegation,
+    DelegationId, EndReason, Grant, GrantId, IncidentId, NoticeKind, PersonRef, PolicySource, RequestId,
+    Review, ReviewFinding, ReviewId, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,27 @@ pub enum Event {
     ConnectionOpened { connection: ConnectionId, session: SessionId, application: Option<String> },
     #[serde(rename = "connection.closed")]
     ConnectionClosed { connection: ConnectionId, session: SessionId },
+    /// Access without approval, because of an incident (R8).
+    #[serde(rename = "break_glass.opened")]
+    BreakGlassOpened { break_glass: Box<BreakGlass>, until: Timestamp },
+    /// Its window was moved. Not confirmed: the incident system could not be asked.
+    #[serde(rename = "break_glass.renewed")]
+    BreakGlassRenewed {
+        grant: GrantId,
+        incident: IncidentId,
+        confirmed: bool,
+        renewals: u32,
+        until: Timestamp,
+        policy: String,
+    },
+    #[serde(rename = "break_glass.ended")]
+    BreakGlassEnded { grant: GrantId, incident: IncidentId, why: BreakGlassEndReason },
+    /// A person has said what the incident system could not.
+    #[serde(rename = "break_glass.confirmed")]
+    BreakGlassConfirmed { grant: GrantId, incident: IncidentId, confirmation: Approval, complete: bool },
+    /// Its confirmation is overdue: the person's next one is refused until it is given.
+    #[serde(rename = "break_glass.unconfirmed")]
+    BreakGlassUnconfirmed { grant: GrantId, incident: IncidentId, due: Timestamp },
     /// Somebody has asked for a session's recording.
     #[serde(rename = "recording.read")]
     RecordingRead { session: SessionId, by: PersonRef },

@@ -1,6 +1,7 @@
 //! The words of the product as types: person, target, scope, request, grant,
 //! session, event. A value that exists is valid; what is raw is parsed once, here.
 
+mod break_glass;
 mod budget;
 mod bulk;
 mod catalog;
@@ -14,6 +15,7 @@ mod explanation;
 mod facts;
 mod grant;
 mod id;
+mod incident;
 mod kind;
 mod lookup;
 mod mask;
@@ -32,6 +34,7 @@ mod statement;
 mod suspension;
 mod target;
 
+pub use break_glass::{BreakGlass, BreakGlassEnd, BreakGlassEndReason, Confirmation};
 pub use budget::{Budget, Budgets};
 pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
@@ -45,6 +48,7 @@ pub use explanation::{Explanation, Missing, RuleOutcome, RuleSaid};
 pub use facts::{Facts, IncidentFact};
 pub use grant::{Grant, Revoked};
 pub use id::{ConnectionId, DelegationId, GrantId, RequestId, ReviewId, SessionId};
+pub use incident::{BadIncident, Incident, IncidentId, IncidentRef, IncidentState, IncidentSystem};
 pub use kind::ErrorKind;
 pub use lookup::nearest;
 pub(crate) use lookup::split_name;

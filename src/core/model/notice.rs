@@ -25,6 +25,9 @@ pub enum NoticeKind {
     BreakGlassRenewed,
     #[serde(rename = "break_glass.ended")]
     BreakGlassEnded,
+    /// Nobody has confirmed in time what the incident system could not.
+    #[serde(rename = "break_glass.unconfirmed")]
+    BreakGlassUnconfirmed,
     /// Used so often that the ordinary policies seem too strict (R8.6).
     #[serde(rename = "break_glass.often")]
     BreakGlassOften,

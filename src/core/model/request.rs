@@ -1,6 +1,6 @@
 //! Requests: what was asked, what policy demanded, who answered.
 
-use super::{Facts, GrantId, Migration, PersonRef, RequestId, Scope, TableName};
+use super::{Facts, GrantId, IncidentRef, Migration, PersonRef, RequestId, Scope, TableName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -241,6 +241,9 @@ pub struct AccessRequest {
     /// Who ended it other than by approval, when, and what they said.
     pub closed: Option<Closed>,
     pub grant: Option<GrantId>,
+    /// The incident that it is asked for in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentRef>,
 }
 
 /// How a request ended without a grant.

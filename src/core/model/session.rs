@@ -46,6 +46,8 @@ pub enum EndReason {
     Failed,
     /// It had views, and the target was suspended for a deploy.
     Suspended,
+    /// The incident that it was opened for does not stand for it any more.
+    IncidentOver,
 }
 
 impl EndReason {
@@ -58,6 +60,7 @@ impl EndReason {
             Self::ServerStopped => "server_stopped",
             Self::Failed => "failed",
             Self::Suspended => "suspended",
+            Self::IncidentOver => "incident_over",
         }
     }
 }

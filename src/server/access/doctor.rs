@@ -35,13 +35,15 @@ impl Access {
                 findings.push(suspended_finding(&suspension));
             }
         }
-        let (identity, native, undead, of_targets) = tokio::join!(
+        let (identity, incidents, native, undead, of_targets) = tokio::join!(
             self.identity_finding(),
+            self.incident_findings(),
             self.native_finding(),
             self.undead_findings(caller, &targets),
             futures_util::future::join_all(targets.iter().map(|state| self.target_findings(caller, state))),
         );
         findings.extend([identity, native]);
+        findings.extend(incidents);
         findings.extend(undead?);
         findings.extend(of_targets.into_iter().flatten());
         Ok(findings)
@@ -92,6 +94,25 @@ impl Access {
             format!("nobody can sign in: {issuer}: {why}"),
             "check [identity] in the server's configuration, and the way from the server to the provider",
         )
+    }
+
+    async fn incident_findings(&self) -> Vec<Finding> {
+        let findings = self.incidents.health().await.into_iter().map(|health| {
+            let name = health.system.name();
+            match health.answer {
+                Ok(services) => ok(name, format!("{} answers: {services}", health.url)),
+                Err(why) => problem(
+                    name,
+                    format!("{}: {why}", health.url),
+                    &format!(
+                        "check the token and the services of [incidents.{}]: meanwhile incidents are unconfirmed, and \
+                         policy decides about break-glass",
+                        name.to_ascii_lowercase()
+                    ),
+                ),
+            }
+        });
+        findings.collect()
     }
 
     async fn native_finding(&self) -> Finding {

@@ -50,7 +50,7 @@ impl Access {
         let at = |reason, at| End::new(reason, Actor::System, at);
         tokio::select! {
             _ = live.wait_end() => {}
-            () = passed(live.permit.until) => live.finish(at(EndReason::Expired, live.permit.until)),
+            until = window_over(&live) => live.finish(at(EndReason::Expired, until)),
             () = abandoned(held, GRACE), if !detached => {
                 live.finish(at(EndReason::Lost, crate::os::now()));
             }
@@ -286,6 +286,7 @@ pub(in crate::server) fn why(end: &End) -> String {
         }
         (EndReason::Suspended, Actor::System) => format!("the target is suspended for a deploy{until}"),
         (EndReason::Failed, _) => "the session could not be opened".to_owned(),
+        (EndReason::IncidentOver, _) => "the incident does not stand for the access any more".to_owned(),
     }
 }
 
@@ -305,6 +306,20 @@ pub(super) fn summary_of(live: &Live, end: &End, dead_after: Option<Duration>) -
         reason: end.reason,
         totals: live.counters.totals(),
         dead_after_ms: dead_after.and_then(|latency| u64::try_from(latency.as_millis()).ok()),
+    }
+}
+
+/// Resolves with the end of the window, once it is there: it may move meanwhile.
+async fn window_over(live: &Live) -> Timestamp {
+    let mut window = live.window();
+    loop {
+        let until = *window.borrow_and_update();
+        tokio::select! {
+            // A move that came at the last moment counts.
+            biased;
+            changed = window.changed() => if changed.is_err() { return until },
+            () = passed(until) => return until,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::core::model::{ErrorKind, SessionId};
 use crate::proto::SessionEvent;
 use crate::server::gateway::{Life, Live};
 use futures_util::Stream;
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,9 +89,9 @@ impl Access {
             AccessError::new(ErrorKind::Expired, format!("{} has ended", session.id))
                 .hint("`dbaccess connect` opens a new one while the grant lasts")
         })?;
-        let life = live.life();
+        let (life, window) = (live.life(), live.window());
         let next_tick = Instant::now();
-        let watching = Watching { live, life, said_ending: false, next_tick, _holder: holder };
+        let watching = Watching { live, life, window, said_ending: false, next_tick, _holder: holder };
         Ok(futures_util::stream::unfold(
             Some(watching),
             |watching| async move { Watching::next(watching?).await },
@@ -102,6 +103,7 @@ impl Access {
 struct Watching {
     live: Arc<Live>,
     life: watch::Receiver<Life>,
+    window: watch::Receiver<Timestamp>,
     said_ending: bool,
     next_tick: Instant,
     _holder: Holder,
@@ -127,13 +129,17 @@ impl Watching {
                 }
             }
             tokio::select! {
-                changed = self.life.changed() => changed.ok()?,
-                () = tokio::time::sleep_until(self.next_tick) => {
-                    self.next_tick = Instant::now() + TICK;
-                    let event = SessionEvent::Tick { now: crate::os::now(), until: self.live.permit.until };
-                    return Some((event, Some(self)));
+                changed = self.life.changed() => {
+                    changed.ok()?;
+                    continue;
                 }
+                // A new end is told at once.
+                changed = self.window.changed() => changed.ok()?,
+                () = tokio::time::sleep_until(self.next_tick) => {}
             }
+            self.next_tick = Instant::now() + TICK;
+            let event = SessionEvent::Tick { now: crate::os::now(), until: self.live.until() };
+            return Some((event, Some(self)));
         }
     }
 }

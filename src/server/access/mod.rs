@@ -4,6 +4,7 @@
 
 mod audit;
 mod authority;
+mod break_glass;
 mod browser;
 mod bulk;
 mod decide;
@@ -12,6 +13,7 @@ mod doctor;
 mod ending;
 mod error;
 mod holding;
+mod incidents;
 mod notices;
 mod policy;
 mod recordings;
@@ -41,6 +43,7 @@ use crate::core::policy::Policy;
 use crate::server::config::Config;
 use crate::server::gateway::Registry;
 use crate::server::identity::Provider;
+use crate::server::incidents::Incidents;
 use crate::server::journal::{Index, Journal};
 use crate::server::metrics::Metrics;
 use crate::server::outbound::{Links, Route};
@@ -75,6 +78,7 @@ pub struct Access {
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
     notices: notices::Notices,
+    pub(super) incidents: Incidents,
     links: Links,
     slack: Option<slack::Workspace>,
 }
@@ -123,6 +127,8 @@ impl Access {
         let targets = TargetState::all(&config)?;
         let notices = notices::Notices::new(Route::all(&config));
         let slack = config.notify.slack.as_ref().and_then(slack::Workspace::of).transpose()?;
+        let incidents =
+            Incidents::new(&config.incidents).map_err(|error| AccessError::internal(error.to_string()))?;
         let policy = RwLock::new(Arc::clone(&config.policy));
         Ok(Self {
             config,
@@ -142,6 +148,7 @@ impl Access {
             mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
             notices,
+            incidents,
             links,
             slack,
         })

@@ -1,10 +1,11 @@
 //! Asking for access.
 
+use super::incidents::fact;
 use super::targets::{Survey, TargetState};
 use super::{Access, AccessError, Caller, script};
 use crate::core::approval::{self, Submission};
 use crate::core::model::{
-    AskedScope, Decision, ErrorKind, GrantId, IncidentFact, Migration, Person, PersonRef, RequestId,
+    AskedScope, Decision, ErrorKind, GrantId, IncidentRef, Migration, Person, PersonRef, RequestId,
     RequestState, Scope,
 };
 use crate::core::policy::{Question, Touched};
@@ -49,11 +50,16 @@ impl Access {
                 .hint("say what the access is for: `--reason \"…\"`"));
         }
         short_enough("reason", Some(&asked.reason))?;
-        let Found { state, scope, survey, migration } =
-            self.find(asked.target.as_deref(), &asked.scope, asked.migration.as_ref()).await?;
+        let found = self.find(asked.target.as_deref(), &asked.scope, asked.migration.as_ref()).await?;
+        let incident = match &asked.incident {
+            Some(named) => Some(self.incident_for(&caller.person, found.state, named).await?),
+            None => None,
+        };
         let window = asked.window_seconds.map_or(self.config.default_window, Duration::from_secs);
+        let on_call = self.on_call(&caller.person, found.state).await;
         let now = crate::os::now();
-        let decision = self.decision(&caller.person, state, &scope, &survey, window, now);
+        let decision = self.decision(&caller.person, &found, window, on_call, incident.as_ref(), now);
+        let Found { state, scope, migration, .. } = found;
         let tier = decision.tier;
         let submission = Submission {
             id: RequestId::from_random(crate::os::random()),
@@ -65,6 +71,8 @@ impl Access {
             window,
             expiry: self.config.request_expiry,
             decision,
+            incident,
+            break_glass: false,
         };
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
         let most = self.config.limits.waiting_requests_per_person;
@@ -127,12 +135,13 @@ impl Access {
     pub(super) fn decision(
         &self,
         person: &Person,
-        state: &TargetState,
-        scope: &Scope,
-        survey: &Survey,
+        found: &Found<'_>,
         window: Duration,
+        on_call: bool,
+        incident: Option<&IncidentRef>,
         now: Timestamp,
     ) -> Decision {
+        let Found { state, scope, survey, .. } = found;
         self.policy().decide(&Question {
             person,
             target: &state.target,
@@ -140,13 +149,13 @@ impl Access {
             touched: Touched::of(scope, &survey.classification, &survey.catalog),
             window,
             business_hours: self.business_hours().contains(now),
-            on_call: false,
-            incident: IncidentFact::None,
+            on_call,
+            incident: fact(incident),
         })
     }
 
     /// Said before anybody is asked to approve it.
-    fn read_only(&self, standby: &TargetState) -> AccessError {
+    pub(super) fn read_only(&self, standby: &TargetState) -> AccessError {
         let name = &standby.target.name;
         let message = format!("{name} is a standby: it can be read, and nothing in it can be changed");
         let hint = match self.writable(standby) {
@@ -234,7 +243,7 @@ fn room_for_a_request(tx: &Tx<'_>, subject: &str, most: usize) -> Result<(), Acc
         .hint("`dbaccess requests --mine` lists them, `dbaccess cancel ID` withdraws one"))
 }
 
-fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), AccessError> {
+pub(super) fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), AccessError> {
     if tx.live_grants(subject, now)?.len() < MOST_GRANTS {
         return Ok(());
     }
@@ -244,7 +253,10 @@ fn room_for_a_grant(tx: &Tx<'_>, subject: &str, now: Timestamp) -> Result<(), Ac
 }
 
 /// The scope, and the survey that it was found in.
-async fn resolve(state: &TargetState, asked: &AskedScope) -> Result<(Scope, Arc<Survey>), AccessError> {
+pub(super) async fn resolve(
+    state: &TargetState,
+    asked: &AskedScope,
+) -> Result<(Scope, Arc<Survey>), AccessError> {
     let survey = state.survey().await?;
     let name = &state.target.name;
     let told =

@@ -99,12 +99,13 @@ impl Access {
         let request = self.find_request(caller, &id).await?.request;
         let asked = AskedScope { schemas: body.schemas, ..AskedScope::default() };
         let found = self.find(Some(&request.target), &asked, Some(&body.migration)).await?;
-        let Found { state, scope, survey, migration } = found;
+        let on_call = self.on_call(&caller.person, found.state).await;
+        let (window, incident) = (request.window, request.incident.as_ref());
+        let decision = self.decision(&caller.person, &found, window, on_call, incident, crate::os::now());
+        let Found { scope, migration, .. } = found;
         let Some(migration) = migration else {
             return Err(AccessError::internal("the script is lost"));
         };
-        let decision =
-            self.decision(&caller.person, state, &scope, &survey, request.window, crate::os::now());
         let amendment = Amendment { migration, scope, decision };
         let (by, grant) = (caller.person.to_ref(), GrantId::from_random(crate::os::random()));
         self.transition(caller, request.id, move |_, _, request, now| {

@@ -325,8 +325,10 @@ impl Access {
         self.store
             .write(move |tx| {
                 let mut session = tx.session(id.as_str())?;
-                // A revocation of the grant while the role was being made.
-                usable(&tx.grant(session.grant.as_str())?, now)?;
+                // A revocation of the grant while the role was being made, or a renewal.
+                let grant = tx.grant(session.grant.as_str())?;
+                usable(&grant, now)?;
+                session.until = grant.until;
                 // One that has ended meanwhile stays ended.
                 if session.state == SessionState::Opening {
                     session.state = SessionState::Open;
@@ -394,6 +396,7 @@ impl Access {
             }
             SessionView {
                 connections: live.map_or(0, |live| live.connections()),
+                path: grant.path,
                 scope: grant.scope.to_string(),
                 reason: loaded.request.reason,
                 session,

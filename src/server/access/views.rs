@@ -7,7 +7,7 @@ use crate::core::delegation::{self, Chosen};
 use crate::core::model::{AccessRequest, PersonRef, RequestState, Risk, Role, Sensitivity};
 use crate::core::policy::{masked, sensitivities};
 use crate::core::risk;
-use crate::proto::{Denial, History, RequestView, RequestsQuery};
+use crate::proto::{BreakGlassView, Denial, History, RequestView, RequestsQuery};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
@@ -33,6 +33,15 @@ impl Access {
                     let all = tx.requests(None, query.all, MOST_REQUESTS)?;
                     requests.extend(all.into_iter().filter(|request| request.person.subject != subject));
                     requests.sort_by_key(|request| std::cmp::Reverse(request.created_at));
+                }
+                if !query.all {
+                    // Granted, and yet somebody has to say something.
+                    for glass in tx.pending_break_glass()? {
+                        let due = glass.confirmation.as_ref().is_some_and(|due| !due.is_complete());
+                        if due && (!query.mine || glass.person.subject == subject) {
+                            requests.push(tx.request(glass.request.as_str())?);
+                        }
+                    }
                 }
                 requests.into_iter().map(|request| Ok::<_, AccessError>(Loaded::of(tx, request)?)).collect()
             })
@@ -127,12 +136,38 @@ impl Access {
             (raw.map(told).collect(), masked(&scope, &survey.classification, &survey.catalog))
         });
         let (you_fill, on_behalf_of) = self.you_fill(caller, &loaded);
+        let break_glass = self.break_glass_view(caller, &loaded);
         let Loaded { mut request, requester, grant, .. } = loaded;
         let teams = requester.map(|one| self.config.directory.person(&one).teams).unwrap_or_default();
         // They can be as long as the target has tables: `policy explain` tells of them.
         request.decision.facts = None;
         let risk = self.risk(&request);
-        RequestView { request, teams, risk, sensitive, masked, you_fill, on_behalf_of, history: None, grant }
+        let history = None;
+        RequestView {
+            request,
+            teams,
+            risk,
+            sensitive,
+            masked,
+            you_fill,
+            on_behalf_of,
+            history,
+            grant,
+            break_glass,
+        }
+    }
+
+    fn break_glass_view(&self, caller: &Caller, loaded: &Loaded) -> Option<BreakGlassView> {
+        let Loaded { request, requester, break_glass, .. } = loaded;
+        let break_glass = break_glass.clone()?;
+        let judging = self.judging(request, requester.as_ref());
+        let due = break_glass.confirmation.iter();
+        let unsaid =
+            due.filter(|due| !due.given.iter().any(|given| given.by.subject == caller.person.subject));
+        let open = unsaid.flat_map(|due| due.open_slots());
+        let roles: BTreeSet<Role> =
+            open.flat_map(|(_, slot)| judging.roles(&caller.person, &slot.any_of)).collect();
+        Some(BreakGlassView { you_confirm: roles.into_iter().collect(), break_glass })
     }
 
     /// The roles in which the caller could approve now, by themselves or for

@@ -4,7 +4,8 @@
 use super::authority::Loans;
 use super::{Access, AccessError, Caller};
 use crate::core::model::{
-    AccessRequest, Grant, GrantId, Identity, RequestId, RequestState, Role, Session, SessionId,
+    AccessRequest, BreakGlass, Grant, GrantId, Identity, Path, RequestId, RequestState, Role, Session,
+    SessionId,
 };
 use crate::server::store::{MOST_NAMED, StoreError, Tx};
 use std::collections::BTreeSet;
@@ -14,6 +15,8 @@ pub(super) struct Loaded {
     pub request: AccessRequest,
     pub requester: Option<Identity>,
     pub grant: Option<Grant>,
+    /// What became of it, where it is one.
+    pub break_glass: Option<BreakGlass>,
     /// While it waits: who was lent what.
     pub loans: Loans,
 }
@@ -22,9 +25,11 @@ impl Loaded {
     pub fn of(tx: &Tx<'_>, request: AccessRequest) -> Result<Self, StoreError> {
         let requester = tx.person(&request.person.subject)?;
         let grant = request.grant.as_ref().map(|id| tx.grant(id.as_str())).transpose()?;
+        let break_glass = grant.as_ref().filter(|grant| grant.path == Path::BreakGlass);
+        let break_glass = break_glass.map(|grant| tx.break_glass(&grant.id)).transpose()?.flatten();
         let waits = request.state == RequestState::Waiting;
         let loans = if waits { Loans::of(tx, crate::os::now())? } else { Loans::default() };
-        Ok(Self { request, requester, grant, loans })
+        Ok(Self { request, requester, grant, break_glass, loans })
     }
 
     fn of_grant(tx: &Tx<'_>, grant: &Grant) -> Result<Self, StoreError> {
@@ -50,12 +55,17 @@ impl Access {
             let authorities = judging.authorities(&caller.person, loans, crate::os::now());
             authorities.iter().flat_map(|authority| &authority.fills).any(|roles| !roles.is_empty())
         };
+        let could_confirm = || {
+            let due = loaded.break_glass.as_ref().and_then(|glass| glass.confirmation.as_ref());
+            let mut slots = due.iter().flat_map(|due| &due.slots);
+            slots.any(|slot| !judging.roles(&caller.person, &slot.any_of).is_empty())
+        };
         let answerable = || {
             let roles: Vec<Role> =
                 self.policy().roles().into_iter().filter(|role| role.0 != "peer").collect();
             !judging.roles(&caller.person, &roles).is_empty()
         };
-        could_approve() || answerable()
+        could_approve() || could_confirm() || answerable()
     }
 
     /// The one request that an id's beginning means to the caller.

@@ -5,7 +5,12 @@ use super::failure::Failure;
 use super::{events, recordings, tunnel};
 use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
-    About, AbsenceView, Approve, AuditQuery, AuditRow, Away, BackView, DelegationsQuery, End, Explained, Finding, Login, Logout, Me, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview, Amend, Compare,
+    About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
+    DelegationsQuery, End, Explained, Finding, Login, Logout, Me, NewBreakGlass, NewDelegation, NewRequest,
+    OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed,
+    RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView,
+    RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend,
+    SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -71,6 +76,8 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/requests/{id}/cancel", SignedIn, post(cancel)),
         route("POST", "/v1/requests/{id}/amend", SignedIn, post(amend)),
         route("POST", "/v1/compare/{id}", SignedIn, post(compare)),
+        route("POST", "/v1/requests/{id}/confirm", SignedIn, post(confirm)),
+        route("POST", "/v1/break-glass", SignedIn, post(break_glass)),
         route("GET", "/v1/grants", SignedIn, get(grants)),
         route("POST", "/v1/revoke/{id}", SignedIn, post(revoke)),
         route("GET", "/v1/sessions", SignedIn, get(sessions)),
@@ -236,6 +243,23 @@ async fn compare(
     Body(body): Body<Compare>,
 ) -> Answer<ScriptComparison> {
     Ok(Json(access.compare(&caller, id, body).await?))
+}
+
+async fn confirm(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<Confirm>,
+) -> Answer<RequestView> {
+    Ok(Json(access.confirm(&caller, id, body).await?))
+}
+
+async fn break_glass(
+    State(access): App,
+    caller: Caller,
+    Body(body): Body<NewBreakGlass>,
+) -> Answer<RequestView> {
+    Ok(Json(access.break_glass(&caller, body).await?))
 }
 
 #[derive(Deserialize)]

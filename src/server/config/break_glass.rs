@@ -1,9 +1,12 @@
-//! `[break_glass]` and `[recording]`: what emergency access owes afterwards
-//! (R8.5), and who can read what was recorded of it (R8.4).
+//! `[break_glass]` and `[recording]`: how long emergency access lasts, what it
+//! owes afterwards (R8), and who can read what was recorded of it (R8.4).
 
 use super::reader::Section;
 use super::sections::length;
+use crate::core::break_glass::Rules;
+use crate::core::model::{format_duration, parse_duration};
 use crate::core::recording::AuditorKey;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What follows break-glass.
@@ -15,11 +18,24 @@ pub struct BreakGlass {
     pub overdue_blocks: bool,
     /// How many uses in 30 days, by a person or a team, are not yet too many (R8.6).
     pub warn_after: u32,
+    pub rules: Rules,
+    /// How often the incident system is asked about an open one.
+    pub poll: Duration,
 }
 
 impl Default for BreakGlass {
     fn default() -> Self {
-        Self { review_within: Duration::from_secs(48 * 3600), overdue_blocks: true, warn_after: 3 }
+        Self {
+            review_within: Duration::from_secs(48 * 3600),
+            overdue_blocks: true,
+            warn_after: 3,
+            rules: Rules {
+                window: Duration::from_secs(1800),
+                unconfirmed_for: Duration::from_secs(2 * 3600),
+                confirm_within: Duration::from_secs(3600),
+            },
+            poll: Duration::from_secs(60),
+        }
     }
 }
 
@@ -32,9 +48,26 @@ pub(super) fn break_glass(section: Option<Section<'_>>) -> BreakGlass {
     }
     let overdue_blocks = !section.has("overdue_blocks") || section.boolean("overdue_blocks");
     let warn_after = section.number("warn_after", 1000, u64::from(default.warn_after));
-    section.finish();
     let warn_after = u32::try_from(warn_after).unwrap_or(default.warn_after);
-    BreakGlass { review_within, overdue_blocks, warn_after }
+    let within = |name: &str, range: RangeInclusive<u64>, default: Duration| {
+        let (least, most) = (Duration::from_secs(*range.start()), Duration::from_secs(*range.end()));
+        let expected = format!(
+            "a length of time such as 5m, from {} to {}",
+            format_duration(least),
+            format_duration(most)
+        );
+        let fits = |length: &Duration| range.contains(&length.as_secs());
+        let given = section.parsed(name, &expected, |text| parse_duration(text).ok().filter(fits));
+        given.unwrap_or(default)
+    };
+    let rules = Rules {
+        window: within("window", 5..=3600, default.rules.window),
+        unconfirmed_for: within("unconfirmed_for", 5..=24 * 3600, default.rules.unconfirmed_for),
+        confirm_within: within("confirm_within", 1..=24 * 3600, default.rules.confirm_within),
+    };
+    let poll = within("poll", 1..=300, default.poll);
+    section.finish();
+    BreakGlass { review_within, overdue_blocks, warn_after, rules, poll }
 }
 
 /// Whom recordings are sealed to.

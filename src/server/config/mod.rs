@@ -9,6 +9,7 @@ mod break_glass;
 mod budgets;
 mod classified;
 mod directory;
+mod incidents;
 mod notify;
 mod policy;
 mod reader;
@@ -22,6 +23,7 @@ mod tests;
 pub use approvals::Approvals;
 pub use break_glass::BreakGlass;
 pub use directory::Directory;
+pub use incidents::{IncidentApi, Incidents};
 pub use policy::{PolicyFiles, Unusable, default_source, usable};
 pub use reader::Problem;
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub notify: Notify,
     pub approvals: Approvals,
     pub break_glass: BreakGlass,
+    /// Who says whether there is an incident (R8.1).
+    pub incidents: Incidents,
     /// Whom recordings are sealed to.
     pub auditor_key: Option<AuditorKey>,
     /// Where Prometheus metrics are served, in plain HTTP.

@@ -182,6 +182,11 @@ impl<'r> Section<'r> {
         self.find(name).is_some_and(|value| value.get_ref().is_table())
     }
 
+    /// Whether a key's value is a list.
+    pub fn holds_list(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|value| value.get_ref().is_array())
+    }
+
     /// Reports a key that does not belong here, where it is given.
     pub fn refuse(&self, name: &str, message: &str) {
         if let Some(value) = self.find(name) {

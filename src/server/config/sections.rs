@@ -4,6 +4,7 @@
 use super::approvals::approvals;
 use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
+use super::incidents::incidents;
 use super::notify::notify;
 use super::reader::{Found, Section};
 use super::secret::secret;
@@ -47,6 +48,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let notify = notify(root.section("notify"), outside);
     let approvals = approvals(root.section("approvals"), &directory);
     let break_glass = break_glass(root.section("break_glass"));
+    let incidents = incidents(root.section("incidents"), outside);
     let auditor_key = root.section("recording").and_then(auditor_key);
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
@@ -71,6 +73,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         notify,
         approvals,
         break_glass,
+        incidents,
         auditor_key,
         metrics,
     })

@@ -367,6 +367,51 @@ fn r7_1_budgets_take_sizes_and_keep_what_is_left_out() {
     }
 }
 
+#[test]
+fn r8_1_incident_systems_are_named_with_their_services() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "hush\n").unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = |more: &str| format!("{EXAMPLE}\n{more}");
+    let file = format!("token_file = \"{}\"", token.display());
+    let key = file.replace("token_file", "key_file");
+    let good = format!(
+        "[incidents.pagerduty]\n{file}\nurl = \"http://127.0.0.1:9/\"\n[incidents.pagerduty.services]\norders = \"P1\"\n\
+         [incidents.opsgenie]\n{key}\nregion = \"eu\"\n[incidents.opsgenie.services]\norders = [\"a-1\", \"b-2\"]\n\
+         [incidents.opsgenie.schedules]\norders = \"s-1\"\n"
+    );
+    let config = parse(&text(&good)).unwrap();
+    let (pagerduty, opsgenie) = (config.incidents.pagerduty.unwrap(), config.incidents.opsgenie.unwrap());
+    assert_eq!((pagerduty.url.as_str(), pagerduty.token.expose()), ("http://127.0.0.1:9", "hush"));
+    assert_eq!(opsgenie.url, "https://api.eu.opsgenie.com");
+    assert_eq!(opsgenie.services["orders"], BTreeSet::from(["a-1".to_owned(), "b-2".to_owned()]));
+    assert!(opsgenie.schedules["orders"].contains("s-1"));
+    let default = parse(EXAMPLE).unwrap();
+    assert!(default.incidents.pagerduty.is_none() && default.incidents.opsgenie.is_none());
+    assert_eq!(default.break_glass.rules.window, Duration::from_secs(1800));
+    for (wrong, expected) in [
+        ("[incidents.pagerduty]\n".to_owned(), "expected token_file or token_env"),
+        (format!("[incidents.pagerduty]\n{file}\nurl = \"http://example.com\""), "expected an https URL"),
+        (
+            format!("[incidents.pagerduty]\n{file}\n[incidents.pagerduty.services]\no = \"../x\""),
+            "letters, digits and dashes",
+        ),
+        (
+            format!("[incidents.pagerduty]\n{file}\n[incidents.pagerduty.schedules]\no = \"x\""),
+            "escalation policy",
+        ),
+        (format!("[incidents.opsgenie]\n{key}\nregion = \"mars\""), "expected \"us\" or \"eu\""),
+        (format!("[incidents.pagerdut]\n{file}"), "did you mean pagerduty?"),
+    ] {
+        let found = problems(&text(&wrong));
+        assert!(found.len() == 1 && found[0].contains(expected), "{wrong}: {found:?}");
+    }
+    let found = problems(&EXAMPLE.replace("[break_glass]", "[break_glass]\nwindow = \"2h\""));
+    assert!(found.len() == 1 && found[0].contains("from 5s to 1h"), "{found:?}");
+}
+
 /// The channels, with this in place of the pager's table.
 fn notified(pager: &str) -> String {
     format!(

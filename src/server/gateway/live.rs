@@ -37,6 +37,10 @@ pub struct Live {
     /// What was read against the budget, by all connections.
     taken: Mutex<Taken>,
     life: watch::Sender<Life>,
+    /// The end of the window, which may move.
+    until: watch::Sender<Timestamp>,
+    /// The role's own end in the database, which follows it.
+    backstop: Mutex<Timestamp>,
     connections: watch::Sender<u32>,
     max_connections: u32,
 }
@@ -99,6 +103,8 @@ impl Live {
         recording: Option<Arc<Recorder>>,
     ) -> Self {
         Self {
+            until: watch::Sender::new(permit.until),
+            backstop: Mutex::new(permit.until),
             permit,
             role,
             verifier,
@@ -169,6 +175,30 @@ impl Live {
         });
     }
 
+    /// The end of the window, as it is now.
+    pub fn until(&self) -> Timestamp {
+        *self.until.borrow()
+    }
+
+    /// Follows the end of the window. Cancel-safe.
+    pub fn window(&self) -> watch::Receiver<Timestamp> {
+        self.until.subscribe()
+    }
+
+    /// Moves the end of the window.
+    pub fn extend(&self, until: Timestamp) {
+        self.until.send_if_modified(|end| std::mem::replace(end, until) != until);
+    }
+
+    /// How far the role's own end in the database was moved.
+    pub fn backstop(&self) -> Timestamp {
+        *self.backstop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_backstop(&self, until: Timestamp) {
+        *self.backstop.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
     /// Follows the session's life. Cancel-safe.
     pub fn life(&self) -> watch::Receiver<Life> {
         self.life.subscribe()
@@ -185,7 +215,7 @@ impl Live {
         match ended.as_deref() {
             Ok(Life::Ended(end) | Life::Dead(end, _)) => end.clone(),
             // The sender is `self`, which is borrowed: it cannot be gone.
-            Ok(Life::Open) | Err(_) => End::new(EndReason::ServerStopped, Actor::System, self.permit.until),
+            Ok(Life::Open) | Err(_) => End::new(EndReason::ServerStopped, Actor::System, self.until()),
         }
     }
 

@@ -277,6 +277,9 @@ impl Gateway {
             EndReason::Expired => {
                 format!("more time is a request away: `dbaccess request {} …`", live.permit.target)
             }
+            EndReason::IncidentOver => {
+                "while an incident is open and yours, `dbaccess break-glass` opens access again".to_owned()
+            }
             EndReason::Suspended => {
                 "`dbaccess targets` shows until when; sessions that see nothing masked or filtered go on"
                     .to_owned()

@@ -110,6 +110,17 @@ impl Target {
         shown
     }
 
+    /// Moves the end of a session's credential to `until`, at most 8 hours from
+    /// now. False: the session is gone, or is being ended.
+    ///
+    /// Cancel-safety: the end was moved or was not; call it again.
+    pub async fn extend_session(&self, role: &str, until: Timestamp) -> Result<bool, ProvisionError> {
+        let sql = "SELECT dbaccess.extend_session($1, $2::timestamptz)";
+        let parameters: [Parameter<'_>; 2] = [(&role, Type::TEXT), (&until.to_string(), Type::TEXT)];
+        let rows = self.opening.call(sql, &parameters).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
     async fn make_session(&self, session: &OpenSession<'_>) -> Result<(), ProvisionError> {
         let mut attempts = 0;
         loop {

@@ -9,7 +9,7 @@ use crate::server::config::Upstream;
 
 /// Raised with every change of the setup's SQL: targets of another version are asked
 /// to run the setup again.
-pub const SETUP_VERSION: i32 = 2;
+pub const SETUP_VERSION: i32 = 3;
 
 /// Who owns what a session leaves behind when nobody is configured.
 const NOBODY: &str = "dbaccess_objects";

@@ -6,6 +6,7 @@
 //! Called by `access` and `tasks`.
 
 mod approving;
+mod break_glass;
 mod notices;
 mod rows;
 mod schema;

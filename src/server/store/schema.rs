@@ -170,6 +170,20 @@ const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX slack_message_thread ON slack_message (thread, at);
 ",
+    "
+    -- Uses of the emergency path, one a grant.
+    CREATE TABLE break_glass (
+        grant_id TEXT PRIMARY KEY REFERENCES access_grant,
+        subject TEXT NOT NULL,
+        opened_at INTEGER NOT NULL,
+        live INTEGER NOT NULL,
+        -- A confirmation is due, or overdue.
+        unconfirmed INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX break_glass_live ON break_glass (opened_at) WHERE live OR unconfirmed;
+    CREATE INDEX break_glass_by_person ON break_glass (subject, opened_at);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

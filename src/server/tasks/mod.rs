@@ -1,5 +1,5 @@
 //! Work that nobody waits for: reminders, lapsing requests and suspensions, reviews,
-//! the sweeper, catalogs, stale tokens. Each task does one thing, logs what fails, and
+//! incidents, the sweeper, catalogs, stale tokens. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
 use crate::server::access::{Access, AccessError, Told};
@@ -41,6 +41,7 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
         let access = Arc::clone(&reviews);
         async move { access.tend_reviews().await }
     }));
+    tasks.spawn(Arc::clone(access).follow_incidents());
     let tokens = Arc::clone(access);
     tasks.spawn(every(TOKENS, "stale tokens", move || {
         let access = Arc::clone(&tokens);

@@ -11,6 +11,7 @@ on_every_version! {
     g5_each_step_can_be_repeated
     g5_a_target_that_dies_meanwhile_is_cleaned_when_it_is_back
     g5_valid_until_is_the_backstop
+    g5_r8_3_the_backstop_moves_for_a_session_that_may_log_in_and_never_far
     g5_fifty_sessions_open_and_close_at_once
 }
 
@@ -210,6 +211,27 @@ async fn g5_valid_until_is_the_backstop(shop: &mut Shop) {
             .iter()
             .any(|p| Some(&p.name) == role.profile.as_ref() && p.members == 1)
     );
+}
+
+async fn g5_r8_3_the_backstop_moves_for_a_session_that_may_log_in_and_never_far(shop: &mut Shop) {
+    shop.until = os::now() + SignedDuration::from_secs(3);
+    let alice = shop.session(&tables(&["orders"])).await;
+    let later = os::now() + SignedDuration::from_mins(30);
+    assert!(shop.target.extend_session(&alice.role, later).await.expect("it moves"));
+    eventually(&shop.admin, &format!("SELECT clock_timestamp() >= '{}'", shop.until)).await;
+    drop(shop.connect(&alice).await);
+    for far in [os::now() + SignedDuration::from_hours(9), os::now() - SignedDuration::from_secs(1)] {
+        let error = shop.target.extend_session(&alice.role, far).await.expect_err("refused");
+        assert!(error.to_string().contains("is not within the next 8 hours"), "{error}");
+    }
+    // One that is being ended gets nothing back.
+    let gateway = shop.server.connect(&shop.database, GATEWAY, GATEWAY_PASSWORD).await.unwrap();
+    run(&gateway, &format!("SELECT dbaccess.lock_session('{}')", alice.role)).await;
+    assert!(!shop.target.extend_session(&alice.role, later).await.unwrap());
+    let login = format!("SELECT rolcanlogin FROM pg_roles WHERE rolname = '{}'", alice.role);
+    assert_eq!(value(&shop.admin, &login).await.as_deref(), Some("f"));
+    shop.target.close_session(&alice.role).await.expect("it ends");
+    assert!(!shop.target.extend_session(&alice.role, later).await.unwrap(), "there is none any more");
 }
 
 async fn g5_fifty_sessions_open_and_close_at_once(shop: &mut Shop) {

@@ -7,7 +7,7 @@ use dbaccess::core::model::{Classification, ErrorKind};
 use dbaccess::core::profile::quote_literal;
 use dbaccess::proto::FindingLevel;
 use dbaccess::server::config::UpstreamTls;
-use dbaccess::server::provision::{apply_teardown, setup_sql};
+use dbaccess::server::provision::{SETUP_VERSION, apply_teardown, setup_sql};
 use sha2::{Digest as _, Sha256};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ async fn the_servers_login_can_call_the_functions_and_nothing_else(shop: &mut Sh
     assert_eq!(
         value(&gateway, callable).await.as_deref(),
         Some(
-            "close_session dispose_owned drop_profile end_connections ensure_profile lock_session missing_views open_session rotate_tokens version"
+            "close_session dispose_owned drop_profile end_connections ensure_profile extend_session lock_session missing_views open_session rotate_tokens version"
         )
     );
     let careless = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'dbaccess'::regnamespace AND prosecdef
@@ -90,6 +90,10 @@ async fn the_functions_refuse_what_is_not_theirs(shop: &mut Shop) {
             let sql = format!("SELECT dbaccess.{function}({argument})");
             assert_eq!(sqlstate(&gateway, &sql).await.as_deref(), Some("42501"), "{sql}");
         }
+    }
+    for argument in roles.iter().map(|role| quote_literal(role)).chain(["NULL".to_owned()]) {
+        let sql = format!("SELECT dbaccess.extend_session({argument}, now() + interval '1 hour')");
+        assert_eq!(sqlstate(&gateway, &sql).await.as_deref(), Some("42501"), "{sql}");
     }
     assert_eq!(
         value(&shop.admin, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'postgres'").await.as_deref(),
@@ -199,7 +203,7 @@ async fn a_missing_setup_is_said_and_applying_it_again_is_harmless(shop: &mut Sh
     assert!(databases.iter().any(|name| name == "template1"), "{databases:?}");
     assert!(shop.target.close_session(&alice.role).await.expect("it ends").existed);
 
-    let future = setup_sql(&params(None)).replace("RETURN 2;", "RETURN 3;");
+    let future = setup_sql(&params(None)).replace(&format!("RETURN {SETUP_VERSION};"), "RETURN 9999;");
     run(&shop.admin, &future).await;
     let error = shop.session_with(&profile, true).await.err().expect("another version");
     assert!(error.to_string().contains("dbaccess target setup"), "{error}");

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod env;
 pub mod held;
+pub mod incidents;
 pub mod masked;
 pub mod pg_server;
 pub mod pki;

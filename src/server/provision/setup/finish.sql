@@ -8,12 +8,13 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- The server's login may call these ten, and nobody else may call any.
+-- The server's login may call these eleven, and nobody else may call any.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dbaccess FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     dbaccess.version(),
     dbaccess.ensure_profile(text, text),
     dbaccess.open_session(text, text, timestamptz, text, text, text, jsonb, integer),
+    dbaccess.extend_session(text, timestamptz),
     dbaccess.lock_session(text),
     dbaccess.end_connections(text),
     dbaccess.dispose_owned(text),

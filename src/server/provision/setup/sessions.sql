@@ -93,6 +93,25 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WHERE s.name <> '$user' AND content ? 'schemas'
 $$;
 
+-- Moves the end of a session's credential. Only of a session that may still log
+-- in, so that it gives nothing back to one that is being ended, and never far:
+-- what is renewed is renewed again. False: there is no such session.
+CREATE FUNCTION dbaccess.extend_session(role text, valid_until timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+DECLARE
+    session oid := dbaccess.session_oid(role);
+BEGIN
+    IF (valid_until > now() AND valid_until <= now() + interval '8 hours') IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('valid_until %s is not within the next 8 hours', valid_until),
+            HINT = 'Compare the clocks of the dbaccess server and of this database.';
+    END IF;
+    IF (SELECT rolcanlogin FROM pg_roles WHERE oid = session) IS NOT TRUE THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('ALTER ROLE %I VALID UNTIL %L', role, valid_until);
+    RETURN true;
+END $$;
+
 -- First step of the end: no new connection. Committed before anything else, so
 -- that what is terminated next cannot come back. False: there is no such role.
 CREATE FUNCTION dbaccess.lock_session(role text) RETURNS boolean

@@ -1,0 +1,217 @@
+//! The emergency path: opened at once when an incident stands for it, followed
+//! while the incident goes on, confirmed by people where nobody else could (R8).
+
+mod follow;
+mod told;
+
+use super::incidents::fact;
+use super::request::{few_and_short, resolve, room_for_a_grant, short_enough};
+use super::targets::{Survey, TargetState};
+use super::visible::Loaded;
+use super::{Access, AccessError, Caller};
+use crate::core::approval::{self, Submission};
+use crate::core::break_glass::{self, ConfirmError};
+use crate::core::model::{
+    AskedScope, BreakGlass, Decision, ErrorKind, Grant, GrantId, IncidentFact, Person, RequestId, Role,
+    Scope, Tier,
+};
+use crate::core::policy::{Question, Touched};
+use crate::proto::{Confirm, NewBreakGlass, RequestView};
+use crate::server::store::{StoreError, Tx};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl From<ConfirmError> for AccessError {
+    fn from(error: ConfirmError) -> Self {
+        let refusal = Self::new(error.kind(), error.to_string());
+        match error {
+            ConfirmError::TooFew => refusal
+                .hint("whoever writes the policy can name them: @approvers(\"peer|lead, manager|security\")"),
+            _ => refusal,
+        }
+    }
+}
+
+impl Access {
+    /// Opens the whole database of a target's service for writing, at once, to
+    /// whoever has an open incident of it. Policy may say no.
+    pub async fn break_glass(
+        self: &Arc<Self>,
+        caller: &Caller,
+        asked: NewBreakGlass,
+    ) -> Result<RequestView, AccessError> {
+        if asked.reason.trim().is_empty() {
+            return Err(AccessError::usage("breaking the glass needs a reason")
+                .hint("say in a few words what you are going to do: `--reason \"…\"`"));
+        }
+        short_enough("reason", Some(&asked.reason))?;
+        let scope = AskedScope { unmask: asked.unmask, write: true, ..AskedScope::default() };
+        few_and_short(&scope)?;
+        let state = self.target(&asked.target)?;
+        if state.is_standby() {
+            return Err(self.read_only(state));
+        }
+        let incident = self.incident_for(&caller.person, state, &asked.incident).await?;
+        let (scope, survey) = resolve(state, &scope).await?;
+        let on_call = self.on_call(&caller.person, state).await;
+        let decision =
+            self.emergency(&caller.person, state, &scope, &survey, (on_call, fact(Some(&incident))));
+        let submission = Submission {
+            id: RequestId::from_random(crate::os::random()),
+            person: caller.person.to_ref(),
+            target: state.target.name.clone(),
+            scope,
+            reason: asked.reason,
+            migration: None,
+            window: self.config.break_glass.rules.window,
+            expiry: self.config.request_expiry,
+            decision,
+            incident: Some(incident),
+            break_glass: true,
+        };
+        let access = Arc::clone(self);
+        let request = self.store.write(move |tx| access.open_break_glass(tx, submission)).await?.request;
+        self.metrics.requested(request.decision.tier.as_str());
+        if request.decision.tier == Tier::BreakGlass {
+            self.metrics.broke_glass();
+            let (access, person) = (Arc::clone(self), caller.person.clone());
+            // Nobody waits for a count in an incident.
+            tokio::spawn(async move {
+                if let Err(error) = access.break_glass_often(&person.to_ref(), &person.teams).await {
+                    tracing::warn!(%error, "how often the glass is broken was not counted");
+                }
+            });
+        }
+        self.wake();
+        self.view(caller, request).await
+    }
+
+    /// What policy says of the emergency path. Asked at each renewal, too.
+    fn emergency(
+        &self,
+        person: &Person,
+        state: &TargetState,
+        scope: &Scope,
+        survey: &Survey,
+        (on_call, incident): (bool, IncidentFact),
+    ) -> Decision {
+        self.policy().decide_break_glass(&Question {
+            person,
+            target: &state.target,
+            scope,
+            touched: Touched::of(scope, &survey.classification, &survey.catalog),
+            window: self.config.break_glass.rules.window,
+            business_hours: self.business_hours().contains(crate::os::now()),
+            on_call,
+            incident,
+        })
+    }
+
+    /// Grants it, with everything that belongs to that, in one transaction.
+    fn open_break_glass(
+        &self,
+        tx: &Tx<'_>,
+        submission: Submission,
+    ) -> Result<approval::Outcome, AccessError> {
+        let now = crate::os::now();
+        let subject = submission.person.subject.clone();
+        if let Some(why) = self.break_glass_blocked(tx, &subject, now)? {
+            return Err(AccessError::denied(why));
+        }
+        let earlier = unreviewed(tx, tx.pending_break_glass_of(&subject)?)?;
+        if let Some(why) = break_glass::blocked(&earlier, &submission.person, now) {
+            return Err(AccessError::denied(why).hint(
+                "two others confirm it (`dbaccess confirm ID`), or its review is written; until then ask the \
+                       ordinary way: `dbaccess request`",
+            ));
+        }
+        let same = |glass: &&BreakGlass| {
+            glass.ended.is_none()
+                && glass.target == submission.target
+                && submission.incident.as_ref().is_some_and(|incident| incident.id == glass.incident.id)
+        };
+        if let Some(open) = earlier.iter().find(same) {
+            return Err(AccessError::new(
+                ErrorKind::Conflict,
+                format!("your break-glass for {} on {} is open already", open.incident.id, open.target),
+            )
+            .hint(format!("`dbaccess connect {} --grant {}`", open.target, open.grant)));
+        }
+        let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
+        self.save(tx, now, &outcome, &[])?;
+        if let Some(grant) = &outcome.grant {
+            room_for_a_grant(tx, &subject, now)?;
+            let request = &outcome.request;
+            let incident = request.incident.clone().ok_or_else(|| AccessError::internal("no incident"))?;
+            let rules = &self.config.break_glass.rules;
+            let glass = break_glass::open(grant, incident, &request.decision.slots, now, rules)?;
+            tx.save_break_glass(&glass)?;
+            let (event, notice) = told::opened(&glass, grant, request);
+            self.notices.tell(tx, now, &event, &notice)?;
+        }
+        Ok(outcome)
+    }
+
+    /// One person's word that there was such an incident.
+    pub async fn confirm(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: String,
+        body: Confirm,
+    ) -> Result<RequestView, AccessError> {
+        short_enough("comment", body.comment.as_deref())?;
+        let request = self.find_request(caller, &id).await?.request;
+        let (access, person) = (Arc::clone(self), caller.person.clone());
+        let confirmed = self
+            .store
+            .write(move |tx| {
+                let now = crate::os::now();
+                let Loaded { request, requester, break_glass, .. } =
+                    Loaded::of(tx, tx.request(request.id.as_str())?)?;
+                let Some(mut glass) = break_glass else {
+                    let message = format!("{} is no break-glass: there is nothing to confirm", request.id);
+                    return Err(AccessError::new(ErrorKind::Conflict, message)
+                        .hint(format!("`dbaccess approve {}` approves a request that waits", request.id)));
+                };
+                let slots = glass.confirmation.iter().flat_map(|due| &due.slots);
+                let judging = access.judging(&request, requester.as_ref());
+                let fills: Vec<Vec<Role>> = slots.map(|slot| judging.roles(&person, &slot.any_of)).collect();
+                let event = break_glass::confirm(&mut glass, &person, &fills, body.comment, now)?;
+                tx.save_break_glass(&glass)?;
+                tx.record(now, &event)?;
+                Ok::<_, AccessError>(request)
+            })
+            .await?;
+        self.wake();
+        self.view(caller, confirmed).await
+    }
+}
+
+/// Those whose review nobody has written: a review says more than a confirmation.
+fn unreviewed(tx: &Tx<'_>, mut uses: Vec<BreakGlass>) -> Result<Vec<BreakGlass>, StoreError> {
+    let mut open = Vec::new();
+    for glass in uses.drain(..) {
+        if !tx.review_of(&glass.grant)?.is_some_and(|review| review.is_written()) {
+            open.push(glass);
+        }
+    }
+    Ok(open)
+}
+
+/// A use that has not ended, with its grant, as of one moment.
+struct Pending {
+    glass: BreakGlass,
+    grant: Grant,
+}
+
+impl Pending {
+    fn all(tx: &Tx<'_>) -> Result<Vec<Self>, StoreError> {
+        let pending = tx.pending_break_glass()?.into_iter();
+        pending.map(|glass| Ok(Self { grant: tx.grant(glass.grant.as_str())?, glass })).collect()
+    }
+
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        let due = self.glass.confirmation.as_ref();
+        due.is_some_and(|due| !due.is_complete() && !due.overdue && due.due <= now)
+    }
+}

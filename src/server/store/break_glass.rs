@@ -1,0 +1,46 @@
+//! Uses of the emergency path.
+
+use super::{StoreError, Tx};
+use crate::core::model::{BreakGlass, GrantId};
+use rusqlite::params;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl Tx<'_> {
+    pub fn save_break_glass(&self, glass: &BreakGlass) -> Result<()> {
+        let body = serde_json::to_string(glass)?;
+        let unconfirmed = glass.confirmation.as_ref().is_some_and(|due| !due.is_complete());
+        self.run(
+            "INSERT INTO break_glass (grant_id, subject, opened_at, live, unconfirmed, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (grant_id) DO UPDATE SET live = ?4, unconfirmed = ?5, body = ?6",
+            params![
+                glass.grant.as_str(),
+                glass.person.subject,
+                glass.opened_at.as_microsecond(),
+                glass.ended.is_none(),
+                unconfirmed,
+                body
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// That of a grant, if the grant is one of the emergency path.
+    pub fn break_glass(&self, grant: &GrantId) -> Result<Option<BreakGlass>> {
+        self.one("SELECT body FROM break_glass WHERE grant_id = ?1", [grant.as_str()])
+    }
+
+    /// Those that have not ended, and those whose confirmation is due, oldest first.
+    pub fn pending_break_glass(&self) -> Result<Vec<BreakGlass>> {
+        self.many("SELECT body FROM break_glass WHERE live OR unconfirmed ORDER BY opened_at", [])
+    }
+
+    /// Those of one person that have not ended, or that nobody has confirmed yet.
+    pub fn pending_break_glass_of(&self, subject: &str) -> Result<Vec<BreakGlass>> {
+        self.many(
+            "SELECT body FROM break_glass WHERE subject = ?1 AND (live OR unconfirmed) ORDER BY opened_at",
+            [subject],
+        )
+    }
+}
