@@ -22,6 +22,9 @@ _dbaccess() {
             dbaccess,audit)
                 cmd="dbaccess__subcmd__audit"
                 ;;
+            dbaccess,away)
+                cmd="dbaccess__subcmd__away"
+                ;;
             dbaccess,cancel)
                 cmd="dbaccess__subcmd__cancel"
                 ;;
@@ -33,6 +36,9 @@ _dbaccess() {
                 ;;
             dbaccess,connect)
                 cmd="dbaccess__subcmd__connect"
+                ;;
+            dbaccess,delegate)
+                cmd="dbaccess__subcmd__delegate"
                 ;;
             dbaccess,demo)
                 cmd="dbaccess__subcmd__demo"
@@ -60,6 +66,9 @@ _dbaccess() {
                 ;;
             dbaccess,policy)
                 cmd="dbaccess__subcmd__policy"
+                ;;
+            dbaccess,recording)
+                cmd="dbaccess__subcmd__recording"
                 ;;
             dbaccess,request)
                 cmd="dbaccess__subcmd__request"
@@ -118,6 +127,9 @@ _dbaccess() {
             dbaccess__subcmd__help,audit)
                 cmd="dbaccess__subcmd__help__subcmd__audit"
                 ;;
+            dbaccess__subcmd__help,away)
+                cmd="dbaccess__subcmd__help__subcmd__away"
+                ;;
             dbaccess__subcmd__help,cancel)
                 cmd="dbaccess__subcmd__help__subcmd__cancel"
                 ;;
@@ -129,6 +141,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,connect)
                 cmd="dbaccess__subcmd__help__subcmd__connect"
+                ;;
+            dbaccess__subcmd__help,delegate)
+                cmd="dbaccess__subcmd__help__subcmd__delegate"
                 ;;
             dbaccess__subcmd__help,demo)
                 cmd="dbaccess__subcmd__help__subcmd__demo"
@@ -156,6 +171,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,policy)
                 cmd="dbaccess__subcmd__help__subcmd__policy"
+                ;;
+            dbaccess__subcmd__help,recording)
+                cmd="dbaccess__subcmd__help__subcmd__recording"
                 ;;
             dbaccess__subcmd__help,request)
                 cmd="dbaccess__subcmd__help__subcmd__request"
@@ -213,6 +231,12 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help__subcmd__policy,suggest)
                 cmd="dbaccess__subcmd__help__subcmd__policy__subcmd__suggest"
+                ;;
+            dbaccess__subcmd__help__subcmd__recording,keygen)
+                cmd="dbaccess__subcmd__help__subcmd__recording__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__help__subcmd__recording,show)
+                cmd="dbaccess__subcmd__help__subcmd__recording__subcmd__show"
                 ;;
             dbaccess__subcmd__help__subcmd__target,check)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__check"
@@ -289,6 +313,24 @@ _dbaccess() {
             dbaccess__subcmd__policy__subcmd__help,suggest)
                 cmd="dbaccess__subcmd__policy__subcmd__help__subcmd__suggest"
                 ;;
+            dbaccess__subcmd__recording,help)
+                cmd="dbaccess__subcmd__recording__subcmd__help"
+                ;;
+            dbaccess__subcmd__recording,keygen)
+                cmd="dbaccess__subcmd__recording__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__recording,show)
+                cmd="dbaccess__subcmd__recording__subcmd__show"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,help)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,keygen)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__keygen"
+                ;;
+            dbaccess__subcmd__recording__subcmd__help,show)
+                cmd="dbaccess__subcmd__recording__subcmd__help__subcmd__show"
+                ;;
             dbaccess__subcmd__target,check)
                 cmd="dbaccess__subcmd__target__subcmd__check"
                 ;;
@@ -350,7 +392,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target policy server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -372,7 +414,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__approve)
-            opts="-t -y -o -h --for --table --comment --yes --output --server --ca --help"
+            opts="-t -s -y -o -h --for --table --schema --masked --comment --yes --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,6 +429,14 @@ _dbaccess() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -441,6 +491,52 @@ _dbaccess() {
                     return 0
                     ;;
                 --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__away)
+            opts="-r -o -h --until --to --reason --back --list --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -707,6 +803,60 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__delegate)
+            opts="-r -o -h --role --target --until --reason --list --all --end --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --end)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__demo)
             opts="-h --once --no-story --port --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -847,7 +997,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel connect exec sessions revoke audit ledger doctor config completions target policy server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording ledger doctor config completions target policy server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -875,6 +1025,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__away)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -973,6 +1137,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__connect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__delegate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1197,6 +1375,48 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__policy__subcmd__suggest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording)
+            opts="show keygen"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__recording__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1998,6 +2218,144 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__recording)
+            opts="-h --server --ca --help show keygen help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help)
+            opts="show keygen help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__keygen)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__keygen)
+            opts="-h --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__recording__subcmd__show)
+            opts="-o -h --key --ledger --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ledger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__request)
             opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2705,6 +3063,7 @@ _dbaccess_asking() {
         --grant) what=grants ;;
         --session) what=sessions ;;
         --target) what=targets ;;
+        --end) what=delegations ;;
     esac
     if [[ -n $what ]]; then
         COMPREPLY=($(compgen -W "$(dbaccess complete "$what" 2>/dev/null)" -- "$cur"))
