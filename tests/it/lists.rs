@@ -134,6 +134,7 @@ async fn every_list_for_people_and_for_programs() {
             "grant",
             "parameters",
             "person",
+            "recorded",
             "result",
             "rows",
             "seq",
