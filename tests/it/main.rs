@@ -83,6 +83,7 @@ mod main_path;
 mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
+#[cfg(test)]
 mod notify;
 #[cfg(test)]
 mod policy;
