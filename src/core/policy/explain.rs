@@ -101,6 +101,10 @@ fn near_misses(policy: &Policy, facts: &Facts, tiers: &[Tier]) -> Vec<String> {
     let outcome = |(words, change): &Change| {
         let mut changed = facts.clone();
         change(&mut changed);
+        // Where it is so already, the answer is the same.
+        if changed == *facts {
+            return None;
+        }
         let verdict = policy.weigh(&changed, tiers);
         let (tier, rule) = verdict.chosen.or_else(|| verdict.too_long.first().copied())?;
         let limit = match verdict.chosen {
