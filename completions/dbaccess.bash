@@ -25,6 +25,9 @@ _dbaccess() {
             dbaccess,away)
                 cmd="dbaccess__subcmd__away"
                 ;;
+            dbaccess,break-glass)
+                cmd="dbaccess__subcmd__break__subcmd__glass"
+                ;;
             dbaccess,cancel)
                 cmd="dbaccess__subcmd__cancel"
                 ;;
@@ -33,6 +36,9 @@ _dbaccess() {
                 ;;
             dbaccess,config)
                 cmd="dbaccess__subcmd__config"
+                ;;
+            dbaccess,confirm)
+                cmd="dbaccess__subcmd__confirm"
                 ;;
             dbaccess,connect)
                 cmd="dbaccess__subcmd__connect"
@@ -63,6 +69,9 @@ _dbaccess() {
                 ;;
             dbaccess,logout)
                 cmd="dbaccess__subcmd__logout"
+                ;;
+            dbaccess,migrate)
+                cmd="dbaccess__subcmd__migrate"
                 ;;
             dbaccess,policy)
                 cmd="dbaccess__subcmd__policy"
@@ -100,6 +109,18 @@ _dbaccess() {
             dbaccess,whoami)
                 cmd="dbaccess__subcmd__whoami"
                 ;;
+            dbaccess__subcmd__audit,compare)
+                cmd="dbaccess__subcmd__audit__subcmd__compare"
+                ;;
+            dbaccess__subcmd__audit,help)
+                cmd="dbaccess__subcmd__audit__subcmd__help"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,compare)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__compare"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,help)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__help"
+                ;;
             dbaccess__subcmd__config,get)
                 cmd="dbaccess__subcmd__config__subcmd__get"
                 ;;
@@ -133,6 +154,9 @@ _dbaccess() {
             dbaccess__subcmd__help,away)
                 cmd="dbaccess__subcmd__help__subcmd__away"
                 ;;
+            dbaccess__subcmd__help,break-glass)
+                cmd="dbaccess__subcmd__help__subcmd__break__subcmd__glass"
+                ;;
             dbaccess__subcmd__help,cancel)
                 cmd="dbaccess__subcmd__help__subcmd__cancel"
                 ;;
@@ -141,6 +165,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,config)
                 cmd="dbaccess__subcmd__help__subcmd__config"
+                ;;
+            dbaccess__subcmd__help,confirm)
+                cmd="dbaccess__subcmd__help__subcmd__confirm"
                 ;;
             dbaccess__subcmd__help,connect)
                 cmd="dbaccess__subcmd__help__subcmd__connect"
@@ -171,6 +198,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,logout)
                 cmd="dbaccess__subcmd__help__subcmd__logout"
+                ;;
+            dbaccess__subcmd__help,migrate)
+                cmd="dbaccess__subcmd__help__subcmd__migrate"
                 ;;
             dbaccess__subcmd__help,policy)
                 cmd="dbaccess__subcmd__help__subcmd__policy"
@@ -207,6 +237,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,whoami)
                 cmd="dbaccess__subcmd__help__subcmd__whoami"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit,compare)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__compare"
                 ;;
             dbaccess__subcmd__help__subcmd__config,get)
                 cmd="dbaccess__subcmd__help__subcmd__config__subcmd__get"
@@ -431,7 +464,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording review ledger doctor config completions target policy server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -507,7 +540,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit)
-            opts="-o -h --session --person --target --since --limit --output --server --ca --help"
+            opts="-o -h --session --person --target --since --limit --output --server --ca --help compare help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -556,6 +589,82 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dbaccess__subcmd__audit__subcmd__compare)
+            opts="-o -h --script --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help)
+            opts="compare help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dbaccess__subcmd__away)
             opts="-r -o -h --until --to --reason --back --list --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -576,6 +685,52 @@ _dbaccess() {
                     return 0
                     ;;
                 -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__break__subcmd__glass)
+            opts="-r -o -h --incident --reason --unmask --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --incident)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unmask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -797,6 +952,40 @@ _dbaccess() {
                 return 0
             fi
             case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__confirm)
+            opts="-y -o -h --comment --yes --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1036,7 +1225,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec sessions revoke audit recording review ledger doctor config completions target policy server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1064,6 +1253,34 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__audit)
+            opts="compare"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__compare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__away)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1077,7 +1294,7 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__help__subcmd__away)
+        dbaccess__subcmd__help__subcmd__break__subcmd__glass)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1164,6 +1381,20 @@ _dbaccess() {
         dbaccess__subcmd__help__subcmd__config__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1316,6 +1547,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__logout)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__migrate)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1876,6 +2121,48 @@ _dbaccess() {
                 return 0
             fi
             case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__migrate)
+            opts="-o -h --lock-timeout --statement-timeout --from --dry-run --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statement-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2452,7 +2739,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__request)
-            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --export --for --reason --wait --output --server --ca --help"
+            opts="-t -r -w -o -h --table --schema --database --row --follow --unmask --write --ddl --migrate --amend --export --for --reason --incident --wait --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2478,6 +2765,14 @@ _dbaccess() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --migrate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amend)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2487,6 +2782,10 @@ _dbaccess() {
                     return 0
                     ;;
                 -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --incident)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2832,7 +3131,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__show)
-            opts="-o -h --output --server --ca --help"
+            opts="-o -h --script --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
