@@ -130,6 +130,35 @@ async fn r4_3_two_people_approve_by_one_shared_link_and_a_denial_needs_a_reason(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r2_2_the_page_shows_a_script_and_approves_no_other() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await.api();
+    let script = |text: &str| json!({"name": "V7__note.sql", "text": text});
+    let first = script("ALTER TABLE public.orders\n  ADD COLUMN note text DEFAULT '</code><b>';");
+    let ask = json!({"target": "prod-orders", "reason": "CHG-7", "scope": {}, "migration": first});
+    let request = id(&alice.post("/v1/requests", ask).await.is(200));
+    let link = env.link(&request, Some("bob"), LATER);
+    let mut bob = Visitor::new(&env);
+    let page = bob.sign_in(&link, "bob").await.is(200).says("V7__note.sql").says("revision 1");
+    let page = page.says("  2    ADD COLUMN note text").says("&lt;/code&gt;&lt;b&gt;").lacks("</code><b>");
+    let seen = page.hidden("sha256").expect("the script that is shown");
+    let form = form_of(&page);
+
+    let amended = json!({"migration": script("ALTER TABLE public.orders DROP COLUMN status;")});
+    alice.post(&format!("/v1/requests/{request}/amend"), amended).await.is(200);
+    let fields = [("form", form.as_str()), ("answer", "approve"), ("sha256", seen.as_str())];
+    bob.post(&link, &fields).await.is(409);
+    bob.post(&link, &fields[..2]).await.lacks("You approved");
+    assert_eq!(state(&alice, &request).await["approvals"], json!([]));
+
+    let page = bob.get(&link).await.is(200).says("revision 2").says("DROP COLUMN status").says("danger");
+    let (form, seen) = (form_of(&page), page.hidden("sha256").unwrap());
+    bob.post(&link, &[("form", &form), ("answer", "approve"), ("sha256", &seen)]).await.is(303);
+    let approvals = state(&alice, &request).await["approvals"].take();
+    assert_eq!((&approvals[0]["by"]["subject"], &approvals[0]["script"]), (&"bob".into(), &seen.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn g6_nobody_decides_about_their_own_request_at_the_page_and_roles_count_there_as_anywhere() {
     let env = TestEnv::start().await;
     let carol = env.signed_in("carol").await.api();

@@ -42,6 +42,8 @@ pub(super) struct Decision {
     /// `yes` keeps every mask on.
     #[serde(default)]
     masked: String,
+    /// Of the script that the page showed.
+    sha256: Option<String>,
 }
 
 pub(super) async fn decide(
@@ -70,6 +72,7 @@ pub(super) async fn decide(
                 window_seconds,
                 masked: decision.masked == "yes",
                 comment: said,
+                sha256: decision.sha256,
                 ..Approve::default()
             };
             access.approve(&caller, id, approve).await

@@ -2,7 +2,8 @@
 //! nothing is loaded from anywhere, and there are no scripts to allow.
 
 use crate::core::model::{
-    AccessRequest, Approval, Person, RequestId, RequestState, Tier, Via, format_duration,
+    AccessRequest, Approval, Migration, Person, RequestId, RequestState, ScriptStatement, Tier, Via,
+    format_duration,
 };
 use crate::proto::{Denial, History, RequestView};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -65,6 +66,7 @@ pub(super) fn request(view: &RequestView, you: &Person, place: &Place<'_>, now: 
             dl { (facts(view)) }
             @if let Some(history) = &view.history { (before(history)) }
         }
+        @if let Some(script) = &request.migration { (migration(script)) }
         @if request.state == RequestState::Waiting && !own && !view.you_fill.is_empty() {
             (forms(view, place))
         }
@@ -100,6 +102,31 @@ fn facts(view: &RequestView) -> Markup {
     }
 }
 
+/// The script as it would run, with what a reviewer should know of each statement.
+fn migration(script: &Migration) -> Markup {
+    let hazards = |line: usize| {
+        let ends_here = move |statement: &&ScriptStatement| statement.last_line == line;
+        script.statements.iter().filter(ends_here).flat_map(|statement| &statement.hazards)
+    };
+    html! {
+        section class="card" {
+            h2 { (shown(&script.name)) ", revision " (script.revision) }
+            pre {
+                code {
+                    @for (number, line) in (1..).zip(script.text.lines()) {
+                        (format!("{number:>3}  ")) (shown(line.trim_end_matches('\r'))) "\n"
+                        @for hazard in hazards(number) {
+                            span class="raw" { (format!("   ^ {}: {}", hazard.severity.as_str(), shown(&hazard.why))) }
+                            "\n"
+                        }
+                    }
+                }
+            }
+            p class="soft" { "SHA-256 " code { (script.sha256) } }
+        }
+    }
+}
+
 fn forms(view: &RequestView, place: &Place<'_>) -> Markup {
     let roles: Vec<&str> = view.you_fill.iter().map(|role| role.0.as_str()).collect();
     let role = roles.first().copied().unwrap_or_default();
@@ -110,6 +137,10 @@ fn forms(view: &RequestView, place: &Place<'_>) -> Markup {
     html! {
         form class="card" method="post" action=(action) {
             input type="hidden" name="form" value=(place.form);
+            // What is approved is the script on this page, not one that came meanwhile.
+            @if let Some(script) = &view.request.migration {
+                input type="hidden" name="sha256" value=(script.sha256);
+            }
             h2 {
                 "Approve as " (shown(role))
                 @if let Some(whose) = &view.on_behalf_of { ", for " (shown(&whose.email)) }
