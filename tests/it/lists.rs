@@ -122,7 +122,7 @@ async fn every_list_for_people_and_for_programs() {
             "window"
         ]
     );
-    assert_eq!(keys(&first(&["sessions", "--all"])), ["connections", "reason", "scope", "session"]);
+    assert_eq!(keys(&first(&["sessions", "--all"])), ["connections", "path", "reason", "scope", "session"]);
     assert_eq!(
         keys(&first(&["audit"])),
         [
@@ -134,6 +134,7 @@ async fn every_list_for_people_and_for_programs() {
             "grant",
             "parameters",
             "person",
+            "recorded",
             "result",
             "rows",
             "seq",
