@@ -294,12 +294,13 @@ fn columns(stream: impl AsFd + IsTerminal) -> Option<u16> {
 }
 
 /// Control characters as `\u{…}`, so that a reason or a table name cannot move
-/// the cursor, recolour the screen or forge a prompt. Bidirectional overrides too.
+/// the cursor, recolour the screen or forge a prompt. Marks that turn the
+/// direction of text, or are not seen, too.
 pub fn clean(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         let forges = c.is_control() && c != '\n' && c != '\t';
-        let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let reorders = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if forges || reorders {
             shown.extend(c.escape_unicode());
         } else {

@@ -29,6 +29,9 @@ pub enum Answer {
     Found(Incident),
     /// It has no such incident.
     Missing,
+    /// It answered, but would not say: too many questions, or an id that it
+    /// cannot read. Whoever asks can bring that about, so it opens and renews nothing.
+    Refused(String),
     /// It could not be asked, and why.
     Unknown(String),
 }
@@ -150,7 +153,7 @@ pub fn next(
             let until = after(now, rules.window).min(after(since, rules.unconfirmed_for));
             if until > grant.until { Step::Renew { until, confirmed: false } } else { Step::Keep }
         }
-        Some(Answer::Unknown(_) | Answer::Missing) | None => Step::Keep,
+        Some(Answer::Unknown(_) | Answer::Refused(_) | Answer::Missing) | None => Step::Keep,
     }
 }
 

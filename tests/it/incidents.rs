@@ -112,7 +112,6 @@ async fn r8_1_a_system_in_trouble_says_nothing_and_in_time() {
         let moods = [
             (Mood::Status(500), "status 500"),
             (Mood::Status(403), "does not accept the token (status 403)"),
-            (Mood::Status(400), "status 400"),
             (Mood::Huge, "larger than a megabyte"),
             (Mood::Garbled, "cannot be read"),
             (Mood::Elsewhere(format!("http://127.0.0.1:{}/incidents/Q1", trap.port)), "status 302"),
@@ -125,6 +124,10 @@ async fn r8_1_a_system_in_trouble_says_nothing_and_in_time() {
             assert!(why.contains(words), "{mood:?}: {why}");
             assert!(!why.contains(TOKEN) && started.elapsed() < Duration::from_secs(9), "{why}");
         }
+        // What whoever asks could bring about is no trouble of the system's.
+        vendor.feels(Mood::Status(400));
+        let Answer::Refused(why) = ask(&of(TOKEN), name).await else { panic!("an id it cannot read") };
+        assert!(why.contains("status 400"), "{why}");
         assert_eq!(trap.asked(), Vec::<String>::new(), "the token goes to nobody else");
         vendor.feels(Mood::Well);
         let Answer::Unknown(why) = ask(&of("another"), name).await else { panic!("a wrong token") };
@@ -143,10 +146,10 @@ async fn r8_1_a_system_that_says_to_slow_down_is_left_alone_for_as_long() {
     vendor.feels(Mood::Busy(1, 0));
     found(ask(&incidents, "PD-Q1").await);
     vendor.feels(Mood::Busy(1, 30));
-    let Answer::Unknown(why) = ask(&incidents, "PD-Q1").await else { panic!("it is busy") };
+    let Answer::Refused(why) = ask(&incidents, "PD-Q1").await else { panic!("it is busy") };
     assert!(why.contains("asked again in 30 s"), "{why}");
     let asked = vendor.asked().len();
-    let Answer::Unknown(why) = ask(&incidents, "PD-Q1").await else { panic!("it is left alone") };
+    let Answer::Refused(why) = ask(&incidents, "PD-Q1").await else { panic!("it is left alone") };
     assert!(why.contains("asked again in"), "{why}");
     assert_eq!(vendor.asked().len(), asked, "it was not asked");
 }

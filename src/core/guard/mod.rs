@@ -23,7 +23,9 @@ pub use durability::{Durability, TxStatus};
 pub use functions::is_steady;
 pub use large_objects::check_function_call;
 pub use reason::{hint, request_with};
-pub use script::{Approved, INVALID_INDEXES, Message, check_message, check_script, is_timeout};
+pub use script::{
+    Approved, INVALID_INDEXES, Message, check_message, check_script, is_timeout, next_in_script,
+};
 pub use startup::{Startup, check_startup};
 pub use vocabulary::Vocabulary;
 

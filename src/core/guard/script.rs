@@ -6,7 +6,6 @@ use super::reason::Reason;
 use super::{Permit, Refusal, Rights, Vocabulary, reason_against};
 use crate::core::model::{Migration, RequestId, Scope, ScriptRef};
 use crate::core::sql::{Change, Class, Facts, Statement};
-use std::collections::HashSet;
 
 /// What the tool asks when a statement failed, to name what it has left behind;
 /// it passes beside the script's statements.
@@ -21,13 +20,16 @@ pub struct Approved {
     pub script: ScriptRef,
     /// Whose it is: `dbaccess migrate ID`.
     pub request: RequestId,
-    texts: HashSet<String>,
+    /// In the script's order.
+    texts: Vec<String>,
+    /// How many of them, from the first on, earlier sessions have applied.
+    pub applied: usize,
 }
 
 impl Approved {
-    pub fn of(migration: &Migration, request: &RequestId) -> Self {
+    pub fn of(migration: &Migration, request: &RequestId, applied: usize) -> Self {
         let texts = migration.statements.iter().map(|one| migration.text_of(one).to_owned());
-        Self { script: migration.to_ref(), request: request.clone(), texts: texts.collect() }
+        Self { script: migration.to_ref(), request: request.clone(), texts: texts.collect(), applied }
     }
 }
 
@@ -56,8 +58,30 @@ pub fn check_message(permit: &Permit, message: Message<'_>) -> Result<(), Refusa
     }
 }
 
+/// Where a session stands in its script once a message has passed
+/// [`check_message`], if it stood at `at` before: each statement is sent once,
+/// in the script's order. Under other permits it stands nowhere.
+///
+/// # Errors
+/// A statement that was sent before, or that comes before one that was.
+pub fn next_in_script(permit: &Permit, at: usize, text: &str, facts: &Facts) -> Result<usize, Refusal> {
+    let (Some(approved), [one]) = (&permit.script, facts.statements.as_slice()) else { return Ok(at) };
+    let text = one.text(text);
+    if text == INVALID_INDEXES || !is_approved(approved, text) {
+        return Ok(at);
+    }
+    let place = approved.texts.iter().enumerate().skip(at).find(|(_, approved)| *approved == text);
+    place.map(|(place, _)| place + 1).ok_or_else(|| {
+        let why = "this statement was sent already, or comes before one that was";
+        Refusal {
+            hint: format!("`dbaccess migrate {}` goes on behind what is committed", approved.request),
+            ..refused(permit, approved, why)
+        }
+    })
+}
+
 fn is_approved(approved: &Approved, text: &str) -> bool {
-    text == INVALID_INDEXES || approved.texts.contains(text)
+    text == INVALID_INDEXES || approved.texts.iter().any(|one| one == text)
 }
 
 /// What `dbaccess migrate` says around the statements.

@@ -51,7 +51,7 @@ impl Access {
         let window = body.window_seconds.map(Duration::from_secs);
         let narrowing = Narrowing { tables, schemas, window, masked: body.masked };
         let (by, grant) = (caller.clone(), GrantId::from_random(crate::os::random()));
-        self.transition(caller, request.id, move |access, tx, request, now| {
+        self.transition(caller, request.id, Vec::new(), move |access, tx, request, now| {
             approval::check_seen(&request, body.sha256.as_deref())?;
             let (approver, authorities) = access.authorities_now(tx, &by, &request, now)?;
             Ok(approval::approve(request, &approver, &authorities, narrowing, body.comment, now, grant)?)
@@ -68,7 +68,7 @@ impl Access {
         short_enough("reason", body.reason.as_deref())?;
         let request = self.find_request(caller, &id).await?.request;
         let by = caller.clone();
-        self.transition(caller, request.id, move |access, tx, request, now| {
+        self.transition(caller, request.id, Vec::new(), move |access, tx, request, now| {
             let (approver, authorities) = access.authorities_now(tx, &by, &request, now)?;
             Ok(approval::deny(request, &approver, &authorities, body.reason, now)?)
         })
@@ -100,18 +100,20 @@ impl Access {
         short_enough("reason", body.reason.as_deref())?;
         let request = self.find_request(caller, &id).await?.request;
         let person = caller.person.to_ref();
-        self.transition(caller, request.id, move |_, _, request, now| {
+        self.transition(caller, request.id, Vec::new(), move |_, _, request, now| {
             Ok(approval::cancel(request, &person, body.reason, now)?)
         })
         .await
     }
 
     /// Load, decide, save and record in one transaction, so that of two people
-    /// who act at once the second sees what the first did.
+    /// who act at once the second sees what the first did. `to` is who is told,
+    /// where others must act.
     pub(super) async fn transition(
         self: &Arc<Self>,
         caller: &Caller,
         id: RequestId,
+        to: Vec<PersonRef>,
         decide: impl FnOnce(&Self, &Tx<'_>, AccessRequest, Timestamp) -> Result<Outcome, AccessError>
         + Send
         + 'static,
@@ -124,7 +126,7 @@ impl Access {
                 let now = crate::os::now();
                 let request = tx.request(id.as_str())?;
                 let outcome = decide(&access, tx, request, now)?.through(via);
-                access.save(tx, now, &outcome, &[])?;
+                access.save(tx, now, &outcome, &to)?;
                 Ok::<_, AccessError>(outcome)
             })
             .await?;
@@ -167,6 +169,8 @@ impl Access {
     }
 
     /// Takes access back: of a grant (with its sessions) or of one session.
+    ///
+    /// Cancel-safety: once decided it is done, whether or not anybody waits.
     pub async fn revoke(
         self: &Arc<Self>,
         caller: &Caller,
@@ -184,35 +188,39 @@ impl Access {
         let person = caller.person.clone();
         let roles: Vec<Role> = self.policy().roles().into_iter().collect();
         let fills = self.judging(&request, requester.as_ref()).roles(&person, &roles);
-        let access = Arc::clone(self);
-        let (now, grant, sessions) = self
-            .store
-            .write(move |tx| {
-                let now = crate::os::now();
-                let grant = tx.grant(grant.id.as_str())?;
-                if let Some(session) = session {
-                    // The same people may end one session; the grant goes on.
-                    approval::may_revoke(&grant, &person, &fills)?;
-                    return Ok((now, None, vec![(session.id, session.role)]));
+        let (access, by) = (Arc::clone(self), Actor::Person(caller.person.to_ref()));
+        let revoking = tokio::spawn(async move {
+            let within = Arc::clone(&access);
+            let (now, grant, sessions) = access
+                .store
+                .write(move |tx| {
+                    let now = crate::os::now();
+                    let grant = tx.grant(grant.id.as_str())?;
+                    if let Some(session) = session {
+                        // The same people may end one session; the grant goes on.
+                        approval::may_revoke(&grant, &person, &fills)?;
+                        return Ok((now, None, vec![(session.id, session.role)]));
+                    }
+                    let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
+                    tx.save_grant(&grant)?;
+                    tx.record(now, &event)?;
+                    within.open_review(tx, &grant, now)?;
+                    let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
+                    Ok::<_, AccessError>((now, Some(grant.id), sessions))
+                })
+                .await?;
+            access.wake();
+            let sessions: Vec<(SessionId, String)> = sessions;
+            for (_, role) in &sessions {
+                // A session that is not live is being opened, and will see the
+                // revocation, or is being buried already.
+                if let Some(live) = access.registry.find(role) {
+                    live.finish(End::new(EndReason::Revoked, by.clone(), now));
                 }
-                let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
-                tx.save_grant(&grant)?;
-                tx.record(now, &event)?;
-                access.open_review(tx, &grant, now)?;
-                let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
-                Ok::<_, AccessError>((now, Some(grant.id), sessions))
-            })
-            .await?;
-        self.wake();
-        let sessions: Vec<(SessionId, String)> = sessions;
-        for (_, role) in &sessions {
-            // A session that is not live is being opened, and will see the
-            // revocation, or is being buried already.
-            if let Some(live) = self.registry.find(role) {
-                live.finish(End::new(EndReason::Revoked, Actor::Person(caller.person.to_ref()), now));
             }
-        }
-        Ok(RevokedView { grant, sessions: sessions.into_iter().map(|(id, _)| id).collect() })
+            Ok(RevokedView { grant, sessions: sessions.into_iter().map(|(id, _)| id).collect() })
+        });
+        revoking.await.map_err(|_| AccessError::internal("revoking broke off"))?
     }
 
     pub(super) async fn live_grants(&self, caller: &Caller) -> Result<Vec<Grant>, AccessError> {

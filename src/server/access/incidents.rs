@@ -72,6 +72,11 @@ impl Access {
                 return Err(AccessError::not_found(format!("{system} has no incident {}", id.bare()))
                     .hint("its id is at the end of its URL"));
             }
+            Answer::Refused(why) => {
+                let message = format!("{system} says nothing about {}: {why}", id.bare());
+                return Err(AccessError::new(ErrorKind::Unreachable, message)
+                    .hint("check the id, and try again in a minute"));
+            }
             Answer::Unknown(_) => return Ok(IncidentRef { id, title: None, url: None, confirmed: false }),
         };
         if let Err(mismatch) = check(&incident, &person.email, services) {

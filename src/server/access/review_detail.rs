@@ -20,6 +20,13 @@ impl Access {
     /// One review, with all that it is about.
     pub async fn review(&self, caller: &Caller, id: String) -> Result<ReviewDetail, AccessError> {
         let (loaded, review) = self.find_review(caller, &id).await?;
+        let own = review.person.subject == caller.person.subject;
+        let reviewer = self.review_view(caller, review.clone(), &loaded).you_review_as.is_some();
+        if !own && !reviewer && !caller.sees_all() {
+            return Err(AccessError::denied(
+                "what was done is for its reviewers, security and auditors to see",
+            ));
+        }
         let grant_id = review.grant.clone();
         let (grant, sessions) = self
             .store

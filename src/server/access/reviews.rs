@@ -91,11 +91,12 @@ impl Access {
         }
         body.actions.iter().try_for_each(|action| short_enough("action", Some(action)))?;
         let (loaded, found) = self.find_review(caller, &id).await?;
-        let (access, person) = (Arc::clone(self), caller.person.clone());
+        let (access, caller_then) = (Arc::clone(self), caller.clone());
         let review = self
             .store
             .write(move |tx| {
                 let now = crate::os::now();
+                let person = access.decider(tx, &caller_then, now)?;
                 let review = one(tx.reviews_named(found.id.as_str())?, &found.id)?;
                 let request = tx.request(review.request.as_str())?;
                 let requester = tx.person(&request.person.subject)?;

@@ -1,7 +1,7 @@
 //! Scripts of migrations (R2.2): read when they are asked for, amended while they
 //! wait, compared with what sessions did.
 
-use super::request::Found;
+use super::request::{Found, room_for_a_grant};
 use super::targets::Survey;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Amendment};
@@ -100,16 +100,29 @@ impl Access {
         let asked = AskedScope { schemas: body.schemas, ..AskedScope::default() };
         let found = self.find(Some(&request.target), &asked, Some(&body.migration)).await?;
         let on_call = self.on_call(&caller.person, found.state).await;
-        let (window, incident) = (request.window, request.incident.as_ref());
+        // It may be over by now.
+        let incident = match &request.incident {
+            Some(named) => Some(self.incident_for(&caller.person, found.state, &named.id.to_string()).await?),
+            None => None,
+        };
+        let (window, incident) = (request.window, incident.as_ref());
         let decision = self.decision(&caller.person, &found, window, on_call, incident, crate::os::now());
         let Found { scope, migration, .. } = found;
         let Some(migration) = migration else {
             return Err(AccessError::internal("the script is lost"));
         };
+        let mut amended = request.clone();
+        amended.approvals.clear();
+        (amended.scope, amended.decision) = (scope.clone(), decision.clone());
+        let to = self.approvers(&amended).await?.into_iter().map(|approver| approver.person).collect();
         let amendment = Amendment { migration, scope, decision };
         let (by, grant) = (caller.person.to_ref(), GrantId::from_random(crate::os::random()));
-        self.transition(caller, request.id, move |_, _, request, now| {
-            Ok(approval::amend(request, &by, amendment, now, grant)?)
+        self.transition(caller, request.id, to, move |_, tx, request, now| {
+            let outcome = approval::amend(request, &by, amendment, now, grant)?;
+            if outcome.grant.is_some() {
+                room_for_a_grant(tx, &by.subject, now)?;
+            }
+            Ok(outcome)
         })
         .await
     }

@@ -222,7 +222,8 @@ impl Access {
                 request.id
             )));
         }
-        Ok(Some(Arc::new(Approved::of(migration, &request.id))))
+        let behind = progress.statements.iter().take_while(|one| applied(one)).count();
+        Ok(Some(Arc::new(Approved::of(migration, &request.id, behind))))
     }
 
     async fn make_room(&self, grant: &Grant) -> Result<(), AccessError> {

@@ -39,7 +39,9 @@ impl Access {
                 None => tx.record(now, event)?,
             }
         }
-        let begins = events.iter().any(|event| matches!(event, Event::RequestCreated { .. }));
+        let begins = events
+            .iter()
+            .any(|event| matches!(event, Event::RequestCreated { .. } | Event::RequestAmended { .. }));
         if request.state != RequestState::Waiting {
             tx.save_reminder(&request.id, Reminded::default(), None)?;
         } else if begins {

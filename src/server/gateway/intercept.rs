@@ -186,6 +186,9 @@ impl Connection {
         if let Err(refusal) = guard::check_message(&self.live.permit, Message::Query(text, &facts)) {
             return self.refuse_query(text, refusal.into(), &facts.statements).await;
         }
+        if let Err(refusal) = self.live.advance(text, &facts) {
+            return self.refuse_query(text, refusal.into(), &facts.statements).await;
+        }
         let rewrite = match self.live.rewrite(text, &facts) {
             Ok(rewrite) => rewrite,
             Err(error) => return self.refuse_query(text, unreadable(&error), &facts.statements).await,

@@ -5,7 +5,7 @@
 
 use super::budget::Taken;
 use super::upstream::Way;
-use crate::core::guard::Permit;
+use crate::core::guard::{self, Permit, Refusal};
 use crate::core::model::{Actor, EndReason, Totals};
 use crate::core::profile::Views;
 use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError, search_path};
@@ -14,7 +14,7 @@ use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,6 +36,8 @@ pub struct Live {
     rewrites: Rewrites,
     /// What was read against the budget, by all connections.
     taken: Mutex<Taken>,
+    /// How far a reviewed script was sent (R2.2).
+    script_at: AtomicUsize,
     life: watch::Sender<Life>,
     /// The end of the window, which may move.
     until: watch::Sender<Timestamp>,
@@ -102,7 +104,9 @@ impl Live {
         max_connections: u32,
         recording: Option<Arc<Recorder>>,
     ) -> Self {
+        let applied = permit.script.as_ref().map_or(0, |script| script.applied);
         Self {
+            script_at: AtomicUsize::new(applied),
             until: watch::Sender::new(permit.until),
             backstop: Mutex::new(permit.until),
             permit,
@@ -126,6 +130,16 @@ impl Live {
         match self.views() {
             Some(views) => self.rewrites.of(text, facts, views),
             None => Ok(None),
+        }
+    }
+
+    /// Takes a statement of a reviewed script, whichever connection sends it:
+    /// each passes once, in the script's order.
+    pub fn advance(&self, text: &str, facts: &Facts) -> Result<(), Refusal> {
+        let next = |at| guard::next_in_script(&self.permit, at, text, facts);
+        match self.script_at.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |at| next(at).ok()) {
+            Ok(_) => Ok(()),
+            Err(at) => next(at).map(drop),
         }
     }
 

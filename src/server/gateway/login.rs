@@ -295,6 +295,11 @@ impl Gateway {
     }
 }
 
+/// What a session of a reviewed script may bring along. Anything else, a search
+/// path above all, could give its statements another meaning than the reviewed one.
+const SCRIPT_SETTINGS: [&str; 4] =
+    ["client_encoding", "client_min_messages", "extra_float_digits", "standard_conforming_strings"];
+
 /// What goes upstream of a client's startup parameters. The database's own view
 /// names person and session too, before what the client calls itself (R1.4).
 fn parameters(live: &Live, settings: Vec<(String, String)>) -> Vec<(String, String)> {
@@ -309,6 +314,9 @@ fn parameters(live: &Live, settings: Vec<(String, String)>) -> Vec<(String, Stri
         if name.eq_ignore_ascii_case("search_path") {
             *value = live.search_path(value).into_owned();
         }
+    }
+    if live.permit.script.is_some() {
+        parameters.retain(|(name, _)| SCRIPT_SETTINGS.iter().any(|kept| name.eq_ignore_ascii_case(kept)));
     }
     parameters.push(("application_name".to_owned(), name));
     parameters

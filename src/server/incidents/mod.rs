@@ -101,6 +101,9 @@ impl Incidents {
         match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(Some(incident))) => Answer::Found(incident),
             Ok(Ok(None)) => Answer::Missing,
+            Ok(Err(trouble @ (Trouble::Slow(_) | Trouble::Status(400..=499)))) => {
+                Answer::Refused(trouble.to_string())
+            }
             Ok(Err(trouble)) => unknown(id.system, &trouble.to_string()),
             Err(_) => unknown(id.system, &format!("no answer within {} s", PATIENCE.as_secs())),
         }

@@ -96,7 +96,9 @@ pub(super) async fn incident(http: &Http, id: &IncidentId) -> Result<Option<Inci
         http.get::<Data<Raw>>(&format!("/v1/incidents/{}", id.bare()), &query, ACCEPT).await?
     {
         let services = data.impacted_services.iter().chain(&data.service_id).cloned().collect();
-        let alerts = responder_alerts(http, &data.id).await?;
+        // Of one that is over it does not matter whose it was; asking could fail.
+        let alerts =
+            if data.status == "open" { responder_alerts(http, &data.id).await? } else { BTreeSet::new() };
         return Ok(Some(read(http, data, services, alerts).await?));
     }
     let alert: Option<Data<Raw>> = http.get(&format!("/v2/alerts/{}", id.bare()), &query, ACCEPT).await?;
@@ -119,6 +121,7 @@ async fn read(
     };
     assignees.extend(raw.owner.filter(|owner| !owner.is_empty()));
     let people = raw.responders.iter().filter(|responder| responder.kind == "user");
+    let people = people.filter(|_| state == IncidentState::Open);
     for person in people.take(MOST_LOOKED_UP) {
         let user: Option<Data<User>> = get(http, &path("/v2/users/", &person.id, "")?).await?;
         assignees.extend(user.map(|user| user.data.username));

@@ -130,7 +130,9 @@ fn subject(notice: &Notice) -> String {
 
 fn text(notice: &Notice, at: Timestamp, link: Option<&str>) -> String {
     let mut lines = vec![notice.title.clone(), String::new()];
-    lines.extend(notice.facts.iter().map(|(name, value)| format!("{name}: {value}")));
+    // What people wrote stays behind a bar: it cannot pass for a line of ours.
+    let told = |value: &str| value.lines().collect::<Vec<_>>().join("\r\n  | ");
+    lines.extend(notice.facts.iter().map(|(name, value)| format!("{name}: {}", told(value))));
     lines.push(format!("time: {at}"));
     if let Some(link) = link {
         lines.extend([String::new(), "Look at it, and decide, here:".to_owned(), link.to_owned()]);

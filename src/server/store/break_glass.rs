@@ -1,7 +1,7 @@
 //! Uses of the emergency path.
 
 use super::{StoreError, Tx};
-use crate::core::model::{BreakGlass, GrantId};
+use crate::core::model::{BreakGlass, Grant, GrantId};
 use rusqlite::params;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -41,6 +41,17 @@ impl Tx<'_> {
         self.many(
             "SELECT body FROM break_glass WHERE subject = ?1 AND (live OR unconfirmed) ORDER BY opened_at",
             [subject],
+        )
+    }
+    /// One on a target that somebody else took back from a person, and nobody has reviewed.
+    pub fn taken_back(&self, subject: &str, target: &str) -> Result<Option<Grant>> {
+        self.one(
+            "SELECT g.body FROM break_glass b JOIN access_grant g ON g.id = b.grant_id
+             WHERE b.subject = ?1 AND g.body ->> '$.target' = ?2
+                 AND g.body ->> '$.revoked.by.subject' <> ?1
+                 AND NOT EXISTS (SELECT 1 FROM review r WHERE r.grant_id = b.grant_id AND r.written = 1)
+             ORDER BY b.opened_at DESC LIMIT 1",
+            params![subject, target],
         )
     }
 }

@@ -137,6 +137,26 @@ impl Access {
             )
             .hint(format!("`dbaccess connect {} --grant {}`", open.target, open.grant)));
         }
+        let unsure = submission.incident.as_ref().is_some_and(|incident| !incident.confirmed);
+        let owes = |glass: &&BreakGlass| {
+            glass.target == submission.target
+                && glass.confirmation.as_ref().is_some_and(|due| !due.is_complete())
+        };
+        // Else the time to confirm would begin again with each opening.
+        if unsure && let Some(owed) = earlier.iter().find(owes) {
+            return Err(AccessError::denied(format!(
+                "your break-glass {} on {} still waits to be confirmed",
+                owed.request, owed.target
+            ))
+            .hint(format!("two others confirm it: `dbaccess confirm {}`", owed.request)));
+        }
+        if let Some(grant) = tx.taken_back(&subject, &submission.target)? {
+            return Err(AccessError::denied(format!(
+                "break-glass {} on {} was taken back from you: its review comes first",
+                grant.id, grant.target
+            ))
+            .hint("`dbaccess review list` shows who is asked; until then ask the ordinary way: `dbaccess request`"));
+        }
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
         self.save(tx, now, &outcome, &[])?;
         if let Some(grant) = &outcome.grant {
@@ -161,11 +181,12 @@ impl Access {
     ) -> Result<RequestView, AccessError> {
         short_enough("comment", body.comment.as_deref())?;
         let request = self.find_request(caller, &id).await?.request;
-        let (access, person) = (Arc::clone(self), caller.person.clone());
+        let (access, caller_then) = (Arc::clone(self), caller.clone());
         let confirmed = self
             .store
             .write(move |tx| {
                 let now = crate::os::now();
+                let person = access.decider(tx, &caller_then, now)?;
                 let Loaded { request, requester, break_glass, .. } =
                     Loaded::of(tx, tx.request(request.id.as_str())?)?;
                 let Some(mut glass) = break_glass else {

@@ -36,11 +36,15 @@ impl Access {
     ///
     /// # Errors
     /// What is wrong with them, all of it; the policy in force then stays.
-    pub async fn reload_policy(&self, caller: &Caller) -> Result<PolicyLoaded, AccessError> {
+    ///
+    /// Cancel-safety: once begun it goes on by itself, so that what is on record is in force.
+    pub async fn reload_policy(self: &Arc<Self>, caller: &Caller) -> Result<PolicyLoaded, AccessError> {
         if !caller.has_role("security") && !caller.has_role("admin") {
             return Err(AccessError::denied("the policy is for security and admins to load"));
         }
-        self.load_policy(Actor::Person(caller.person.to_ref())).await
+        let (access, by) = (Arc::clone(self), Actor::Person(caller.person.to_ref()));
+        let loading = tokio::spawn(async move { access.load_policy(by).await });
+        loading.await.map_err(|_| AccessError::internal("loading the policy broke off"))?
     }
 
     /// The same at a signal.
