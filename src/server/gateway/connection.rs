@@ -116,7 +116,8 @@ impl Connection {
             Some(Fault::Refused(refusal)) if relay.at_boundary => {
                 let mut out = BytesMut::new();
                 refusal.fatal(&mut out);
-                drop(self.heard(&out).await);
+                // A recorder that hangs must not keep the client from hearing of it.
+                drop(tokio::time::timeout(GRACE, self.heard(&out)).await);
                 drop(tokio::time::timeout(GRACE, to_client.write_all(&out)).await);
             }
             Some(Fault::Refused(refusal)) => {
@@ -150,7 +151,7 @@ impl Connection {
         if let Err(error) = self.outcomes(&mut relay.ended).await {
             tracing::warn!(connection = %self.id, %error, "an outcome is not on record");
         }
-        self.end_tape().await;
+        drop(tokio::time::timeout(GRACE, self.end_tape()).await);
         drop(tokio::time::timeout(GRACE, to_client.shutdown()).await);
     }
 
@@ -489,13 +490,15 @@ impl Connection {
     async fn outcomes(&self, ended: &mut VecDeque<Ended>) -> Result<(), Refusal> {
         while let Some(one) = ended.front() {
             self.outcome(one).await?;
-            ended.pop_front();
+            // The ledger does not wait for the recording, and is told once.
+            if let Some(one) = ended.pop_front() {
+                self.tape_outcome(&one).await;
+            }
         }
         Ok(())
     }
 
     pub(super) async fn outcome(&self, ended: &Ended) -> Result<(), Refusal> {
-        self.tape_outcome(ended).await;
         self.append_outcome(ended).await?;
         let Ended { running, rows, .. } = ended;
         self.watch(running);
