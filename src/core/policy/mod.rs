@@ -219,19 +219,6 @@ impl Policy {
         roles.iter().filter(may).cloned().collect()
     }
 
-    /// [`Policy::fills`] for each slot of a decision, in its order.
-    pub fn fills_slots(
-        &self,
-        approver: &Person,
-        requester: &PersonRef,
-        requester_teams: &BTreeSet<String>,
-        target: &Target,
-        slots: &[Slot],
-    ) -> Vec<Vec<Role>> {
-        let fills = |slot: &Slot| self.fills(approver, requester, requester_teams, target, &slot.any_of);
-        slots.iter().map(fills).collect()
-    }
-
     /// Asks Cedar tier by tier. A rule that fails to evaluate takes its tier
     /// away: Cedar would skip it, and a skipped forbid would let through.
     fn weigh(&self, facts: &Facts, tiers: &[Tier]) -> Verdict<'_> {
