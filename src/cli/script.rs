@@ -4,7 +4,7 @@
 use super::error::CliError;
 use super::output::{clean, field};
 use crate::core::migration::{LONGEST, pieces};
-use crate::core::model::{Hazard, Migration, ScriptStatement};
+use crate::core::model::{Hazard, Migration, ScriptStatement, Severity};
 use crate::proto::NewScript;
 use std::io::Read as _;
 use std::path::Path;
@@ -66,6 +66,26 @@ pub fn in_pieces(script: &Migration, from: usize) -> String {
         [one] if one.in_transaction => format!("{statements} in one transaction"),
         several => format!("{statements} in {}", plural(several.len(), "piece")),
     }
+}
+
+/// `script V1.sql (revision 2, sha256 0123456789ab; 1 danger, 2 cautions)`: what a yes is given to.
+pub fn in_short(script: &Migration) -> String {
+    let hazards = || script.statements.iter().flat_map(|statement| &statement.hazards);
+    let count = |severity: Severity, word| match hazards().filter(|one| one.severity == severity).count() {
+        0 => None,
+        count => Some(plural(count, word)),
+    };
+    let found: Vec<String> = [count(Severity::Danger, "danger"), count(Severity::Caution, "caution")]
+        .into_iter()
+        .flatten()
+        .collect();
+    let found = if found.is_empty() { "no danger seen".to_owned() } else { found.join(", ") };
+    format!("script {} ({}; {found})", script.name, revision(script))
+}
+
+/// `revision 2, sha256 0123456789ab`.
+pub fn revision(script: &Migration) -> String {
+    format!("revision {}, sha256 {}", script.revision, script.sha256.get(..12).unwrap_or_default())
 }
 
 /// `line 3: ALTER TABLE of public.orders`.

@@ -2,7 +2,9 @@
 
 use super::output::{clean, field, relative};
 use super::script::in_pieces;
-use crate::core::model::{IncidentRef, Limits, Migration, Path, RequestState, Scope, Tier, format_duration};
+use crate::core::model::{
+    IncidentRef, Limits, Migration, Path, RequestState, Scope, Tier, either, format_duration, needed,
+};
 use crate::proto::{BreakGlassView, History, RequestView};
 use jiff::Timestamp;
 
@@ -108,26 +110,21 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
             line("confirmed", format!("{who} as {}, {when}{comment}", given.role));
         }
         for due in break_glass.confirmation.iter().filter(|due| !due.is_complete()) {
-            let needed: Vec<String> = due.open_slots().map(|(_, slot)| slot.to_string()).collect();
-            line(
-                "unsaid",
-                format!("confirmation by {}, due {}", needed.join(" and "), relative(due.due, now)),
-            );
+            let missing = needed(due.open_slots());
+            line("unsaid", format!("confirmation by {missing}, due {}", relative(due.due, now)));
         }
         if let Some(end) = &break_glass.ended {
             line("ended", format!("{}: {}", relative(end.at, now), end.why.words()));
         }
         if !you_confirm.is_empty() {
-            let roles: Vec<&str> = you_confirm.iter().map(|role| role.0.as_str()).collect();
-            line("you", format!("can confirm as {}: dbaccess confirm {}", roles.join(" or "), request.id));
+            line("you", format!("can confirm as {}: dbaccess confirm {}", either(you_confirm), request.id));
         }
     }
     if let Some(history) = &view.history {
         line("before", before(history, now));
     }
     if let [counted, others @ ..] = view.you_fill.as_slice() {
-        let roles: Vec<&str> = view.you_fill.iter().map(|role| role.0.as_str()).collect();
-        let mut text = format!("can approve as {}", roles.join(" or "));
+        let mut text = format!("can approve as {}", either(&view.you_fill));
         if !others.is_empty() {
             text.push_str(&format!("; counted as {counted}"));
         }

@@ -116,7 +116,16 @@ async fn r2_2_a_script_is_reviewed_run_as_approved_and_compared() {
     let listed = listed.as_array().unwrap().iter().find(|view| view["request"]["id"] == id.as_str()).unwrap();
     assert_eq!(listed["request"]["migration"]["text"], "", "lists stay small");
     says(&world.migrate(&id, &[]).exits(4), &["waits for approval", "peer"]);
-    says(&world.bob.run(&["approve", &id, "--yes"]).ok(), &["1 -- V1: notes", "still needed"]);
+    let sha256 = request["migration"]["sha256"].as_str().unwrap();
+    let question = format!(
+        "Approve as peer: script V1__notes.sql (revision 1, sha256 {}; no danger seen) on prod-orders for 1h?",
+        &sha256[..12]
+    );
+    says(&world.bob.run(&["approve", &id]).exits(2), &[&question]);
+    says(
+        &world.bob.run(&["approve", &id, "--yes"]).ok(),
+        &["1 -- V1: notes", "approved; still needed: manager or security"],
+    );
     world.carol.run(&["approve", &id, "--yes"]).ok();
     let approvals = events(&env, "request.approved", 2, |body| body["request"] == id.as_str()).await;
     assert!(

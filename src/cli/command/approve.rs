@@ -1,11 +1,10 @@
 use super::Context;
 use super::request::{self, length};
 use crate::cli::error::CliError;
-use crate::cli::output::{Format, OutputArgs, clean, note, width_of_stderr};
+use crate::cli::output::{Format, OutputArgs};
+use crate::cli::script;
 use crate::cli::view::short_scope;
-use crate::cli::{ask, view};
-use crate::core::model::{ErrorKind, RequestState, format_duration};
-use crate::os;
+use crate::core::model::{RequestState, format_duration};
 use crate::proto::{Approve, RequestView};
 use std::time::Duration;
 
@@ -48,10 +47,7 @@ impl ApproveArgs {
         }
         // One that is decided already: the server says by whom, there is nothing to confirm.
         if !self.yes && waits {
-            note(view::describe(&seen, os::now(), width_of_stderr()).trim_end());
-            if !ask::confirm(&self.question(&seen), "--yes")? {
-                return Err(CliError::new(ErrorKind::Conflict, "nothing was approved"));
-            }
+            request::agreed(&seen, &self.question(&seen), "nothing was approved")?;
         }
         let approval = Approve {
             tables: (!self.table.is_empty()).then_some(self.table),
@@ -63,12 +59,8 @@ impl ApproveArgs {
         };
         let view = client.approve(seen.request.id.as_str(), &approval).await?;
         request::print(&view, self.output.output)?;
-        let missing: Vec<String> = view.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
-        if view.request.state == RequestState::Waiting {
-            note(&format!("approved; still needed: {}", missing.join(" and ")));
-        } else {
-            note(&format!("approved: {} now has access", clean(&view.request.person.email)));
-        }
+        let complete = format!("approved: {} now has access", view.request.person.email);
+        request::said_yes("approved", view.request.open_slots(), &complete);
         Ok(())
     }
 
@@ -76,12 +68,16 @@ impl ApproveArgs {
         let request = &view.request;
         let schemas = self.schema.iter().map(|schema| format!("schema {schema}"));
         let kept: Vec<String> = schemas.chain(self.table.iter().cloned()).collect();
-        let scope = if kept.is_empty() { short_scope(&request.scope) } else { kept.join(", ") };
+        let scope = match &request.migration {
+            Some(script) => script::in_short(script),
+            None if kept.is_empty() => short_scope(&request.scope),
+            None => kept.join(", "),
+        };
         let masked = if self.masked { ", every mask on," } else { "" };
         let window = format_duration(self.window.unwrap_or(request.window));
         let role = view.you_fill.first().map(|role| format!(" as {role}")).unwrap_or_default();
         let whose = view.on_behalf_of.as_ref().map(|whose| format!(" for {}", whose.email));
         let whose = whose.unwrap_or_default();
-        clean(&format!("Approve{role}{whose}: {scope}{masked} on {} for {window}?", request.target))
+        format!("Approve{role}{whose}: {scope}{masked} on {} for {window}?", request.target)
     }
 }

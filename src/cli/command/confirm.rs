@@ -1,9 +1,6 @@
 use super::{Context, request};
 use crate::cli::error::CliError;
-use crate::cli::output::{OutputArgs, clean, note, width_of_stderr};
-use crate::cli::{ask, view};
-use crate::core::model::ErrorKind;
-use crate::os;
+use crate::cli::output::OutputArgs;
 use crate::proto::Confirm;
 
 /// Confirm a break-glass that the incident system could not: that there was such an incident.
@@ -30,22 +27,16 @@ impl ConfirmArgs {
         // The whole id from here on: what is read is what is confirmed.
         let seen = client.request_by_id(&self.id).await?;
         if !self.yes && seen.break_glass.is_some() {
-            note(view::describe(&seen, os::now(), width_of_stderr()).trim_end());
-            let who = clean(&seen.request.person.email);
-            if !ask::confirm(&format!("Was there this incident, and was it {who}'s?"), "--yes")? {
-                return Err(CliError::new(ErrorKind::Conflict, "nothing was confirmed"));
-            }
+            let who = &seen.request.person.email;
+            let question = format!("Was there this incident, and was it {who}'s?");
+            request::agreed(&seen, &question, "nothing was confirmed")?;
         }
         let body = Confirm { comment: self.comment };
         let view = client.confirm(seen.request.id.as_str(), &body).await?;
         request::print(&view, self.output.output)?;
         let due = view.break_glass.as_ref().and_then(|glass| glass.break_glass.confirmation.as_ref());
-        let missing: Vec<String> =
-            due.iter().flat_map(|due| due.open_slots()).map(|(_, slot)| slot.to_string()).collect();
-        match missing.as_slice() {
-            [] => note("confirmed"),
-            missing => note(&format!("confirmed; still needed: {}", missing.join(" and "))),
-        }
+        let missing = due.iter().flat_map(|due| due.open_slots());
+        request::said_yes("confirmed", missing, "confirmed");
         Ok(())
     }
 }

@@ -2,7 +2,7 @@ use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, clean, json, note, relative, short_ids};
 use crate::cli::{ask, until::until};
-use crate::core::model::Delegation;
+use crate::core::model::{Delegation, either};
 use crate::os;
 use crate::proto::{DelegationsQuery, NewDelegation};
 use jiff::Timestamp;
@@ -93,7 +93,7 @@ pub(super) fn said(given: &Delegation) -> String {
     clean(&format!(
         "{} can approve for you as {} until {until:.0} ({})\nto end it before: dbaccess delegate --end {}",
         given.to.email,
-        roles(given).join(" or "),
+        either(&given.roles),
         relative(until, os::now()),
         given.id
     ))

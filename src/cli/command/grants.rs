@@ -7,7 +7,7 @@ use crate::cli::grant_choice::{Choice, choose};
 use crate::cli::output::{can_ask, note, relative, short_ids, width_of_stderr};
 use crate::cli::session::shell_quoted;
 use crate::cli::{ask, view};
-use crate::core::model::{AskedScope, ErrorKind, Grant, RequestState};
+use crate::core::model::{AskedScope, ErrorKind, Grant, RequestState, needed};
 use crate::os;
 use crate::proto::{NewRequest, RequestsQuery};
 
@@ -93,9 +93,8 @@ async fn ask_for_one(client: &Client, target: &str) -> Result<Grant, CliError> {
 }
 
 fn still_waiting(view: &crate::proto::RequestView) -> CliError {
-    let needs: Vec<String> = view.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
     let id = &view.request.id;
     CliError::new(ErrorKind::Waiting, format!("your request {id} is still waiting for approval"))
-        .why(format!("it needs {}", needs.join(" and ")))
+        .why(format!("it needs {}", needed(view.request.open_slots())))
         .hint(format!("an approver runs: dbaccess approve {id}"))
 }

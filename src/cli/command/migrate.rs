@@ -6,13 +6,14 @@ use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::hold::Ended;
 use crate::cli::output::{self, Format, OutputArgs, note, spinner};
-use crate::cli::script::{in_pieces, told};
+use crate::cli::script::{in_pieces, revision, told};
 use crate::cli::session::{Live, Way, greeting};
 use crate::cli::session_files::sweep;
 use crate::core::guard::INVALID_INDEXES;
 use crate::core::migration::{Piece, pieces, remaining};
 use crate::core::model::{
-    AccessRequest, Compared, ErrorKind, Grant, Migration, RequestState, RunState, ScriptComparison, TableName,
+    AccessRequest, Compared, ErrorKind, Grant, Migration, RequestState, RunState, ScriptComparison,
+    TableName, needed,
 };
 use crate::os;
 use crate::proto::{Compare, RequestView};
@@ -117,7 +118,7 @@ impl MigrateArgs {
                 "from": from + 1, "pieces": pieces,
             }));
         }
-        let mut lines = vec![format!("{} ({}): {}", script.name, short(script), in_pieces(script, from))];
+        let mut lines = vec![format!("{} ({}): {}", script.name, revision(script), in_pieces(script, from))];
         if from > 0 {
             lines.push(format!("  {} committed by an earlier run", range(0..from)));
         }
@@ -185,9 +186,8 @@ fn granted(view: &RequestView) -> Result<Grant, CliError> {
         }
         (RequestState::Granted, _) => error(ErrorKind::Expired, "was granted, and its window has ended"),
         (RequestState::Waiting, _) => {
-            let needs: Vec<String> = request.open_slots().map(|(_, slot)| slot.to_string()).collect();
             Err(CliError::new(ErrorKind::Waiting, format!("request {} waits for approval", request.id))
-                .why(format!("it needs {}", needs.join(" and ")))
+                .why(format!("it needs {}", needed(request.open_slots())))
                 .hint(format!("an approver runs: dbaccess approve {}", request.id)))
         }
         (RequestState::Denied, _) => error(ErrorKind::Denied, "was denied"),
@@ -423,10 +423,6 @@ fn refused(error: &tokio_postgres::Error) -> CliError {
         ),
         _ => failed,
     }
-}
-
-fn short(script: &Migration) -> String {
-    format!("revision {}, sha256 {}", script.revision, script.sha256.get(..12).unwrap_or_default())
 }
 
 fn numbers(indexes: std::ops::Range<usize>) -> Vec<usize> {

@@ -5,7 +5,7 @@ use crate::cli::output::{self, Format, OutputArgs, note, width_of_stderr};
 use crate::cli::session::shell_quoted;
 use crate::cli::{ask, script, view};
 use crate::core::model::{
-    AskedScope, BadDuration, ErrorKind, RequestState, Tier, format_duration, parse_duration,
+    AskedScope, BadDuration, ErrorKind, RequestState, Slot, Tier, format_duration, needed, parse_duration,
 };
 use crate::os;
 use crate::proto::{Amend, NewRequest, RequestView};
@@ -158,6 +158,21 @@ pub(super) fn show_script(view: &RequestView, format: Format) {
     }
 }
 
+/// What was read to whoever is about to say yes to it, and their yes; `no` is
+/// said when they say no.
+pub(super) fn agreed(view: &RequestView, question: &str, no: &str) -> Result<(), CliError> {
+    note(told(view).trim_end());
+    if ask::confirm(question, "--yes")? { Ok(()) } else { Err(CliError::new(ErrorKind::Conflict, no)) }
+}
+
+/// What somebody's yes did, and whose is still missing; without any, `complete`.
+pub(super) fn said_yes<'a>(did: &str, missing: impl Iterator<Item = (usize, &'a Slot)>, complete: &str) {
+    match needed(missing).as_str() {
+        "" => note(complete),
+        missing => note(&format!("{did}; still needed: {missing}")),
+    }
+}
+
 /// One request, as it is told on stderr.
 pub(super) fn told(view: &RequestView) -> String {
     view::describe(view, os::now(), width_of_stderr())
@@ -219,8 +234,8 @@ pub(super) fn outcome(view: &RequestView) -> Result<u8, CliError> {
 /// Asks again and again until the request is decided. Ctrl-C leaves it waiting.
 async fn wait(client: &Client, view: RequestView) -> Result<RequestView, CliError> {
     let id = view.request.id.clone();
-    let needs: Vec<String> = view.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
-    let spinner = output::spinner(format!("{id}: waiting for {}", needs.join(" and ")));
+    let waiting = |view: &RequestView| format!("{id}: waiting for {}", needed(view.request.open_slots()));
+    let spinner = output::spinner(waiting(&view));
     let mut pause = Duration::from_millis(500);
     let decided = loop {
         tokio::select! {
@@ -247,8 +262,7 @@ async fn wait(client: &Client, view: RequestView) -> Result<RequestView, CliErro
         if seen.request.state != RequestState::Waiting {
             break seen;
         }
-        let needs: Vec<String> = seen.request.open_slots().map(|(_, slot)| slot.to_string()).collect();
-        spinner.set_message(format!("{id}: waiting for {}", needs.join(" and ")));
+        spinner.set_message(waiting(&seen));
         pause = (pause * 3 / 2).min(Duration::from_secs(3));
     };
     spinner.finish_and_clear();

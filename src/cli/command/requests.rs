@@ -2,7 +2,7 @@ use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, relative, rounded, short_ids};
 use crate::cli::view::short_scope;
-use crate::core::model::{Path, RequestState};
+use crate::core::model::{Path, RequestState, needed};
 use crate::os;
 use crate::proto::{RequestView, RequestsQuery};
 
@@ -44,9 +44,9 @@ fn confirmable(view: &RequestView) -> bool {
 /// Who must still confirm a break-glass, if anybody.
 fn unconfirmed(view: &RequestView) -> Option<String> {
     let due = view.break_glass.as_ref()?.break_glass.confirmation.as_ref()?;
-    let needs: Vec<String> = due.open_slots().map(|(_, slot)| slot.to_string()).collect();
+    let missing = needed(due.open_slots());
     let yours = if confirmable(view) { " (you)" } else { "" };
-    (!needs.is_empty()).then(|| format!("to be confirmed by {}{yours}", needs.join(" and ")))
+    (!missing.is_empty()).then(|| format!("to be confirmed by {missing}{yours}"))
 }
 
 /// Requests as rows; whole ids and times for programs, short ones for people.
@@ -62,9 +62,8 @@ pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
         let request = &view.request;
         let state = match request.state {
             RequestState::Waiting => {
-                let needs: Vec<String> = request.open_slots().map(|(_, slot)| slot.to_string()).collect();
                 let yours = if view.you_fill.is_empty() { "" } else { " (you)" };
-                format!("waiting for {}{yours}", needs.join(" and "))
+                format!("waiting for {}{yours}", needed(request.open_slots()))
             }
             other => match unconfirmed(view) {
                 Some(words) => format!("{}, {words}", other.as_str()),

@@ -61,7 +61,7 @@ pub use policy::PolicySource;
 pub use recording::{RecordingRecord, Recovered};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
-    Tier, Via,
+    Tier, Via, either, needed,
 };
 pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
 pub use risk::{Risk, RiskLevel};

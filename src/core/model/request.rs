@@ -88,9 +88,20 @@ pub struct Slot {
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let roles: Vec<&str> = self.any_of.iter().map(|role| role.0.as_str()).collect();
-        f.pad(&roles.join(" or "))
+        f.pad(&either(&self.any_of))
     }
+}
+
+/// `lead or security`: any of these.
+pub fn either<'a>(roles: impl IntoIterator<Item = &'a Role>) -> String {
+    let roles: Vec<&str> = roles.into_iter().map(|role| role.0.as_str()).collect();
+    roles.join(" or ")
+}
+
+/// `peer and lead or security`: what is missing, all of it.
+pub fn needed<'a>(slots: impl IntoIterator<Item = (usize, &'a Slot)>) -> String {
+    let slots: Vec<String> = slots.into_iter().map(|(_, slot)| slot.to_string()).collect();
+    slots.join(" and ")
 }
 
 /// What policy said to a request, kept as evidence (R4.5).
