@@ -5,6 +5,7 @@ pub mod approval;
 pub mod break_glass;
 pub mod classify;
 pub mod delegation;
+pub mod evidence;
 pub mod guard;
 pub mod ledger;
 pub mod link;
