@@ -111,7 +111,7 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         }
         for due in break_glass.confirmation.iter().filter(|due| !due.is_complete()) {
             let missing = needed(due.open_slots());
-            line("unsaid", format!("confirmation by {missing}, due {}", relative(due.due, now)));
+            line("needs", format!("confirmation by {missing}, due {}", relative(due.due, now)));
         }
         if let Some(end) = &break_glass.ended {
             line("ended", format!("{}: {}", relative(end.at, now), end.why.words()));

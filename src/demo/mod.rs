@@ -2,7 +2,7 @@
 //! never for real use.
 //!
 //! ```text
-//!  run ── world     scratch PostgreSQL, identity provider, server, people's homes
+//!  run ── world     scratch PostgreSQL, identity provider, incident system, server, people's homes
 //!      ── runner    plays the story (data: story, in the words of step) and checks it
 //!           └─ process      the real commands, each as its person
 //!           └─ credential, evidence   what thieves and auditors do
@@ -15,19 +15,21 @@
 mod credential;
 mod evidence;
 pub mod identity;
+pub mod incidents;
 mod people;
 pub mod pki;
 pub mod postgres;
 mod process;
 mod runner;
 mod screen;
+pub mod site;
 mod step;
 mod story;
 mod world;
 
 use crate::cli::DemoArgs;
 use anyhow::{Result, bail};
-use people::PEOPLE;
+use people::{ON_CALL, PEOPLE};
 use runner::Outcome;
 use screen::Screen;
 use std::time::Instant;
@@ -109,6 +111,11 @@ fn farewell(world: &World, screen: &Screen) {
         "\nThen: dbaccess targets, dbaccess request, dbaccess connect prod-orders… Who is not signed in yet \
          runs dbaccess login, and may choose anybody at the identity provider, {}.\n",
         world.issuer()
+    ));
+    screen.line(&format!(
+        "For break-glass, {ON_CALL} has the incident PD-Q7. It is resolved, opened again and out of reach at {}. \
+         A migration to ask for is in everybody's directory, {dir}/NAME/V42__add_index.sql.\n",
+        world.incidents.site()
     ));
     screen.line(&format!("The server's configuration: {dir}/server.toml; its log: {dir}/server.log"));
 }

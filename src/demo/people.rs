@@ -15,9 +15,12 @@ pub struct Person {
     pub about: &'static str,
 }
 
+/// Whose incident it is.
+pub const ON_CALL: &str = "bob@example.com";
+
 pub const PEOPLE: [Person; 4] = [
     Person { name: "alice", groups: &["eng-shop"], about: "developer in the team shop" },
-    Person { name: "bob", groups: &["eng-shop"], about: "developer in the team shop" },
+    Person { name: "bob", groups: &["eng-shop"], about: "developer in the team shop, on call" },
     Person {
         name: "carol",
         groups: &["eng-shop", "eng-leads", "eng-managers"],
@@ -35,6 +38,9 @@ pub struct Surroundings {
     pub programs: Vec<PathBuf>,
 }
 
+/// A migration to ask for, in everybody's home.
+pub const SCRIPT: &str = "V42__add_index.sql";
+
 /// Makes everybody's home in `dir`, and the file `NAME.env` that makes a shell theirs.
 pub fn settle(dir: &Path, around: &Surroundings) -> Result<()> {
     for person in PEOPLE {
@@ -42,6 +48,7 @@ pub fn settle(dir: &Path, around: &Surroundings) -> Result<()> {
             let path = home(dir, person.name).join(name);
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         }
+        fs::write(home(dir, person.name).join(SCRIPT), include_str!("V42__add_index.sql"))?;
         let path = dir.join(format!("{}.env", person.name));
         fs::write(&path, env_file(dir, person.name, around))
             .with_context(|| format!("cannot write {}", path.display()))?;

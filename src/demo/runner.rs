@@ -25,11 +25,11 @@ pub struct Outcome {
 }
 
 /// Plays the scenes in order. Dropping the future ends what runs.
-pub async fn play(story: &[Scene], world: &World, screen: &Screen) -> Outcome {
+pub async fn play(story: &[&[Scene]], world: &World, screen: &Screen) -> Outcome {
     let mut runner = Runner { world, screen, kept: BTreeMap::new(), credential: None, running: None };
     let mut outcome = Outcome::default();
-    for scene in story {
-        screen.scene(scene.title);
+    for (index, scene) in story.iter().copied().flatten().enumerate() {
+        screen.scene(&format!("{}. {}", index + 1, scene.title));
         for step in scene.steps {
             let claim = step.claim();
             match runner.step(step).await {
@@ -62,6 +62,8 @@ impl Step {
             Self::Tries { claim, .. } => claim,
             Self::Shows(claim, _)
             | Self::TakesCredential(claim)
+            | Self::IncidentSystem(claim, _)
+            | Self::Pages(claim, ..)
             | Self::CopiesLedger(claim)
             | Self::TampersWithCopy(claim) => claim,
         }
@@ -78,7 +80,7 @@ impl Runner<'_> {
             }
             Step::Starts(typed, fact) => {
                 self.running = Some(self.start(typed)?);
-                self.eventually(fact).await
+                self.holds(fact).await
             }
             Step::Ends(typed) => {
                 let process = self.running.take().context("nothing is running")?;
@@ -86,7 +88,7 @@ impl Runner<'_> {
                 let ended = process.finish(self.world, self.screen).await?;
                 self.judge(typed, &ended)
             }
-            Step::Shows(_, fact) => self.eventually(fact).await,
+            Step::Shows(_, fact) => self.holds(fact).await,
             Step::TakesCredential(_) => {
                 let taken = Credential::of_open_session(self.world, "alice")?;
                 self.kept.insert("role", taken.role.clone());
@@ -97,13 +99,22 @@ impl Runner<'_> {
                 let credential = self.credential.as_ref().context("nobody has a credential")?;
                 credential::check(self.world, credential, *door, *opens).await
             }
+            Step::IncidentSystem(_, happening) => {
+                self.world.incidents.happens(*happening);
+                Ok(())
+            }
+            Step::Pages(_, summary, open) => {
+                let found = || self.world.incidents.pages().iter().any(|page| page.is(summary, *open));
+                eventually(async || Ok(if found() { Ok(()) } else { Err("The pager does not.".to_owned()) }))
+                    .await
+            }
             Step::CopiesLedger(_) => evidence::copy_ledger(self.world, "dave"),
             Step::TampersWithCopy(_) => evidence::tamper(self.world, "dave"),
         }
     }
 
     fn start(&self, typed: &Typed) -> Result<Process> {
-        let words = typed.words.iter().map(|word| self.filled(word)).collect::<Result<Vec<_>>>()?;
+        let words = typed.words().iter().map(|word| self.filled(word)).collect::<Result<Vec<_>>>()?;
         self.screen.typed(typed.who, &words);
         Process::start(self.world, self.screen, typed.who, &words)
     }
@@ -129,24 +140,21 @@ impl Runner<'_> {
         Ok(())
     }
 
-    async fn eventually(&self, fact: &Fact) -> Result<()> {
+    async fn holds(&self, fact: &Fact) -> Result<()> {
         let admin = self.world.postgres.admin(PRODUCTION).await?;
         let sql = self.filled(fact.sql)?;
-        let started = Instant::now();
-        loop {
+        eventually(async || {
             let answer = admin.simple_query(&sql).await?;
             let value = answer.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
                 _ => None,
             });
-            if value.as_deref() == Some(fact.is) {
-                return Ok(());
-            }
-            if started.elapsed() > LIMIT {
-                bail!("The database says {}.", value.as_deref().unwrap_or("nothing"));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            Ok(match value {
+                Some(value) if value == fact.is => Ok(()),
+                value => Err(format!("The database says {}.", value.as_deref().unwrap_or("nothing"))),
+            })
+        })
+        .await
     }
 
     /// The text with what was kept in place of each `{name}`.
@@ -162,5 +170,17 @@ impl Runner<'_> {
         }
         filled.push_str(rest);
         Ok(filled)
+    }
+}
+
+/// Asks until it is so; what was said last is the error.
+async fn eventually(ask: impl AsyncFn() -> Result<Result<(), String>>) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        match ask().await? {
+            Ok(()) => return Ok(()),
+            Err(why) if started.elapsed() > LIMIT => bail!(why),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
     }
 }

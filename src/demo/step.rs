@@ -1,6 +1,8 @@
 //! The words that the story is written in: data, which `runner` carries out.
 //! In every text `{name}` stands for what an earlier step kept under that name.
 
+use super::incidents::Happening;
+
 /// A part of the story.
 #[derive(Debug)]
 pub struct Scene {
@@ -23,6 +25,10 @@ pub enum Step {
     TakesCredential(&'static str),
     /// Somebody tries that credential.
     Tries { claim: &'static str, door: Door, opens: bool },
+    /// Something becomes of the incident, or of the system that knows it.
+    IncidentSystem(&'static str, Happening),
+    /// Security's pager has a page with this text, open or resolved.
+    Pages(&'static str, &'static str, bool),
     /// The auditor gets a copy of the ledger.
     CopiesLedger(&'static str),
     /// Somebody changes one letter in that copy.
@@ -33,7 +39,8 @@ pub enum Step {
 #[derive(Clone, Copy, Debug)]
 pub struct Typed {
     pub who: &'static str,
-    pub words: &'static [&'static str],
+    /// As a shell reads it, with words in quotes where they need them.
+    pub line: &'static str,
     pub exit: i32,
     pub claim: &'static str,
     pub says: &'static [Says],
@@ -74,12 +81,30 @@ pub enum Door {
     Database,
 }
 
-/// `who` types `words`, which succeeds.
-pub const fn types(who: &'static str, words: &'static [&'static str]) -> Typed {
-    Typed { who, words, exit: 0, claim: "", says: &[], keeps: None }
+/// `who` types `line`, which succeeds.
+pub const fn types(who: &'static str, line: &'static str) -> Typed {
+    Typed { who, line, exit: 0, claim: "", says: &[], keeps: None }
 }
 
 impl Typed {
+    /// The line's words. What is in quotes is one word, as it stands.
+    pub fn words(&self) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None, None);
+        for c in self.line.chars() {
+            match (c, quote) {
+                (c, Some(open)) if c == open => quote = None,
+                ('\'' | '"', None) => {
+                    quote = Some(c);
+                    word.get_or_insert_with(String::new);
+                }
+                (' ', None) => words.extend(word.take()),
+                (c, _) => word.get_or_insert_with(String::new).push(c),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
     pub const fn exits(self, exit: i32) -> Self {
         Self { exit, ..self }
     }
@@ -90,5 +115,17 @@ impl Typed {
 
     pub const fn keeps(self, name: &'static str, prefix: &'static str) -> Self {
         Self { keeps: Some(Keep { name, prefix }), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_a_shell_reads_it() {
+        let words = |line| types("alice", line).words();
+        assert_eq!(words("psql -c 'SELECT 1' --"), ["psql", "-c", "SELECT 1", "--"]);
+        assert_eq!(words(r#"psql -c "SELECT 'a  b'"  ''"#), ["psql", "-c", "SELECT 'a  b'", ""]);
     }
 }

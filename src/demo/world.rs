@@ -1,12 +1,14 @@
 //! The demo's world: a scratch PostgreSQL with a shop in it, the development
-//! identity provider, the server, and four people, all on one loopback and in
-//! temporary directories that nobody else can enter.
+//! identity provider and incident system, the server, and four people, all on
+//! one loopback and in temporary directories that nobody else can enter.
 
 use super::identity::{DevIdp, DevPerson, Options};
-use super::people::{self, PEOPLE, Surroundings};
+use super::incidents::{DevIncidents, rest};
+use super::people::{self, ON_CALL, PEOPLE, Surroundings};
 use super::pki::Pki;
 use super::postgres::{Cluster, free_port, newest_bin};
 use super::screen::Screen;
+use super::site::Site;
 use crate::core::model::Secret;
 use crate::server::boot::{self, Running};
 use crate::server::config::Config;
@@ -29,6 +31,7 @@ pub struct World {
     pub postgres: Cluster,
     pub around: Surroundings,
     pub native_port: u16,
+    pub incidents: DevIncidents,
     identity: DevIdp,
     server: Running,
     dir: TempDir,
@@ -57,15 +60,27 @@ impl World {
         let identity = DevIdp::start(listener, pki.server_config(&[b"http/1.1"])?, people, options)?;
         step.done();
 
+        let step = screen.progress("an incident system, for development only, with an incident");
+        let token = Secret::from_random(crate::os::random());
+        private_file(&dir.path().join("incidents.token"), token.expose())?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let incidents = DevIncidents::start(listener, token, ON_CALL)?;
+        step.done();
+
         let step = screen.progress("the dbaccess server");
-        let places = Places {
+        let data = dir.path().join("data");
+        let native_port = free_port()?;
+        let site = Site {
             port: port.map_or_else(free_port, Ok)?,
-            native_port: free_port()?,
-            postgres_port: postgres.port(),
-            issuer: identity.issuer(),
+            native_port: Some(native_port),
+            data: &data,
             pki: &pki,
+            issuer: identity.issuer(),
+            token_lifetime: "1h",
+            // A demo at night is a demo too.
+            open_hours: true,
         };
-        let config = configure(dir.path(), &places)?;
+        let config = configure(dir.path(), &site, postgres.port(), incidents.url())?;
         for target in config.targets.values() {
             let params = setup::params(&target.upstream)?;
             apply_setup(&postgres.admin_upstream(&target.upstream.database), &params)
@@ -80,7 +95,7 @@ impl World {
         let around = Surroundings { url, ca: pki.ca.clone(), programs };
         people::settle(dir.path(), &around)?;
         step.done();
-        Ok(Self { postgres, around, native_port: places.native_port, identity, server, dir })
+        Ok(Self { postgres, around, native_port, incidents, identity, server, dir })
     }
 
     pub fn dir(&self) -> &Path {
@@ -118,63 +133,36 @@ async fn open_shop(postgres: &Cluster) -> Result<()> {
     Ok(())
 }
 
-struct Places<'a> {
-    port: u16,
-    native_port: u16,
-    postgres_port: u16,
-    issuer: &'a str,
-    pki: &'a Pki,
-}
-
 /// Writes the configuration as a person would, and reads it back as the server does.
-fn configure(dir: &Path, places: &Places<'_>) -> Result<Config> {
+fn configure(dir: &Path, site: &Site<'_>, postgres_port: u16, incidents: &str) -> Result<Config> {
     let password = Secret::from_random(crate::os::random());
     private_file(&dir.join("database.password"), password.expose())?;
     let path = dir.join("server.toml");
-    private_file(&path, &server_toml(places))?;
+    private_file(&path, &server_toml(site, postgres_port, incidents))?;
     Ok(Config::load(&path)?)
 }
 
-fn server_toml(places: &Places<'_>) -> String {
-    let Places { port, native_port, postgres_port, issuer, pki } = places;
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut text = format!(
-        r#"[server]
-listen = "127.0.0.1:{port}"
-public_url = "https://localhost:{port}"
-native_listen = "127.0.0.1:{native_port}"
-data_dir = "data"
-tls_certificate = "{certificate}"
-tls_key = "{key}"
-
-[identity]
-issuer = "{issuer}"
-client_id = "dbaccess"
-ca = "{ca}"
-web_sign_in = true
-
-[teams.shop]
-groups = ["eng-shop"]
-[roles.lead]
-groups = ["eng-leads"]
-[roles.manager]
-groups = ["eng-managers"]
-[roles.security]
-groups = ["security"]
+fn server_toml(site: &Site<'_>, postgres_port: u16, incidents: &str) -> String {
+    let mut text = site.sections();
+    text.push_str(&format!(
+        r#"
 [roles.auditor]
 groups = ["auditors"]
 
-# A demo at night is a demo too.
-[business_hours]
-timezone = "UTC"
-days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-from = "00:00"
-to = "24:00"
+[incidents.pagerduty]
+url = "{incidents}"
+token_file = "incidents.token"
+[incidents.pagerduty.services]
+orders = "{service}"
+# Nobody waits here for what takes a minute elsewhere.
+[break_glass]
+poll = "1s"
+[notify.pagerduty]
+routing_key_file = "incidents.token"
+api_url = "{incidents}"
 "#,
-        certificate = name(&pki.certificate),
-        key = name(&pki.key),
-        ca = name(&pki.ca),
-    );
+        service = rest::SERVICE,
+    ));
     for (target, environment, database) in
         [("prod-orders", "production", PRODUCTION), ("staging-orders", "staging", STAGING)]
     {

@@ -132,9 +132,9 @@ async fn r8_1_each_refusal_says_what_the_incident_lacks() {
     let alice = emergency.env.signed_in("alice").await;
     emergency.pagerduty.change(|world| {
         let closed = Incident { status: "resolved", ..Incident::of("PSVC1", &["PALICE"]) };
-        world.incidents.insert("CLOSED".into(), closed);
-        world.incidents.insert("BOBS".into(), Incident::of("PSVC1", &["PBOB"]));
-        world.incidents.insert("OTHER".into(), Incident::of("PSVC2", &["PALICE"]));
+        world.known.incidents.insert("CLOSED".into(), closed);
+        world.known.incidents.insert("BOBS".into(), Incident::of("PSVC1", &["PBOB"]));
+        world.known.incidents.insert("OTHER".into(), Incident::of("PSVC2", &["PALICE"]));
     });
     let ask = |target: &str, incident: &str| {
         alice.run(&["break-glass", target, "--incident", incident, "--reason", "x"])
@@ -235,7 +235,7 @@ async fn r8_3_an_incident_that_is_anothers_or_gone_renews_nothing() {
     emergency.pagerduty.q1(|one| one.assignees = vec!["PALICE"]);
     let until = time(&opened(&alice)["grant"]["until"]);
     let running = alice.connect_endless(&[]).await;
-    emergency.pagerduty.change(|world| world.incidents.clear());
+    emergency.pagerduty.change(|world| world.known.incidents.clear());
     let ran = running.ended().await.exits(6);
     assert!(ran.err.contains("ended (expired)") && dbaccess::os::now() >= until, "{}", ran.err);
     emergency.ended("window_ended").await;

@@ -19,6 +19,7 @@ use anyhow::{Result, bail};
 pub use drive::{Answer, answer_without_browser};
 use issue::State;
 use jiff::{SignedDuration, Timestamp};
+pub(super) use pages::{escape, page};
 use rustls::ServerConfig;
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -87,7 +87,7 @@ pub(super) fn say(status: StatusCode, title: &str, text: &str) -> Response {
     page(status, title, &format!("<p>{}</p>", escape(text)))
 }
 
-fn page(status: StatusCode, title: &str, body: &str) -> Response {
+pub(in crate::demo) fn page(status: StatusCode, title: &str, body: &str) -> Response {
     page_leading_to(status, title, body, "")
 }
 
@@ -97,7 +97,7 @@ fn page_leading_to(status: StatusCode, title: &str, body: &str, origin: &str) ->
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
          <style>{STYLE}</style></head><body><main><h1>{title}</h1>{body}\
-         <p class=\"note\">This is dbaccess's identity provider for development. \
+         <p class=\"note\">This is a part of dbaccess's demo, for development. \
          It asks for no password and must never guard anything real.</p></main></body></html>",
         title = escape(title),
     );
@@ -119,6 +119,6 @@ fn page_leading_to(status: StatusCode, title: &str, body: &str, origin: &str) ->
     response
 }
 
-fn escape(text: &str) -> String {
+pub(in crate::demo) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

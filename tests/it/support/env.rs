@@ -4,6 +4,7 @@
 use super::pg_server::{PgServer, installed_bin};
 use dbaccess::demo::identity::{Answer, DevIdp, DevPerson, Options, answer_without_browser};
 use dbaccess::demo::pki::Pki;
+use dbaccess::demo::site::Site;
 use dbaccess::server::config::Upstream;
 use dbaccess::server::provision::apply_setup;
 use dbaccess::server::setup;
@@ -124,48 +125,20 @@ impl TestEnv {
         let url = format!("https://localhost:{port}");
         let callback = format!("{url}{}", dbaccess::server::web::CALLBACK);
         idp.change(|options| options.redirect_uris = vec![callback]);
-        let hours = if setting.open_hours { ("00:00", "24:00") } else { ("00:00", "00:01") };
-        let days =
-            if setting.open_hours { r#"["mon","tue","wed","thu","fri","sat","sun"]"# } else { r#"["mon"]"# };
-        let native = if setting.native {
-            format!("native_listen = \"127.0.0.1:{native_port}\"")
-        } else {
-            String::new()
+        let data = dir.path().join("data");
+        let site = Site {
+            port,
+            native_port: setting.native.then_some(native_port),
+            data: &data,
+            pki: &pki,
+            issuer: idp.issuer(),
+            token_lifetime: setting.token_lifetime,
+            open_hours: setting.open_hours,
         };
         let config = format!(
-            r#"
-[server]
-listen = "127.0.0.1:{port}"
-public_url = "{url}"
-data_dir = "{data}"
-tls_certificate = "{certificate}"
-tls_key = "{key}"
-{native}
-
-[identity]
-issuer = "{issuer}"
-client_id = "dbaccess"
-ca = "{ca}"
-web_sign_in = true
-token_lifetime = "{token_lifetime}"
-
-[teams.shop]
-groups = ["eng-shop"]
+            r#"{sections}
 [teams.other]
 groups = ["eng-other"]
-[roles.lead]
-groups = ["eng-leads"]
-[roles.manager]
-groups = ["eng-managers"]
-[roles.security]
-groups = ["security"]
-
-[business_hours]
-timezone = "UTC"
-days = {days}
-from = "{from}"
-to = "{to}"
-
 [targets.prod-orders]
 host = "127.0.0.1"
 port = {pg_port}
@@ -183,20 +156,13 @@ classified = {{ "public.payments.card_number" = "pii", "public.customers.email" 
 {targets}
 {extra}
 "#,
-            data = dir.path().join("data").display(),
-            certificate = pki.certificate.display(),
-            key = pki.key.display(),
-            issuer = idp.issuer(),
-            ca = pki.ca.display(),
-            from = hours.0,
-            to = hours.1,
+            sections = site.sections(),
             pg_port = pg.port(),
             extra = if setting.extra.contains("[limits]") {
                 setting.extra
             } else {
                 format!("{PATIENT}{}", setting.extra)
             },
-            token_lifetime = setting.token_lifetime,
         );
         std::fs::write(dir.path().join("server.toml"), config).unwrap();
         let mut env = Self { pg, idp, ca: pki.ca, dir, url, port, native_port, server: None };

@@ -1,17 +1,21 @@
 //! PagerDuty and Opsgenie as their documentation describes them, as far as they
 //! are asked: real HTTP servers whose incidents a test changes, and whose moods.
+//! PagerDuty's answers are those of the demo.
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use dbaccess::demo::incidents::rest::{self, Known, SERVICE, found, page, query, refuse};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+
+pub use dbaccess::demo::incidents::rest::Incident;
 
 pub const TOKEN: &str = "y_NbAkKc66ryYTWUXYEu";
 
@@ -31,29 +35,11 @@ pub enum Mood {
     Elsewhere(String),
 }
 
-#[derive(Clone)]
-pub struct Incident {
-    pub status: &'static str,
-    pub service: &'static str,
-    /// Ids of users.
-    pub assignees: Vec<&'static str>,
-    /// Opsgenie: alerts that call people, with who has taken each.
-    pub alerts: Vec<(&'static str, &'static str)>,
-}
-
-impl Incident {
-    pub fn of(service: &'static str, assignees: &[&'static str]) -> Self {
-        Self { status: "triggered", service, assignees: assignees.to_vec(), alerts: Vec::new() }
-    }
-}
-
 pub struct World {
     pub mood: Mood,
-    pub incidents: BTreeMap<String, Incident>,
-    /// The e-mail addresses of users, by id.
-    pub users: BTreeMap<&'static str, &'static str>,
-    /// Who is on call: user, escalation policy or schedule, level.
-    pub on_call: Vec<(&'static str, &'static str, u32)>,
+    pub known: Known,
+    /// Opsgenie: alerts that call people about its incidents, with who has taken each.
+    pub alerts: Vec<(&'static str, &'static str)>,
     pub asked: Vec<String>,
 }
 
@@ -68,7 +54,7 @@ impl Vendor {
     pub async fn pagerduty() -> Self {
         Self::start(|world, headers, uri| {
             match headers.get("authorization").and_then(|value| value.to_str().ok()) {
-                Some(value) if value == format!("Token token={TOKEN}") => pagerduty(world, uri),
+                Some(value) if value == format!("Token token={TOKEN}") => rest::answer(&world.known, uri),
                 _ => refuse(StatusCode::UNAUTHORIZED, "Invalid token"),
             }
         })
@@ -86,18 +72,23 @@ impl Vendor {
     }
 
     async fn start(answer: fn(&World, &HeaderMap, &Uri) -> Response) -> Self {
-        let users = BTreeMap::from([
-            ("PALICE", "Alice@example.com"),
-            ("PBOB", "bob@example.com"),
-            ("PERIN", "erin@example.com"),
-        ]);
-        let world = World {
-            mood: Mood::Well,
-            incidents: BTreeMap::from([("Q1".to_owned(), Incident::of("PSVC1", &["PALICE"]))]),
-            users,
+        let known = Known {
+            site: "https://acme.pagerduty.com/incidents".to_owned(),
+            incidents: BTreeMap::from([("Q1".to_owned(), Incident::of(SERVICE, &["PALICE"]))]),
+            users: BTreeMap::from([
+                ("PALICE", "Alice@example.com"),
+                ("PBOB", "bob@example.com"),
+                ("PERIN", "erin@example.com"),
+                // Others whom a search for one of them finds, too.
+                ("PX0", "not-alice@example.com"),
+                ("PX1", "alice@example.community"),
+                ("PX2", "bob@example.community"),
+                ("PX3", "not-bob@example.com"),
+                ("PX4", "not-erin@example.com"),
+            ]),
             on_call: Vec::new(),
-            asked: Vec::new(),
         };
+        let world = World { mood: Mood::Well, known, alerts: Vec::new(), asked: Vec::new() };
         let world = Arc::new(Mutex::new(world));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -142,7 +133,7 @@ impl Vendor {
 
     /// Changes the incident that is there from the beginning.
     pub fn q1(&self, change: impl FnOnce(&mut Incident)) {
-        self.change(|world| change(world.incidents.get_mut("Q1").unwrap()));
+        self.change(|world| change(world.known.incidents.get_mut("Q1").unwrap()));
     }
 
     pub fn asked(&self) -> Vec<String> {
@@ -157,97 +148,14 @@ pub fn section(dir: &Path, system: &str, port: u16) -> String {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     format!(
         "[incidents.{system}]\nurl = \"http://127.0.0.1:{port}\"\n{key}_file = \"{}\"\n\
-         [incidents.{system}.services]\norders = \"PSVC1\"\n",
+         [incidents.{system}.services]\norders = \"{SERVICE}\"\n",
         file.display()
     )
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
-    (status, axum::Json(json!({"error": {"message": message, "code": 2000}}))).into_response()
-}
-
-fn found(value: Option<Value>) -> Response {
-    match value {
-        Some(value) => axum::Json(value).into_response(),
-        None => refuse(StatusCode::NOT_FOUND, "Not Found"),
-    }
-}
-
-/// The parts of a path, and a query's value.
-fn parts(uri: &Uri) -> (Vec<&str>, impl Fn(&str) -> String) {
-    let query = uri.query().unwrap_or_default().to_owned();
-    let value = move |name: &str| {
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let decoded = |text: &str| text.replace("%40", "@").replace("%5B%5D", "[]");
-        pairs
-            .filter(|(key, _)| decoded(key) == name)
-            .map(|(_, value)| decoded(value))
-            .next()
-            .unwrap_or_default()
-    };
-    (uri.path().split('/').skip(1).collect(), value)
-}
-
-/// One page of a list, of two items at most, as a system with long lists gives.
-fn page(items: &[Value], offset: &str) -> (Vec<Value>, bool) {
-    let from = offset.parse::<usize>().unwrap_or(0).min(items.len());
-    let to = (from + 2).min(items.len());
-    (items[from..to].to_vec(), to < items.len())
-}
-
-fn pagerduty(world: &World, uri: &Uri) -> Response {
-    let (path, query) = parts(uri);
-    let user = |id: &str, email: &str| json!({"id": id, "type": "user", "summary": id, "name": id, "email": email, "role": "user"});
-    let list = |key: &str, all: &[Value]| {
-        let (items, more) = page(all, &query("offset"));
-        json!({key: items, "limit": 2, "offset": 0, "more": more, "total": null})
-    };
-    match path.as_slice() {
-        ["incidents", id] => found(world.incidents.get(*id).map(|incident| {
-            let assigned = |id: &&str| json!({"at": "2015-11-10T00:31:52Z", "assignee": {"id": id, "type": "user_reference"}});
-            let open = incident.status != "resolved";
-            json!({"incident": {
-                "id": id, "type": "incident", "summary": "[#1234] The server is on fire.",
-                "html_url": format!("https://acme.pagerduty.com/incidents/{id}"),
-                "incident_number": 1234, "title": "The server is on fire.",
-                // Their clock is minutes off, and so what.
-                "created_at": "2099-10-06T21:30:42Z", "status": incident.status,
-                "service": {"id": incident.service, "type": "service_reference"},
-                "assignments": if open { incident.assignees.iter().map(assigned).collect() } else { Vec::new() },
-                "urgency": "high",
-            }})
-        })),
-        ["users", id] => found(world.users.get(*id).map(|email| json!({"user": user(id, email)}))),
-        ["users"] => {
-            let mut all: Vec<Value> =
-                (0..5).map(|n| user(&format!("PX{n}"), &format!("x{n}-{}", query("query")))).collect();
-            all.extend(world.users.iter().map(|(id, email)| user(id, email)));
-            found(Some(list("users", &all)))
-        }
-        ["services", "PSVC1"] => found(Some(json!({"service": {
-            "id": "PSVC1", "type": "service", "name": "Orders API", "status": "active",
-            "escalation_policy": {"id": "PESC1", "type": "escalation_policy_reference"},
-        }}))),
-        ["oncalls"] => {
-            let (user, policy) = (query("user_ids[]"), query("escalation_policy_ids[]"));
-            let duty = |(who, of, level): &(&str, &str, u32)| {
-                json!({"user": {"id": who, "type": "user_reference"}, "escalation_level": level,
-                    "escalation_policy": {"id": of}, "schedule": null, "start": null, "end": null})
-            };
-            let all: Vec<Value> = world
-                .on_call
-                .iter()
-                .filter(|(who, of, _)| *who == user && *of == policy)
-                .map(duty)
-                .collect();
-            found(Some(list("oncalls", &all)))
-        }
-        _ => found(None),
-    }
-}
-
 fn opsgenie(world: &World, uri: &Uri) -> Response {
-    let (path, query) = parts(uri);
+    let path: Vec<&str> = uri.path().split('/').skip(1).collect();
+    let known = &world.known;
     let data = |value: Value| json!({"data": value, "took": 0.1, "requestId": "9ae63dd7-ed00-4c81-86f0-c4ffd33142c9"});
     let responders = |incident: &Incident| {
         let user = |id: &&str| json!({"type": "user", "id": id});
@@ -255,7 +163,7 @@ fn opsgenie(world: &World, uri: &Uri) -> Response {
         incident.assignees.iter().map(user).chain([team]).collect::<Vec<Value>>()
     };
     match path.as_slice() {
-        ["v1", "incidents", id] => found(world.incidents.get(*id).filter(|one| !one.service.is_empty()).map(|incident| {
+        ["v1", "incidents", id] => found(known.incidents.get(*id).filter(|one| !one.service.is_empty()).map(|incident| {
             data(json!({
                 "id": id, "tinyId": "7", "message": "The server is on fire.", "tags": [], "priority": "P1",
                 "status": incident.status, "createdAt": "2099-10-06T21:30:42Z", "ownerTeam": "TEAM1",
@@ -263,9 +171,9 @@ fn opsgenie(world: &World, uri: &Uri) -> Response {
                 "links": {"web": format!("https://acme.app.opsgenie.com/incident/detail/{id}"), "api": "…"},
             }))
         })),
-        ["v1", "incidents", id, "responder-alert-ids"] => found(world.incidents.get(*id).map(|incident| {
-            let all: Vec<Value> = incident.alerts.iter().map(|(id, _)| json!(id)).collect();
-            let (items, more) = page(&all, &query("offset"));
+        ["v1", "incidents", id, "responder-alert-ids"] => found(known.incidents.get(*id).map(|_| {
+            let all: Vec<Value> = world.alerts.iter().map(|(id, _)| json!(id)).collect();
+            let (items, more) = page(&all, &query(uri, "offset"));
             let mut answer = data(json!(items));
             answer["paging"] = if more { json!({"next": "https://api.opsgenie.com/…", "first": "…"}) } else { json!({}) };
             answer
@@ -278,8 +186,8 @@ fn opsgenie(world: &World, uri: &Uri) -> Response {
                     "createdAt": "2099-10-06T21:30:42Z",
                 }))
             };
-            let of_incident = world.incidents.values().flat_map(|one| &one.alerts).find(|(name, _)| name == id);
-            let itself = world.incidents.get(*id).filter(|one| one.service.is_empty());
+            let of_incident = world.alerts.iter().find(|(name, _)| name == id);
+            let itself = known.incidents.get(*id).filter(|one| one.service.is_empty());
             found(match (of_incident, itself) {
                 (Some((_, owner)), _) => Some(alert("open", owner, Vec::new())),
                 (None, Some(one)) => Some(alert(one.status, "alice@example.com", responders(one))),
@@ -287,16 +195,16 @@ fn opsgenie(world: &World, uri: &Uri) -> Response {
             })
         }
         ["v2", "users", id] => {
-            found(world.users.get(*id).map(|email| data(json!({"id": id, "username": email, "fullName": id}))))
+            found(known.users.get(*id).map(|email| data(json!({"id": id, "username": email, "fullName": id}))))
         }
         ["v1", "services", "PSVC1"] => found(Some(data(json!({"id": "PSVC1", "name": "Orders API", "teamId": "TEAM1"})))),
         ["v2", "teams", "TEAM1"] => found(Some(data(json!({"id": "TEAM1", "name": "Orders"})))),
         ["v2", "schedules", schedule, "on-calls"] => {
-            let people: Vec<&str> = world
+            let people: Vec<&str> = known
                 .on_call
                 .iter()
                 .filter(|(_, of, _)| of == schedule)
-                .filter_map(|(who, ..)| world.users.get(who).copied())
+                .filter_map(|(who, ..)| known.users.get(who).copied())
                 .collect();
             found(Some(data(json!({"_parent": {"id": schedule, "enabled": true}, "onCallRecipients": people}))))
         }
