@@ -11,7 +11,9 @@
 //! It never asks the store: what is not on the ledger is no evidence.
 
 mod history;
+mod plot;
 
 pub use history::{
     Asked, Confirmed, Granted, Held, History, Mark, Recorded, Reviewed, Revocation, Statements, Swept,
 };
+pub use plot::{Plot, Shape};
