@@ -137,13 +137,19 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l masked -d 
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s y -l yes -d 'Do not ask for confirmation'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s r -l reason -d 'Why; the requester reads it. Asked for on a terminal when left out' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s r -l reason -d 'A word for the record' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+json\t'For programs; the keys are stable'
+csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s h -l help -d 'Print help'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l role -d 'Only this role; give it again for more. All your approver roles when left out' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l target -d 'Only for requests for this database; give it again for more' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l until -d 'Until when: 3d from now, 2026-12-24 (to the end of the day) or 2026-12-24T18:00' -r
@@ -196,7 +202,7 @@ json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l dry-run -d 'Say in which pieces it would run, and run nothing'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l dry-run -d 'Say in which pieces it would run and what may go wrong, and run nothing; also before it is approved, for who decides about it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l incident -d 'The incident: PD-… of PagerDuty, OG-… of Opsgenie' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -s r -l reason -d 'What you are going to do; asked for on a terminal when left out or given without a value' -r

@@ -1,10 +1,13 @@
 //! Questions to a person, on a terminal only; each has a flag that answers it.
 
 use super::error::CliError;
-use super::output::{can_ask, clean};
+use super::output::{can_ask, clean, note, width_of_stderr, wrapped};
 use crate::core::model::{ErrorKind, Secret};
 use dialoguer::{Confirm, Input, Select};
 use std::io::IsTerminal as _;
+
+/// How often a question is asked again.
+const TRIES: usize = 3;
 
 /// A line of text; empty is not an answer.
 pub fn text(prompt: &str, flag: &str) -> Result<String, CliError> {
@@ -12,9 +15,15 @@ pub fn text(prompt: &str, flag: &str) -> Result<String, CliError> {
         return Err(CliError::usage(format!("{prompt}: nothing was given, and no terminal to ask on"))
             .hint(format!("say it with {flag}")));
     }
-    let answer: String = Input::new().with_prompt(prompt).interact_text().map_err(|e| unanswered(&e))?;
-    let answer = answer.trim();
-    if answer.is_empty() { Err(CliError::usage(format!("{prompt}: empty"))) } else { Ok(answer.to_owned()) }
+    for _ in 0..TRIES {
+        let asked = Input::new().with_prompt(prompt).allow_empty(true).interact_text();
+        let answer: String = asked.map_err(|error| unanswered(&error))?;
+        match answer.trim() {
+            "" => note(&format!("{prompt}: nothing was said; write a few words, or leave with Ctrl-C")),
+            answer => return Ok(answer.to_owned()),
+        }
+    }
+    Err(CliError::usage(format!("{prompt}: nothing was said")).hint(format!("say it with {flag}")))
 }
 
 /// Yes or no; no is what Enter says.
@@ -23,7 +32,15 @@ pub fn confirm(prompt: &str, flag: &str) -> Result<bool, CliError> {
         let why = "there is no terminal to confirm it on";
         return Err(CliError::usage(clean(prompt)).why(why).hint(format!("confirm with {flag}")));
     }
-    Confirm::new().with_prompt(clean(prompt)).default(false).interact().map_err(|error| unanswered(&error))
+    // The terminal would break it within words, and `[y/n]` stands behind it.
+    let room = width_of_stderr().map_or(usize::MAX, |width| usize::from(width).saturating_sub(8));
+    let mut lines = wrapped(&clean(prompt), room);
+    // The last line alone: it is drawn again with the answer.
+    let last = lines.pop().unwrap_or_default();
+    if !lines.is_empty() {
+        note(&lines.join("\n"));
+    }
+    Confirm::new().with_prompt(last).default(false).interact().map_err(|error| unanswered(&error))
 }
 
 /// Yes or no, with what Enter says; the caller has made sure that somebody can be asked.

@@ -137,7 +137,8 @@ pub fn field(name: &str, text: &str, label: usize, width: Option<u16>) -> String
     shown
 }
 
-fn wrapped(line: &str, room: usize) -> Vec<String> {
+/// At most `room` characters a line, broken at spaces where there are any.
+pub fn wrapped(line: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in line.split(' ') {
@@ -203,6 +204,13 @@ pub fn coloured(text: &str, colour: Option<Color>) -> Cell {
 /// Pretty JSON and a line end, on stdout.
 pub fn json<T: Serialize>(value: &T) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value)
+        .map_err(|error| CliError::local("the result cannot be written as JSON", error))?;
+    result(&format!("{text}\n"))
+}
+
+/// JSON on a line of its own, on stdout: one of several that come one after the other.
+pub fn json_line<T: Serialize>(value: &T) -> Result<(), CliError> {
+    let text = serde_json::to_string(value)
         .map_err(|error| CliError::local("the result cannot be written as JSON", error))?;
     result(&format!("{text}\n"))
 }

@@ -42,18 +42,21 @@ pub fn numbered(script: &Migration, width: Option<u16>) -> String {
         text.push_str(format!("  {number:>digits$}  {line}").trim_end());
         text.push('\n');
         for statement in script.statements.iter().filter(|statement| statement.last_line == number) {
-            for hazard in &statement.hazards {
-                text.push_str(&hazard_lines(hazard, digits, width));
-            }
+            text.push_str(&hazards(statement, digits, width));
         }
     }
     text
 }
 
-fn hazard_lines(hazard: &Hazard, digits: usize, width: Option<u16>) -> String {
+/// What may go wrong with a statement, below it: the mark stands behind `indent` columns.
+pub fn hazards(statement: &ScriptStatement, indent: usize, width: Option<u16>) -> String {
+    statement.hazards.iter().map(|hazard| hazard_lines(hazard, indent, width)).collect()
+}
+
+fn hazard_lines(hazard: &Hazard, indent: usize, width: Option<u16>) -> String {
     let instead = hazard.instead.as_ref().map(|instead| format!("\ninstead: {instead}")).unwrap_or_default();
-    let label = digits + 2 + SEVERITY;
-    let name = format!("{:digits$}^ {}", "", hazard.severity.as_str());
+    let label = indent + 2 + SEVERITY;
+    let name = format!("{:indent$}^ {}", "", hazard.severity.as_str());
     field(&name, &clean(&format!("{}{instead}", hazard.why)), label, width)
 }
 

@@ -3,7 +3,8 @@
 use super::output::{clean, field, relative};
 use super::script::in_pieces;
 use crate::core::model::{
-    IncidentRef, Limits, Migration, Path, RequestState, Scope, Tier, either, format_duration, needed,
+    IncidentRef, Limits, Migration, Narrowing, Path, RequestState, Scope, Standing, Tier, either,
+    format_duration, needed,
 };
 use crate::proto::{BreakGlassView, History, RequestView};
 use jiff::Timestamp;
@@ -12,9 +13,8 @@ use jiff::Timestamp;
 /// They fit `width` columns, where it is given. Text from elsewhere is made harmless.
 pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> String {
     let request = &view.request;
-    let revoked = view.grant.as_ref().is_some_and(|grant| grant.revoked.is_some());
-    let state = if revoked { "granted, then revoked" } else { request.state.as_str() };
-    let mut lines = format!("{}  {state}\n", request.id);
+    let granted = if request.state == RequestState::Granted { "granted, " } else { "" };
+    let mut lines = format!("{}  {granted}{}\n", request.id, standing(view, now));
     let mut line = |name: &str, text: String| lines.push_str(&field(name, &clean(&text), LABEL, width));
     let teams: Vec<&str> = view.teams.iter().map(String::as_str).collect();
     let teams = if teams.is_empty() { String::new() } else { format!(" ({})", teams.join(", ")) };
@@ -136,6 +136,35 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     lines
 }
 
+/// What became of a request, and of what it granted: `revoked 5m ago`.
+pub fn standing(view: &RequestView, now: Timestamp) -> String {
+    let request = &view.request;
+    let closed = |word: &str| match &request.closed {
+        Some(closed) => format!("{word} {}", relative(closed.at, now)),
+        None => word.to_owned(),
+    };
+    let Some(grant) = &view.grant else {
+        return match request.state {
+            RequestState::Waiting => request.state.as_str().to_owned(),
+            // Its grants expire; of the request that would mean something else.
+            RequestState::Expired => closed("lapsed"),
+            other => closed(other.as_str()),
+        };
+    };
+    let word = grant.standing(now).as_str();
+    let ended = view.break_glass.as_ref().and_then(|glass| glass.break_glass.ended.as_ref());
+    let state = match (&grant.revoked, ended) {
+        (Some(revoked), _) => format!("{word} {}", relative(revoked.at, now)),
+        (None, Some(end)) => format!("ended {}", relative(end.at, now)),
+        (None, None) if grant.standing(now) == Standing::Active => {
+            format!("{word}, ends {}", relative(grant.until, now))
+        }
+        (None, None) => format!("{word} {}", relative(grant.until, now)),
+    };
+    let narrowed = request.approvals.iter().any(|approval| approval.narrowing != Narrowing::default());
+    if narrowed { format!("{state}, narrowed") } else { state }
+}
+
 /// What is known of an incident, and whether its system said it.
 fn incident_words(incident: &IncidentRef) -> String {
     let IncidentRef { id, title, url, confirmed } = incident;
@@ -209,18 +238,22 @@ pub fn limits(limits: Limits) -> String {
     rows.into_iter().chain(recording).chain(masked).collect::<Vec<_>>().join("; ")
 }
 
-/// A scope in a table's cell.
+/// A scope in a table's cell, or in a question.
 pub fn short_scope(scope: &Scope) -> String {
-    short_text(&scope.to_string())
+    scope.in_short(CELL)
 }
 
-/// As much of a text as a table's cell holds.
+/// So many characters of a text are read in a table.
+const CELL: usize = 60;
+
+/// As many words of a text as a table's cell holds.
 pub fn short_text(text: &str) -> String {
-    if text.chars().count() <= 60 {
-        text.to_owned()
-    } else {
-        format!("{}…", text.chars().take(59).collect::<String>())
+    if text.chars().count() <= CELL {
+        return text.to_owned();
     }
+    let cut: String = text.chars().take(CELL - 1).collect();
+    let words = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{}…", words.trim_end_matches([',', ';']))
 }
 
 fn tier_words(tier: Tier) -> &'static str {

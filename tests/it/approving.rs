@@ -170,7 +170,8 @@ async fn b7_an_approver_keeps_masks_on_and_a_denial_says_why() {
     assert_eq!(silent.message(), "a denial needs a reason: alice@example.com reads it");
     assert_eq!(silent.is(400)["kind"], "usage");
     says(&carol.run(&["deny", &request]).exits(2), &["--reason"]);
-    carol.run(&["deny", &request, "--reason", "use the replica"]).ok();
+    let denied = carol.run(&["deny", &request, "--reason", "use the replica", "-o", "json"]).ok();
+    assert_eq!(denied.json()["request"]["state"], "denied");
 }
 
 #[tokio::test(flavor = "multi_thread")]

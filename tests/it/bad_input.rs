@@ -70,6 +70,65 @@ async fn names_that_are_not_there_get_the_nearest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_another_kind_leads_on_or_is_told() {
+    let env = TestEnv::start().await;
+    let alice = env.signed_in("alice").await;
+    let asked = ask(&alice, &["-t", "orders", "-o", "json"]).ok().json();
+    let request = asked["request"]["id"].as_str().unwrap();
+    let grant = asked["grant"]["id"].as_str().unwrap();
+    alice.run(&["exec", "prod-orders", "SELECT 1 FROM orders"]).ok();
+    let session = alice.run(&["sessions", "--all", "-o", "json"]).json()[0]["session"]["id"].take();
+    let session = session.as_str().unwrap();
+    for id in [request, grant, session, &grant[..9], &request[4..]] {
+        says(&alice.run(&["show", id]).ok(), &[&format!("{request} granted, active, ends in")]);
+    }
+    for (args, code, words) in [
+        (&["show", "req"][..], 2, ["`req` is how the id of every request begins", "dbaccess requests --all"]),
+        (&["show", "grt-"], 2, ["`grt-` is how the id of every grant begins", "dbaccess requests --all"]),
+        (&["show", "dlg-1"], 1, ["dlg-1 is the id of a delegation", "dbaccess requests --all"]),
+        (
+            &["audit", "compare", "nope"],
+            1,
+            ["no grant, session or request begins with nope", "sessions --all"],
+        ),
+        (&["audit", "--session", grant], 1, ["is the id of a grant", "dbaccess sessions --all"]),
+        (&["delegate", "--end", "nope"], 1, ["no delegation begins with nope", "dbaccess delegate --list"]),
+        (&["delegate", "--end", request], 1, ["is the id of a request", "dbaccess delegate --list"]),
+        (
+            &["recording", "show", "./nosuch.rec"],
+            2,
+            ["there is no file ./nosuch.rec", "dbaccess sessions --all"],
+        ),
+        (&["recording", "show", "/"], 2, ["/ is a directory", "dbaccess sessions --all"]),
+        (&["recording", "show", "/etc/passwd"], 2, ["/etc/passwd is no recording", "recording show SESSION"]),
+        (
+            &["recording", "keygen", "/nonexist/x"],
+            1,
+            ["cannot write /nonexist/x", "make the directory first"],
+        ),
+        (&["recording", "keygen", "/etc/passwd"], 1, ["cannot write /etc/passwd", "is never overwritten"]),
+    ] {
+        says(&alice.run(args).exits(code), &words);
+    }
+    // Ids begin with one of 32 letters: of 33 requests two have the same.
+    let api = alice.api();
+    let mut begun = std::collections::BTreeSet::from([request[..5].to_owned()]);
+    let ambiguous = loop {
+        let scope = json!({"tables": ["orders"]});
+        let body = json!({"target": "prod-orders", "scope": scope, "reason": "x"});
+        let next =
+            api.post("/v1/requests", body).await.is(200)["request"]["id"].as_str().unwrap()[..5].to_owned();
+        if !begun.insert(next.clone()) {
+            break next;
+        }
+    };
+    says(
+        &alice.run(&["show", &ambiguous]).exits(2),
+        &[&format!("{ambiguous} fits more than one request"), "hint: write more of it; `dbaccess requests"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reasons_and_windows_have_bounds() {
     let env = TestEnv::start().await;
     let alice = env.signed_in("alice").await;

@@ -318,6 +318,8 @@ fn two_grants_that_fit_are_listed_with_the_command_for_each() {
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("hint: dbaccess connect prod-orders --grant grt-bbbbbb\n"), "{err}");
+    let err = text(&server.run(&["exec", "prod-orders", "SELECT 1"]).stderr);
+    assert!(err.contains("hint: dbaccess exec prod-orders --grant grt-bbbbbb 'SQL'\n"), "{err}");
     let named = server.run(&["connect", "prod-orders", "--grant", "grt-a", "--", "true"]);
     assert!(named.status.success(), "{}", text(&named.stderr));
 }

@@ -203,6 +203,13 @@ fn waiting_ends_with_the_decision() {
     let (code, _, err) = server.run(&["request", "prod-orders", "-t", "payments", "-r", "because", "--wait"]);
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(server.world.polls.load(Ordering::SeqCst), 3);
+    // For programs: a line as it was asked, and one as it was decided.
+    let server = Server::start();
+    let args = ["request", "prod-orders", "-t", "payments", "-r", "because", "--wait", "-o", "json"];
+    let (code, out, err) = server.run(&args);
+    assert_eq!(code, Some(0), "{err}");
+    let states = out.lines().map(|line| serde_json::from_str::<RequestView>(line).unwrap().request.state);
+    assert_eq!(states.collect::<Vec<_>>(), [RequestState::Waiting, RequestState::Granted], "{out}");
 }
 
 #[test]

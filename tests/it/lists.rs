@@ -3,11 +3,17 @@
 use crate::requests::{id, says};
 use crate::support::env::{BINARY, Ran, TestEnv, TestPerson};
 use serde_json::Value;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 impl TestPerson<'_> {
     /// Runs a command on a terminal of so many columns, with what it shows.
     pub fn on_terminal(&self, columns: u16, args: &[&str]) -> String {
+        self.at_terminal(columns, args, "").ok().out
+    }
+
+    /// The same with somebody who types.
+    pub fn at_terminal(&self, columns: u16, args: &[&str], typed: &str) -> Ran {
         let words: Vec<String> = args.iter().map(|arg| format!("'{}'", arg.replace('\'', "'\\''"))).collect();
         let line = format!("stty cols {columns} rows 40; exec {BINARY} {}", words.join(" "));
         let mut command = Command::new("script");
@@ -18,9 +24,19 @@ impl TestPerson<'_> {
         } else {
             command.args(["-qec", &line, "/dev/null"]);
         }
-        let output = command.stdin(Stdio::null()).output().expect("script starts");
-        let ran = Ran::from(output).ok();
-        ran.out.replace('\r', "")
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = if typed.is_empty() {
+            command.stdin(Stdio::null()).spawn()
+        } else {
+            command.stdin(Stdio::piped()).spawn()
+        };
+        let mut child = child.expect("script starts");
+        if let Some(mut keyboard) = child.stdin.take() {
+            keyboard.write_all(typed.as_bytes()).expect("script reads");
+        }
+        let mut ran = Ran::from(child.wait_with_output().expect("script ends"));
+        ran.out = ran.out.replace('\r', "");
+        ran
     }
 }
 
@@ -213,4 +229,73 @@ async fn people_see_what_concerns_them() {
     }
     let refused = people[2].run(&["audit", "--person", "alice@example.com"]).exits(5);
     says(&refused, &["other people's statements are for security and auditors"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_what_became_of_each_grant_and_which_it_is() {
+    let env = TestEnv::start().await;
+    let (alice, carol) = (env.signed_in("alice").await, env.signed_in("carol").await);
+    let grant_of = |request: &str| {
+        let view = alice.run(&["show", request, "-o", "json"]).ok().json();
+        view["grant"]["id"].as_str().unwrap().to_owned()
+    };
+    let ask =
+        |args: &[&str]| id(&alice.run(&[&["request", "-r", "INC-1", "-o", "json"], args].concat()).json());
+    let (active, revoked, expired) =
+        (ask(&["-t", "orders"]), ask(&["-t", "items"]), ask(&["-t", "orders", "--for", "1s"]));
+    let narrowed = ask(&["-t", "orders", "-t", "payments", "--unmask", "card_number"]);
+    carol.run(&["approve", &narrowed, "--yes", "--table", "payments", "--for", "10m"]).ok();
+    says(&alice.run(&["revoke", &revoked]).ok(), &["revoked grt-"]);
+    let state = |shown: &str, request: &str| {
+        let lines = plain(shown);
+        let from = lines.lines().skip_while(|line| !request.starts_with(line.trim()) || line.is_empty());
+        from.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    env.eventually("the shortest has expired", || {
+        let ran = alice.run(&["show", &expired]).ok();
+        ran.out.starts_with(&format!("{expired}  granted, expired")).then_some(())
+    })
+    .await;
+    let shown = alice.on_terminal(40, &["requests", "--all"]);
+    for (request, words) in [
+        (&active, "state active, ends in"),
+        (&revoked, "state revoked"),
+        (&expired, "state expired"),
+        (&narrowed, "narrowed"),
+    ] {
+        let record = state(&shown, request).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(record.contains(words), "{request} {words}: {record} in {shown}");
+        let grant = grant_of(request);
+        assert!(record.contains(&grant[..10]), "{grant}: {record}");
+    }
+    let record = state(&shown, &narrowed);
+    assert!(record.contains("10m") && !record.contains("public.orders"), "as it was granted: {record}");
+    let csv = alice.run(&["requests", "--all", "-o", "csv"]).ok().out;
+    assert!(csv.contains(&format!("{revoked},revoked,{}", grant_of(&revoked))), "{csv}");
+
+    // Several grants of one target are told apart.
+    let targets = alice.run(&["targets"]).ok();
+    for (request, scope) in
+        [(&active, "read public.orders, ends in"), (&narrowed, "raw card_number, ends in")]
+    {
+        says(&targets, &[&format!("{}: ", &grant_of(request)[..10]), scope]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_read_on_a_narrow_terminal_and_an_empty_answer_is_told() {
+    let env = TestEnv::start().await;
+    let (alice, carol) = (env.signed_in("alice").await, env.signed_in("carol").await);
+    let waiting = alice.ask_and_wait_for_approval(&["-t", "payments", "--unmask", "card_number"]);
+    let asked = carol.at_terminal(40, &["approve", &waiting], "n").exits(1);
+    let shown = plain(&asked.out);
+    // Behind the question stands the answer, drawn over it.
+    let (until, _) = shown.split_once("[y/N]").unwrap();
+    assert!(until.lines().all(|line| line.chars().count() <= 40), "{shown}");
+    says(&asked, &["Approve as lead: read public.payments; raw card_number on prod-orders for 1h?"]);
+    says(&asked, &["nothing was approved"]);
+    let denied = carol.at_terminal(80, &["deny", &waiting], "\n\n\n").exits(2);
+    says(&denied, &["Reason: nothing was said; write a few words", "hint: say it with --reason 'TEXT'"]);
+    says(&carol.at_terminal(80, &["deny", &waiting], "\nnot on a Friday\n").ok(), &["denied req-"]);
+    says(&alice.run(&["show", &waiting]).ok(), &["not on a Friday"]);
 }

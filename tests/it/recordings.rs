@@ -221,6 +221,28 @@ async fn r8_4_who_has_looked_is_on_record_and_nobody_sees_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r8_4_the_end_of_a_session_is_no_error_in_its_recording() {
+    let filmed = filmed("").await;
+    let alice = filmed.alice().await;
+    let held = Held::open(&alice, "filmed");
+    let session = held.session.clone();
+    let mut raw = held.raw().await;
+    raw.query("SELECT 1");
+    raw.replies(1).await;
+    alice.run(&["revoke", &session]).ok();
+    let told = raw.until(b'E').await;
+    assert!(told.contains("57P01"), "{told}");
+    drop((raw, held));
+    filmed.ended(&session).await;
+    let dave = filmed.env.signed_in("dave").await;
+    let lines = shown(&dave, &[&session]);
+    let count = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
+    assert_eq!((count("ended"), count("error")), (1, 0), "{lines:?}");
+    let text = dave.run(&["recording", "show", &session]).ok().out;
+    assert!(text.contains("  the session ended: ") && !text.contains("ERROR"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r8_4_a_recording_shows_what_the_person_saw_masks_included() {
     let filmed = filmed("").await;
     let alice = filmed.env.signed_in("alice").await;

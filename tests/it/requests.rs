@@ -167,6 +167,10 @@ async fn b7_approvers_narrow_and_never_widen() {
     // The database holds to it.
     let run = |sql| alice.run(&["exec", "prod-orders", sql]);
     run("UPDATE stock.items SET quantity = 1 WHERE sku = 'sku1'").ok();
+    // For programs: the rows of what is a query, and how many of what is none.
+    let both = "UPDATE stock.items SET quantity = 2 WHERE sku = 'sku1'; SELECT quantity FROM stock.items WHERE sku = 'sku1'";
+    let shown = alice.run(&["exec", "prod-orders", both, "-o", "json"]).ok().out;
+    assert_eq!(shown, "{\"rows_affected\":1}\n[\n  {\"quantity\": \"2\"}\n]\n");
     let refused = run("UPDATE orders SET total = 0");
     assert_ne!(refused.code, 0, "{}", refused.out);
 

@@ -1,6 +1,6 @@
-use super::Context;
+use super::{Context, request};
 use crate::cli::error::CliError;
-use crate::cli::output::note;
+use crate::cli::output::{Format, OutputArgs, note};
 use crate::proto::Reason;
 
 /// Withdraw a request of yours that is still waiting.
@@ -11,11 +11,16 @@ pub struct CancelArgs {
     /// A word for the record
     #[arg(long, short, value_name = "TEXT")]
     reason: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl CancelArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let view = context.client()?.cancel(&self.id, &Reason { reason: self.reason }).await?;
+        if self.output.output != Format::Table {
+            request::print(&view, self.output.output)?;
+        }
         note(&format!("withdrew {}", view.request.id));
         Ok(())
     }

@@ -68,7 +68,10 @@ impl ConnectArgs {
             ));
         }
         let (client, endpoint) = (context.client()?, context.endpoint()?);
-        let grant = pick(&client, &self.target, self.grant.as_deref()).await?;
+        let grant = pick(&client, &self.target, self.grant.as_deref(), |target, id| {
+            format!("dbaccess connect {target} --grant {id}")
+        })
+        .await?;
         if self.print_env {
             return holder::start(&endpoint, &grant).await;
         }

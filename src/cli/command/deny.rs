@@ -1,7 +1,7 @@
-use super::Context;
+use super::{Context, request};
 use crate::cli::ask;
 use crate::cli::error::CliError;
-use crate::cli::output::note;
+use crate::cli::output::{Format, OutputArgs, note};
 use crate::proto::Reason;
 
 /// Deny a request.
@@ -12,6 +12,8 @@ pub struct DenyArgs {
     /// Why; the requester reads it. Asked for on a terminal when left out
     #[arg(long, short, value_name = "TEXT")]
     reason: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl DenyArgs {
@@ -22,6 +24,9 @@ impl DenyArgs {
             None => ask::text("Reason", "--reason 'TEXT'")?,
         };
         let view = client.deny(&self.id, &Reason { reason: Some(reason) }).await?;
+        if self.output.output != Format::Table {
+            request::print(&view, self.output.output)?;
+        }
         note(&format!("denied {}, asked by {}", view.request.id, view.request.person.email));
         Ok(())
     }

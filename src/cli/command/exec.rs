@@ -17,7 +17,9 @@ use tokio_postgres::{AsyncMessage, NoTls, SimpleQueryMessage, SimpleQueryRow};
 /// Run SQL in a session of its own and print the result.
 ///
 /// Several statements, separated by semicolons, run as one transaction unless
-/// they say otherwise. Values are printed as PostgreSQL writes them. With
+/// they say otherwise. Values are printed as PostgreSQL writes them. With --output
+/// json a query is an array of its rows, and what changes rows the number of them,
+/// as rows_affected. With
 /// --export one query's rows go to a file, and its hash goes on the record: that
 /// takes a grant that has `export`.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,7 +41,10 @@ impl ExecArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
         sweep(os::now())?;
         let (client, endpoint) = (context.client()?, context.endpoint()?);
-        let grant = pick(&client, &self.target, self.grant.as_deref()).await?;
+        let grant = pick(&client, &self.target, self.grant.as_deref(), |target, id| {
+            format!("dbaccess exec {target} --grant {id} 'SQL'")
+        })
+        .await?;
         if let Some(line) = of_script(&grant) {
             note(&line);
         }
@@ -141,8 +146,12 @@ async fn print_results(client: &tokio_postgres::Client, sql: &str, format: Forma
             }
             SimpleQueryMessage::CommandComplete(count) => {
                 let is_result = current.is_some();
-                if let Some(results) = current.take() {
-                    results.end()?;
+                match current.take() {
+                    Some(results) => results.end()?,
+                    None if format == Format::Json => {
+                        output::json_line(&serde_json::json!({ "rows_affected": count }))?;
+                    }
+                    None => {}
                 }
                 note(&match count {
                     0 if !is_result => "done".to_owned(),

@@ -11,12 +11,18 @@ use crate::core::model::{AskedScope, ErrorKind, Grant, RequestState, needed};
 use crate::os;
 use crate::proto::{NewRequest, RequestsQuery};
 
-/// The grant to open a session under.
-pub(super) async fn pick(client: &Client, target: &str, named: Option<&str>) -> Result<Grant, CliError> {
+/// The grant to open a session under. Where several fit and nobody can be asked,
+/// `again` is the command that names one of them.
+pub(super) async fn pick(
+    client: &Client,
+    target: &str,
+    named: Option<&str>,
+    again: impl Fn(&str, &str) -> String,
+) -> Result<Grant, CliError> {
     let grants = client.grants(Some(target)).await?;
     match choose(&grants, target, named) {
         Choice::One(grant) => Ok(grant.clone()),
-        Choice::Several(several) => among(&several, target),
+        Choice::Several(several) => among(&several, target, again),
         Choice::None => match named {
             Some(named) => Err(CliError::new(ErrorKind::NotFound, format!("you hold no live grant {named} on {target}"))
                 .hint("dbaccess targets shows what you hold; dbaccess requests --mine --all what became of requests")),
@@ -25,7 +31,7 @@ pub(super) async fn pick(client: &Client, target: &str, named: Option<&str>) -> 
     }
 }
 
-fn among(several: &[&Grant], target: &str) -> Result<Grant, CliError> {
+fn among(several: &[&Grant], target: &str, again: impl Fn(&str, &str) -> String) -> Result<Grant, CliError> {
     let now = os::now();
     let short = short_ids(several.iter().map(|grant| grant.id.as_str()));
     let lines: Vec<String> = several
@@ -43,10 +49,7 @@ fn among(several: &[&Grant], target: &str) -> Result<Grant, CliError> {
         }
     }
     let target = shell_quoted(target);
-    let hint: Vec<String> = several
-        .iter()
-        .map(|grant| format!("dbaccess connect {target} --grant {}", short(grant.id.as_str())))
-        .collect();
+    let hint: Vec<String> = several.iter().map(|grant| again(&target, &short(grant.id.as_str()))).collect();
     Err(CliError::usage(format!("several grants fit {target}: say which one"))
         .why(lines.join("\n"))
         .hint(hint.join("\n")))

@@ -6,14 +6,14 @@ use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::hold::Ended;
 use crate::cli::output::{self, Format, OutputArgs, note, spinner};
-use crate::cli::script::{in_pieces, revision, told};
-use crate::cli::session::{Live, Way, greeting};
+use crate::cli::script::{hazards, in_pieces, revision, told};
+use crate::cli::session::{Live, Way, greeting, shell_quoted};
 use crate::cli::session_files::sweep;
 use crate::core::guard::INVALID_INDEXES;
 use crate::core::migration::{Piece, pieces, remaining};
 use crate::core::model::{
-    AccessRequest, Compared, ErrorKind, Grant, Migration, RequestState, RunState, ScriptComparison,
-    TableName, needed,
+    AccessRequest, Compared, ErrorKind, Grant, Hazard, Migration, RequestState, RunState, ScriptComparison,
+    ScriptStatement, TableName, needed,
 };
 use crate::os;
 use crate::proto::{Compare, RequestView};
@@ -44,7 +44,8 @@ pub struct MigrateArgs {
     /// after you have looked at the database
     #[arg(long, value_name = "NUMBER")]
     from: Option<usize>,
-    /// Say in which pieces it would run, and run nothing
+    /// Say in which pieces it would run and what may go wrong, and run nothing; also
+    /// before it is approved, for who decides about it
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -60,13 +61,16 @@ impl MigrateArgs {
         sweep(os::now())?;
         let (client, endpoint) = (context.client()?, context.endpoint()?);
         let view = client.request_by_id(&self.id).await?;
-        let (request, grant) = (&view.request, granted(&view)?);
+        let request = &view.request;
         let Some(script) = &request.migration else { return Err(no_script(request)) };
+        if self.dry_run {
+            let waits = view.grant.is_none();
+            let from = if waits { 0 } else { self.begin(&client, request).await? };
+            return self.say_plan(script, from).map(|()| 0);
+        }
+        let grant = granted(&view)?;
         let from = self.begin(&client, request).await?;
         self.say_plan(script, from)?;
-        if self.dry_run {
-            return Ok(0);
-        }
         let mut live = Live::open(client, &endpoint, &grant, Way::Tunnel { port: None }).await?;
         note(&greeting(&live, &grant));
         let end = self.migrate(&mut live, request, script, from).await;
@@ -113,9 +117,14 @@ impl MigrateArgs {
         if self.output.output == Format::Json {
             let piece = |piece: &Piece| json!({"statements": numbers(piece.statements.clone()), "in_transaction": piece.in_transaction});
             let pieces: Vec<_> = pieces.iter().map(piece).collect();
+            let of = |(index, statement): (usize, &ScriptStatement)| {
+                let one = |hazard: &Hazard| json!({"statement": index + 1, "hazard": hazard});
+                statement.hazards.iter().map(one).collect::<Vec<_>>()
+            };
+            let hazards: Vec<_> = script.statements.iter().enumerate().skip(from).flat_map(of).collect();
             return self.event(&json!({
                 "event": "plan", "script": script.name, "sha256": script.sha256, "revision": script.revision,
-                "from": from + 1, "pieces": pieces,
+                "from": from + 1, "pieces": pieces, "hazards": hazards,
             }));
         }
         let mut lines = vec![format!("{} ({}): {}", script.name, revision(script), in_pieces(script, from))];
@@ -131,6 +140,9 @@ impl MigrateArgs {
             lines.push(format!("  {} {how}", range(piece.statements.clone())));
             for statement in script.statements.get(piece.statements.clone()).unwrap_or_default() {
                 lines.push(format!("      {}", told(statement)));
+                if self.dry_run {
+                    lines.extend(hazards(statement, 8, output::width_of_stdout()).lines().map(str::to_owned));
+                }
             }
         }
         if self.dry_run {
@@ -219,7 +231,11 @@ struct Run<'a> {
 /// Why it does not go on.
 enum Halt {
     /// The database or the gateway said no.
-    Refused(CliError),
+    Refused {
+        error: CliError,
+        /// It may be otherwise in a while, with nothing changed.
+        passes: bool,
+    },
     /// The connection is gone; `committing`: while a COMMIT was under way.
     Broken { error: CliError, committing: bool },
     /// The session was ended.
@@ -294,7 +310,7 @@ impl Run<'_> {
                     Err(error) if error.as_db_error().is_none() => {
                         Err(Halt::Broken { error: query_failed(&error), committing: commits })
                     }
-                    Err(error) => Err(Halt::Refused(refused(&error))),
+                    Err(error) => Err(refused(&error)),
                 },
                 ended = self.live.hold.ended() => return Err(Halt::Cut(ended)),
                 _ = signals.interrupt.recv() => 128 + 2,
@@ -316,14 +332,16 @@ impl Run<'_> {
         let (sent, total) = (self.piece.clone(), self.script.statements.len());
         let in_transaction = !sent.is_empty()
             && self.script.statements.get(sent.start).is_some_and(|statement| !statement.alone);
-        if in_transaction && matches!(halt, Halt::Refused(_) | Halt::Stopped(_)) && sent.end > self.committed
+        if in_transaction
+            && matches!(halt, Halt::Refused { .. } | Halt::Stopped(_))
+            && sent.end > self.committed
         {
             // What cannot be said any more the server rolls back by itself.
             drop(tokio::time::timeout(PATIENCE, self.client.simple_query("ROLLBACK")).await);
         }
-        let failed = matches!(halt, Halt::Refused(_)).then(|| sent.end.checked_sub(1)).flatten();
+        let failed = matches!(halt, Halt::Refused { .. }).then(|| sent.end.checked_sub(1)).flatten();
         let invalid = match (&halt, failed) {
-            (Halt::Refused(_) | Halt::Stopped(_), _) if !in_transaction => {
+            (Halt::Refused { .. } | Halt::Stopped(_), _) if !in_transaction => {
                 self.invalid_indexes(sent.clone()).await
             }
             _ => Vec::new(),
@@ -356,14 +374,22 @@ impl Run<'_> {
             "not_run": numbers(open.end..total),
             "invalid_indexes": invalid.iter().map(|(index, _)| index).collect::<Vec<_>>(),
             "message": match &halt {
-                Halt::Refused(error) | Halt::Broken { error, .. } => error.what.clone(),
+                Halt::Refused { error, .. } | Halt::Broken { error, .. } => error.what.clone(),
                 Halt::Cut(ended) => format!("the session was ended: {}", ended.reason.as_str()),
                 Halt::Stopped(_) => "stopped by a signal".to_owned(),
             },
         }));
         let again = format!("dbaccess migrate {} goes on behind what is committed", request.id);
         match halt {
-            Halt::Refused(error) | Halt::Broken { error, .. } => {
+            Halt::Refused { error, passes: false } => {
+                let target = shell_quoted(&request.target);
+                let other = format!(
+                    "correct what is not committed, and ask with it: dbaccess request {target} --migrate FILE\nor \
+                     change what stands in its way, and then: {again}"
+                );
+                Err(self.explained(error, failed, &lines, &other))
+            }
+            Halt::Refused { error, .. } | Halt::Broken { error, .. } => {
                 Err(self.explained(error, failed, &lines, &again))
             }
             Halt::Cut(ended) => {
@@ -415,14 +441,20 @@ impl Run<'_> {
 /// For the last words to a database that may be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn refused(error: &tokio_postgres::Error) -> CliError {
+fn refused(error: &tokio_postgres::Error) -> Halt {
     let failed = query_failed(error);
-    match error.code().map(|code| code.code()) {
-        Some("55P03") => failed.hint(
+    let code = error.code().map(|code| code.code()).unwrap_or_default();
+    let error = match code {
+        "55P03" => failed.hint(
             "another session holds the lock: try again when it is gone, or with a longer --lock-timeout",
         ),
+        "57014" => failed.hint("give it longer, with --statement-timeout, or run it at a quieter time"),
         _ => failed,
-    }
+    };
+    // Locks and conflicts with others, cancelled, out of something, out of order
+    // (PostgreSQL manual, appendix A).
+    let passes = code == "55P03" || ["40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
+    Halt::Refused { error, passes }
 }
 
 fn numbers(indexes: std::ops::Range<usize>) -> Vec<usize> {

@@ -10,7 +10,7 @@ use crate::os;
 use jiff::Timestamp;
 use reqwest::Response;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -63,6 +63,8 @@ struct KeygenArgs {
 const PIECE: usize = 256 << 10;
 /// No header is longer.
 const LONGEST_HEADER: usize = 4096;
+/// What is in names of files alone.
+const NOT_IN_AN_ID: [char; 2] = ['/', '.'];
 /// Longer than any line the server writes: what is larger stands beside the chain.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
@@ -84,8 +86,12 @@ impl KeygenArgs {
             file.sync_all()
         };
         write().map_err(|error| {
-            CliError::local(format!("cannot write {}", self.file.display()), error)
-                .hint("an existing key is never overwritten: name another file")
+            let hint = match error.kind() {
+                io::ErrorKind::AlreadyExists => "a key that is there is never overwritten: name another file",
+                io::ErrorKind::NotFound => "make the directory first: nobody but you should look into it",
+                _ => "name a file where you may write, in a directory that nobody else looks into",
+            };
+            CliError::local(format!("cannot write {}", self.file.display()), error).hint(hint)
         })?;
         output::note(&format!(
             "the private key is in {}: keep it off the server, and a copy where it is safe",
@@ -135,12 +141,11 @@ impl ShowArgs {
         let (source, proof) = if path.is_file() {
             let file = File::open(path)
                 .map_err(|error| CliError::local(format!("cannot read {}", path.display()), error))?;
-            let proof = self.ledger.as_deref().map(|dir| (dir, session_of(path)));
-            let proof = proof.map(|(dir, session)| session.and_then(|session| from_ledger(dir, &session)));
+            let session = session_of(path)?;
+            let proof = self.ledger.as_deref().map(|dir| from_ledger(dir, &session));
             (Source::File(file), proof.transpose()?)
-        } else if self.ledger.is_some() {
-            return Err(CliError::usage(format!("there is no file {}", self.what))
-                .why("--ledger is for a recording's file; a server compares with its own ledger"));
+        } else if self.ledger.is_some() || self.what.contains(NOT_IN_AN_ID) {
+            return Err(no_file(path, self.ledger.is_some()));
         } else {
             let client = context.client()?;
             let proof = from_server(&client, &self.what).await?;
@@ -283,16 +288,28 @@ async fn from_server(client: &Client, session: &str) -> Result<Proof, CliError> 
     }
 }
 
+fn no_file(path: &Path, with_ledger: bool) -> CliError {
+    let shown = path.display();
+    let what =
+        if path.is_dir() { format!("{shown} is a directory") } else { format!("there is no file {shown}") };
+    let error = CliError::usage(what).hint(
+        "name a recording's file, or a session by its id: dbaccess sessions --all says which were recorded",
+    );
+    let why = "--ledger is for a recording's file; a server compares with its own ledger";
+    if with_ledger { error.why(why) } else { error }
+}
+
 /// Whose recording a file is.
 fn session_of(path: &Path) -> Result<SessionId, CliError> {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST_HEADER as u64).read_to_end(&mut head));
     read.map_err(|error| CliError::local(format!("cannot read {}", path.display()), error))?;
-    match Header::decode(&head) {
-        Ok(Some((header, _))) => Ok(header.session),
-        Ok(None) => Err(broken(&RecordingError::NoHeader)),
-        Err(error) => Err(broken(&error)),
-    }
+    let header = Header::decode(&head).and_then(|found| found.ok_or(RecordingError::NoHeader));
+    header.map(|(header, _)| header.session).map_err(|error| {
+        CliError::usage(format!("{} is no recording", path.display()))
+            .why(error.to_string())
+            .hint("a session's is shown by its id: dbaccess recording show SESSION")
+    })
 }
 
 /// What a copy of the ledger says of a session's recording.
@@ -315,7 +332,7 @@ fn from_ledger(dir: &Path, session: &SessionId) -> Result<Proof, CliError> {
                 line.clear();
             }
         }
-        Ok::<_, std::io::Error>(())
+        Ok::<_, io::Error>(())
     };
     read().map_err(|error| CliError::local(format!("cannot read {}", dir.display()), error))?;
     Ok(proof)

@@ -15,7 +15,8 @@ use std::time::Duration;
 /// Ask for access: what, for how long, and why.
 ///
 /// Says at once what policy demands: granted, waiting for approval (exit code
-/// 4), or denied (5). With --wait, stays until it is decided.
+/// 4), or denied (5). With --wait, stays until it is decided; with --output json
+/// it is then a line of JSON as it was asked, and one as it was decided.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RequestArgs {
     /// The database; may be left out where only one has the tables
@@ -128,12 +129,17 @@ impl RequestArgs {
         let mut view = client.request(&asked).await?;
         show_script(&view, self.output.output);
         if self.wait && view.request.state == RequestState::Waiting {
-            if self.output.output == Format::Table {
-                note(view::describe(&view, os::now(), width_of_stderr()).trim_end());
+            match self.output.output {
+                Format::Table => note(told(&view).trim_end()),
+                Format::Json => output::json_line(&view)?,
+                Format::Csv => {}
             }
             view = wait(&client, view).await?;
         }
-        print(&view, self.output.output)?;
+        match self.output.output {
+            Format::Json if self.wait => output::json_line(&view)?,
+            format => print(&view, format)?,
+        }
         outcome(&view)
     }
 }

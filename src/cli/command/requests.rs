@@ -1,7 +1,7 @@
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, Listing, OutputArgs, relative, rounded, short_ids};
-use crate::cli::view::short_scope;
+use crate::cli::view::{short_scope, standing};
 use crate::core::model::{Path, RequestState, needed};
 use crate::os;
 use crate::proto::{RequestView, RequestsQuery};
@@ -53,9 +53,11 @@ fn unconfirmed(view: &RequestView) -> Option<String> {
 pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
     let now = os::now();
     let short = short_ids(views.iter().map(|view| view.request.id.as_str()));
+    let grants = || views.iter().filter_map(|view| view.grant.as_ref());
+    let short_grant = short_ids(grants().map(|grant| grant.id.as_str()));
     let people = format == Format::Table;
     let mut listing = Listing::new(
-        ["id", "state", "person", "target", "scope", "for", "tier", "reason", "asked"],
+        ["id", "state", "grant", "person", "target", "scope", "for", "tier", "reason", "asked"],
         "no requests",
     );
     for view in views {
@@ -65,13 +67,21 @@ pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
                 let yours = if view.you_fill.is_empty() { "" } else { " (you)" };
                 format!("waiting for {}{yours}", needed(request.open_slots()))
             }
-            other => match unconfirmed(view) {
-                Some(words) => format!("{}, {words}", other.as_str()),
-                None => other.as_str().to_owned(),
-            },
+            _ => {
+                let standing = standing(view, now);
+                unconfirmed(view).map(|words| format!("{standing}, {words}")).unwrap_or(standing)
+            }
         };
+        let grant = view.grant.as_ref();
+        // As it was granted, where it was: an approver may have narrowed it.
+        let scope = grant.map_or(&request.scope, |grant| &grant.scope);
+        let window = grant.map(|grant| grant.until.duration_since(grant.from));
+        let window = window.and_then(|length| length.try_into().ok()).unwrap_or(request.window);
+        let word = grant.map_or(request.state.as_str(), |grant| grant.standing(now).as_str());
+        let grant =
+            grant.map(|grant| if people { short_grant(grant.id.as_str()) } else { grant.id.to_string() });
         // The scope says `read+write`; the path is for programs that filter.
-        let scope = if people { short_scope(&request.scope) } else { request.scope.to_string() };
+        let scope = if people { short_scope(scope) } else { scope.to_string() };
         let path = match request.path {
             Path::ReadOnly => String::new(),
             Path::BreakGlass => " (BREAK-GLASS)".to_owned(),
@@ -80,11 +90,12 @@ pub(super) fn listing(views: &[RequestView], format: Format) -> Listing {
         };
         listing.row([
             if people { short(request.id.as_str()) } else { request.id.to_string() },
-            if people { state } else { request.state.as_str().to_owned() },
+            if people { state } else { word.to_owned() },
+            grant.unwrap_or_default(),
             request.person.email.clone(),
             request.target.clone(),
             format!("{scope}{path}"),
-            rounded(request.window),
+            rounded(window),
             request.decision.tier.as_str().to_owned(),
             request.reason.clone(),
             if people { relative(request.created_at, now) } else { request.created_at.to_string() },

@@ -1,7 +1,8 @@
 use super::Context;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, Listing, OutputArgs, relative};
+use crate::cli::output::{self, Format, Listing, OutputArgs, relative, short_ids};
 use crate::cli::session::shell_quoted;
+use crate::cli::view::{scope_on, short_scope};
 use crate::core::model::{ErrorKind, Suspension, nearest};
 use crate::os;
 use crate::proto::{TableView, TargetView};
@@ -159,6 +160,9 @@ pub(super) fn find<'a>(targets: &'a [TargetView], name: &str) -> Result<&'a Targ
 
 fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
     let now = os::now();
+    let people = format == Format::Table;
+    let grants = || targets.iter().flat_map(|target| &target.grants);
+    let short = short_ids(grants().map(|grant| grant.id.as_str()));
     let mut listing = Listing::new(
         ["target", "environment", "service", "owners", "yours", "access", "problem", "suspended"],
         "there are no targets for you",
@@ -168,7 +172,14 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
         let access: Vec<String> = target
             .grants
             .iter()
-            .map(|grant| format!("{}, ends {}", grant.path.as_str(), relative(grant.until, now)))
+            .map(|grant| {
+                let (scope, until) = (scope_on(grant.path, &short_scope(&grant.scope)), grant.until);
+                if people {
+                    format!("{}: {scope}, ends {}", short(grant.id.as_str()), relative(until, now))
+                } else {
+                    format!("{}: {scope}, until {until}", grant.id)
+                }
+            })
             .collect();
         listing.row([
             target.name.clone(),
@@ -176,7 +187,7 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
             target.service.clone().unwrap_or_default(),
             owners.join(", "),
             if target.at_home { "yes" } else { "" }.to_owned(),
-            access.join("; "),
+            access.join(if people { "\n" } else { "; " }),
             target.problem.clone().unwrap_or_default(),
             target.suspended.as_ref().map(|found| suspended(found, now)).unwrap_or_default(),
         ]);

@@ -36,6 +36,7 @@ impl Screen for JsonLines {
             Shown::Error { sqlstate, message } => {
                 json!({"event": "error", "sqlstate": sqlstate, "message": message})
             }
+            Shown::Ended(message) => json!({"event": "ended", "message": message}),
             Shown::Notice(message) => json!({"event": "notice", "message": message}),
             Shown::Outcome { intent, result, rows } => {
                 json!({"event": "outcome", "intent": intent, "result": result, "rows": rows})

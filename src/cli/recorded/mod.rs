@@ -50,6 +50,8 @@ pub enum Shown<'a> {
         message: &'a str,
     },
     Notice(&'a str),
+    /// The session was over: what its client was told, between statements.
+    Ended(&'a str),
     Outcome {
         intent: u64,
         result: &'a StatementResult,

@@ -106,6 +106,10 @@ impl Connection {
             }
             Heard::LongRow(bytes) => screen.show(at, name, Shown::LongRow(*bytes)),
             Heard::Copied(data) => screen.show(at, name, Shown::Copied { out: true, data }),
+            // It cut nothing off: a session that was closed, or whose time was over.
+            Heard::Error { sqlstate, message } if sqlstate == "57P01" && self.statements.is_empty() => {
+                screen.show(at, name, Shown::Ended(message))
+            }
             Heard::Error { sqlstate, message } => screen.show(at, name, Shown::Error { sqlstate, message }),
             Heard::Notice(message) => screen.show(at, name, Shown::Notice(message)),
             Heard::Other => Ok(()),

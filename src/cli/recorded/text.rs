@@ -64,6 +64,7 @@ impl Screen for Text {
                 self.say(&format!("{way} {}", clean(text.trim_end_matches('\n'))))
             }
             Shown::Error { sqlstate, message } => self.say(&format!("ERROR {sqlstate}: {}", clean(message))),
+            Shown::Ended(message) => self.say(&format!("-- {at:.3}  the session ended: {}", clean(message))),
             Shown::Notice(message) => self.say(&format!("NOTICE: {}", clean(message))),
             Shown::Outcome { result, rows, .. } => {
                 self.flush()?;

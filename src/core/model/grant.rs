@@ -32,10 +32,37 @@ pub struct Revoked {
     pub reason: Option<String>,
 }
 
+/// What a grant is worth at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    Revoked,
+    /// Its window has ended.
+    Expired,
+}
+
+impl Standing {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 impl Grant {
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        match self.revoked {
+            Some(_) => Standing::Revoked,
+            None if now < self.until => Standing::Active,
+            None => Standing::Expired,
+        }
+    }
+
     /// Whether sessions may be opened under this grant at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked.is_none() && self.from <= now && now < self.until
+        self.from <= now && self.standing(now) == Standing::Active
     }
 
     /// Whether its sessions are recorded with the rows that they see: where the

@@ -80,9 +80,56 @@ id!(
     ReviewId, "rev"
 );
 
+/// What the beginning of an id says of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// Of a thing that is called so.
+    Of(&'static str),
+    /// The kind, and nothing of the id yet.
+    Bare(&'static str),
+    /// It does not say.
+    Unsaid,
+}
+
+impl IdKind {
+    /// Of what somebody typed.
+    pub fn of(typed: &str) -> Self {
+        let typed = typed.trim().to_ascii_lowercase();
+        let (prefix, random) = typed.split_once('-').unwrap_or((&typed, ""));
+        let named = [
+            (RequestId::PREFIX, "request"),
+            (GrantId::PREFIX, "grant"),
+            (SessionId::PREFIX, "session"),
+            (DelegationId::PREFIX, "delegation"),
+            (ConnectionId::PREFIX, "connection"),
+            (ReviewId::PREFIX, "review"),
+        ];
+        match named.iter().find(|(known, _)| *known == prefix) {
+            Some((_, name)) if random.is_empty() => Self::Bare(name),
+            Some((_, name)) => Self::Of(name),
+            None => Self::Unsaid,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_says_its_kind_or_nothing_more_or_not_even_that() {
+        for (typed, kind) in [
+            ("req-7k2m", IdKind::Of("request")),
+            (" GRT-7", IdKind::Of("grant")),
+            ("ses", IdKind::Bare("session")),
+            ("dlg-", IdKind::Bare("delegation")),
+            ("7k2m", IdKind::Unsaid),
+            ("nope", IdKind::Unsaid),
+            ("", IdKind::Unsaid),
+        ] {
+            assert_eq!(IdKind::of(typed), kind, "{typed}");
+        }
+    }
 
     #[test]
     fn an_id_names_its_kind_and_differs_by_its_bits() {

@@ -379,6 +379,40 @@ impl Scope {
 /// For people: `read public.customers where tenant_id = 42; raw card_number`.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists: Vec<String> = self.lists().iter().map(|list| list.join(", ")).collect();
+        f.pad(&lists.join("; "))
+    }
+}
+
+impl Scope {
+    /// The same in at most about so many characters a list: of each as many as fit, and
+    /// how many more there are. What is shown is never cut.
+    pub fn in_short(&self, most: usize) -> String {
+        let short = |list: &Vec<String>| {
+            let mut length = 0;
+            let fits = |item: &&String| {
+                length += item.chars().count() + 2;
+                length <= most
+            };
+            let shown = list.iter().take_while(fits).count().max(1);
+            let text = list.get(..shown).unwrap_or_default().join(", ");
+            match list.len().saturating_sub(shown) {
+                0 => text,
+                more => format!("{text} and {more} more"),
+            }
+        };
+        self.lists().iter().map(short).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What is in it, other conditions, and what is raw, each with its words before its first.
+    fn lists(&self) -> Vec<Vec<String>> {
+        let begin = |words: &str, list: Vec<String>| {
+            let mut list = list;
+            if let Some(first) = list.first_mut() {
+                *first = format!("{words} {first}");
+            }
+            list
+        };
         let verbs: Vec<&str> = self.permissions.iter().map(|p| p.as_str()).collect();
         let filtered = |table: &TableName| match self.rows.get(table) {
             Some(condition) => format!("{table} where {condition}"),
@@ -389,15 +423,12 @@ impl fmt::Display for Scope {
             Objects::Only { schemas, tables } => Some((schemas, tables)),
         };
         let objects = match only {
-            None => "the whole database".to_owned(),
-            Some((schemas, tables)) => schemas
-                .iter()
-                .map(|schema| format!("schema {schema}"))
-                .chain(tables.iter().map(filtered))
-                .collect::<Vec<_>>()
-                .join(", "),
+            None => vec!["the whole database".to_owned()],
+            Some((schemas, tables)) => {
+                let schemas = schemas.iter().map(|schema| format!("schema {schema}"));
+                schemas.chain(tables.iter().map(filtered)).collect()
+            }
         };
-        let mut text = format!("{} {objects}", verbs.join("+"));
         let named = |table: &TableName| only.is_some_and(|(_, tables)| tables.contains(table));
         let others: Vec<String> = self
             .rows
@@ -405,9 +436,6 @@ impl fmt::Display for Scope {
             .filter(|table| !named(table) && self.covers(table))
             .map(|table| format!("of {}", filtered(table)))
             .collect();
-        if !others.is_empty() {
-            text.push_str(&format!("; {}", others.join(", ")));
-        }
         // Where there is one table, its columns need no longer name.
         let one = only.is_some_and(|(schemas, tables)| schemas.is_empty() && tables.len() == 1);
         let raw: Vec<String> = self
@@ -416,10 +444,8 @@ impl fmt::Display for Scope {
             .flat_map(|(table, columns)| columns.iter().map(move |column| (table, column)))
             .map(|(table, column)| if one { name_part(column) } else { table.column(column) })
             .collect();
-        if !raw.is_empty() {
-            text.push_str(&format!("; raw {}", raw.join(", ")));
-        }
-        f.pad(&text)
+        let lists = [begin(&verbs.join("+"), objects), others, begin("raw", raw)];
+        lists.into_iter().filter(|list| !list.is_empty()).collect()
     }
 }
 
@@ -446,6 +472,15 @@ mod tests {
         scope.unmask.insert(table("customers"), BTreeSet::from(["e mail".to_owned()]));
         assert_eq!(scope.to_string(), "read public.customers where tenant_id = 42; raw \"e mail\"");
         assert_eq!(scope.level(), Level::Row);
+        let columns = ["email", "full_name", "phone", "street"].map(str::to_owned);
+        let many = Scope { unmask: BTreeMap::from([(table("customers"), columns.into())]), ..scope.clone() };
+        for (most, raw) in [(80, "email, full_name, phone, street"), (22, "email, full_name and 2 more")] {
+            assert_eq!(
+                many.in_short(most),
+                format!("read public.customers where tenant_id = 42; raw {raw}"),
+                "a name, a condition: whole or not at all"
+            );
+        }
         scope.objects = Objects::Only {
             schemas: BTreeSet::from(["public".to_owned()]),
             tables: BTreeSet::from([TableName::new("hr", "staff")]),

@@ -178,7 +178,7 @@ impl Access {
         body: Reason,
     ) -> Result<RevokedView, AccessError> {
         short_enough("reason", body.reason.as_deref())?;
-        let (Loaded { request, requester, grant, .. }, session) = self.find_revocable(caller, &id).await?;
+        let (Loaded { request, requester, grant, .. }, session) = self.find_any(caller, &id).await?;
         let Some(grant) = grant else {
             let hint = format!("`dbaccess cancel {}` withdraws your own waiting request", request.id);
             return Err(

@@ -1,6 +1,6 @@
 //! Why a use-case was refused, in words that a person can act on.
 
-use crate::core::model::{ErrorKind, ScopeError};
+use crate::core::model::{ErrorKind, IdKind, ScopeError};
 use crate::server::identity::IdentityError;
 use crate::server::journal::JournalError;
 use crate::server::outbox::OutboxError;
@@ -51,22 +51,33 @@ impl From<StoreError> for AccessError {
     fn from(error: StoreError) -> Self {
         let refusal = Self::new(error.kind(), error.to_string());
         match error {
-            StoreError::NoSuch { kind: "request", .. } => {
-                refusal.hint(
-                    "`dbaccess requests --all` lists what you may see, `dbaccess whoami` the roles that you have now",
-                )
-            }
-            StoreError::NoSuch { kind: "session", .. } => {
-                refusal.hint("`dbaccess sessions --all` lists what you may see")
-            }
-            StoreError::NoSuch { kind: "review", .. } => {
-                refusal.hint("`dbaccess review list --all` lists what you may see")
-            }
-            StoreError::NoSuch { .. } => {
-                refusal.hint("`dbaccess sessions` and `dbaccess requests --all` list them")
-            }
+            StoreError::NoSuch { kind, prefix } => match IdKind::of(&prefix) {
+                IdKind::Bare(name) => {
+                    Self::usage(format!("`{prefix}` is how the id of every {name} begins: write more of it"))
+                        .hint(listed(kind))
+                }
+                IdKind::Of(name) if !kind.contains(name) => Self::not_found(format!(
+                    "{prefix} is the id of a {name}, and what is asked for is a {kind}"
+                ))
+                .hint(listed(kind)),
+                _ => refusal.hint(listed(kind)),
+            },
+            StoreError::Ambiguous { kind, .. } => refusal.hint(format!("write more of it; {}", listed(kind))),
             _ => refusal,
         }
+    }
+}
+
+/// What lists the ids of a kind.
+fn listed(kind: &str) -> &'static str {
+    match kind {
+        "request" => {
+            "`dbaccess requests --all` lists what you may see, `dbaccess whoami` the roles that you have now"
+        }
+        "session" => "`dbaccess sessions --all` lists what you may see",
+        "review" => "`dbaccess review list --all` lists what you may see",
+        "delegation" => "`dbaccess delegate --list` lists them",
+        _ => "`dbaccess sessions --all` and `dbaccess requests --all` list them",
     }
 }
 

@@ -3,13 +3,14 @@
 
 use super::request::{Found, room_for_a_grant};
 use super::targets::Survey;
+use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Amendment};
 use crate::core::guard::{self, Vocabulary};
 use crate::core::migration::{self, Ran, Script, ScriptError};
 use crate::core::model::{
-    AskedScope, Catalog, Classification, ErrorKind, Grant, GrantId, Migration, Objects, Permission,
-    RequestId, Scope, ScriptComparison, Session, SessionState,
+    Approval, AskedScope, Catalog, Classification, ErrorKind, Grant, GrantId, Migration, Objects, Permission,
+    Scope, ScriptComparison, Session, SessionState,
 };
 use crate::proto::{Amend, AuditQuery, Compare, NewScript, RequestView};
 use std::collections::BTreeSet;
@@ -128,32 +129,20 @@ impl Access {
     }
 
     /// Whether a session, or all sessions of a request together, ran a script.
-    /// For whose sessions they are, security and auditors.
+    /// For whose sessions they are, who approved their script, security and auditors.
     pub async fn compare(
         &self,
         caller: &Caller,
         id: String,
         body: Compare,
     ) -> Result<ScriptComparison, AccessError> {
-        let (request, grant, session) = match id.split_once('-') {
-            Some((kind, _)) if kind.trim().eq_ignore_ascii_case(RequestId::PREFIX) => {
-                let loaded = self.find_request(caller, &id).await?;
-                (loaded.request, loaded.grant, None)
-            }
-            _ => {
-                let session = self.find_session(caller, &id).await?;
-                let grant = session.grant.clone();
-                let read = move |tx: &crate::server::store::Tx<'_>| {
-                    let grant = tx.grant(grant.as_str())?;
-                    Ok::<_, AccessError>((tx.request(grant.request.as_str())?, grant))
-                };
-                let (request, grant) = self.store.read(read).await?;
-                (request, Some(grant), Some(session))
-            }
-        };
-        if request.person.subject != caller.person.subject && !caller.sees_all() {
+        let (Loaded { request, grant, .. }, session) = self.find_any(caller, &id).await?;
+        // Whoever approved a script may see that it, and nothing else, was run.
+        let approved = |given: &Approval| given.by.subject == caller.person.subject;
+        let approved = request.migration.is_some() && request.approvals.iter().any(approved);
+        if request.person.subject != caller.person.subject && !approved && !caller.sees_all() {
             return Err(AccessError::denied(
-                "what other people ran is for them, security and auditors to see",
+                "what other people ran is for them, for who approved its script, security and auditors to see",
             ));
         }
         let script = match (body.script, request.migration) {

@@ -68,17 +68,12 @@ impl Access {
         could_approve() || could_confirm() || answerable()
     }
 
-    /// The one request that an id's beginning means to the caller.
+    /// The one request that an id's beginning means to the caller. The id of a
+    /// grant or a session leads to what was asked for it.
     pub(super) async fn find_request(&self, caller: &Caller, id: &str) -> Result<Loaded, AccessError> {
-        let asked = id.to_owned();
-        let found: Vec<Loaded> = self
-            .store
-            .read(move |tx| {
-                let requests = tx.requests_named(&asked)?;
-                requests.into_iter().map(|request| Ok::<_, AccessError>(Loaded::of(tx, request)?)).collect()
-            })
-            .await?;
-        self.one_visible(caller, "request", id, found, |loaded| loaded)
+        let found = named(id, &[RequestId::PREFIX]);
+        let found = self.store.read(found).await?;
+        self.one_visible(caller, "request", id, found, |(loaded, _)| loaded).map(|(loaded, _)| loaded)
     }
 
     /// The one session that an id's beginning means to the caller.
@@ -88,37 +83,15 @@ impl Access {
         self.one_visible(caller, "session", id, found, |(loaded, _)| loaded).map(|(_, session)| session)
     }
 
-    /// What an id given to `revoke` means to the caller: a session, or without
-    /// one the grant of a request. By the id's own kind; without one, whatever it fits.
-    pub(super) async fn find_revocable(
+    /// What an id means to the caller that may be any's: a session, or without one
+    /// a request, by itself or by its grant.
+    pub(super) async fn find_any(
         &self,
         caller: &Caller,
         id: &str,
     ) -> Result<(Loaded, Option<Session>), AccessError> {
-        let asked = id.to_owned();
-        let found = self
-            .store
-            .read(move |tx| {
-                let kind = asked.split_once('-').map(|(kind, _)| kind.trim().to_ascii_lowercase());
-                let wanted = |prefix| kind.as_deref().is_none_or(|kind| kind == prefix);
-                let mut found: Vec<(Loaded, Option<Session>)> = Vec::new();
-                if wanted(SessionId::PREFIX) {
-                    let sessions = named_sessions(tx, &asked)?;
-                    found.extend(sessions.into_iter().map(|(loaded, session)| (loaded, Some(session))));
-                }
-                let mut requests = BTreeSet::new();
-                if wanted(GrantId::PREFIX) {
-                    requests.extend(tx.grants_named(&asked)?.into_iter().map(|grant| grant.request));
-                }
-                if wanted(RequestId::PREFIX) {
-                    requests.extend(tx.requests_named(&asked)?.into_iter().map(|request| request.id));
-                }
-                for id in requests {
-                    found.push((Loaded::of(tx, tx.request(id.as_str())?)?, None));
-                }
-                Ok::<_, AccessError>(found)
-            })
-            .await?;
+        let found = named(id, &[SessionId::PREFIX, GrantId::PREFIX, RequestId::PREFIX]);
+        let found = self.store.read(found).await?;
         self.one_visible(caller, "grant, session or request", id, found, |(loaded, _)| loaded)
     }
 
@@ -138,6 +111,38 @@ impl Access {
             (None, _) if !too_many => Err(StoreError::NoSuch { kind, prefix }.into()),
             _ => Err(StoreError::Ambiguous { kind, prefix }.into()),
         }
+    }
+}
+
+/// What the beginning of an id may mean, by its own kind; where it does not say
+/// which, one of these.
+fn named(
+    id: &str,
+    unsaid: &'static [&'static str],
+) -> impl FnOnce(&Tx<'_>) -> Result<Vec<(Loaded, Option<Session>)>, AccessError> + Send + 'static {
+    let asked = id.to_owned();
+    move |tx: &Tx<'_>| {
+        let kind = asked.split_once('-').map(|(kind, _)| kind.trim().to_ascii_lowercase());
+        let wanted = |prefix: &'static str| match &kind {
+            Some(kind) => kind == prefix,
+            None => unsaid.contains(&prefix),
+        };
+        let mut found = Vec::new();
+        if wanted(SessionId::PREFIX) {
+            let sessions = named_sessions(tx, &asked)?;
+            found.extend(sessions.into_iter().map(|(loaded, session)| (loaded, Some(session))));
+        }
+        let mut requests = BTreeSet::new();
+        if wanted(GrantId::PREFIX) {
+            requests.extend(tx.grants_named(&asked)?.into_iter().map(|grant| grant.request));
+        }
+        if wanted(RequestId::PREFIX) {
+            requests.extend(tx.requests_named(&asked)?.into_iter().map(|request| request.id));
+        }
+        for id in requests {
+            found.push((Loaded::of(tx, tx.request(id.as_str())?)?, None));
+        }
+        Ok(found)
     }
 }
 

@@ -37,7 +37,7 @@ pub enum StoreError {
     Closed,
     #[error("no {kind} begins with {prefix}")]
     NoSuch { kind: &'static str, prefix: String },
-    #[error("{prefix} fits several {kind}s: write more of it")]
+    #[error("{prefix} fits more than one {kind}")]
     Ambiguous { kind: &'static str, prefix: String },
 }
 
