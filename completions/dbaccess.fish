@@ -24,12 +24,12 @@ function __fish_dbaccess_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c dbaccess -n "__fish_dbaccess_needs_command" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_needs_command" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
-complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'
+complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "whoami" -d 'Show who you are to the server: teams, roles, login, delegations, and whether you are away'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "targets" -d 'List the databases you may ask for; with TARGET, its tables and columns'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "request" -d 'Ask for access: what, for how long, and why'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "requests" -d 'List requests: your own, and those that wait for you'
@@ -58,33 +58,33 @@ complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "policy" -d 'Check
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "server" -d 'Run the control plane and the gateway'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "demo" -d 'Try everything on this machine: a scratch PostgreSQL, an identity provider, sample data'
 complete -c dbaccess -n "__fish_dbaccess_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l qr -d 'Show the address as a QR code too, to scan with a telephone'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -l no-browser -d 'Do not open a browser; only print the address and the code'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand login" -s h -l help -d 'Print help'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand whoami" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and not __fish_seen_subcommand_from describe help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from describe" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from help" -f -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand targets; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -100,8 +100,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l incident -
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l database -d 'Everything in the database, to write or to migrate; never what is meant by leaving tables and schemas out'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l follow -d 'Tables whose foreign keys lead to one with a condition show only the rows that belong to it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -l write -d 'Ask to write too'
@@ -112,16 +112,16 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand request" -s h -l help 
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l mine -d 'Only your own'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -l all -d 'Finished ones too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand requests" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -l script -d 'Print the script that it is to run, to the byte, and nothing else'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l for -d 'Narrow the time, such as 30m' -r
@@ -131,8 +131,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l comment -d
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -l masked -d 'Keep every mask on, whatever was asked to be seen raw'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s y -l yes -d 'Do not ask for confirmation'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand approve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -140,15 +140,15 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s r -l reason -
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s r -l reason -d 'A word for the record' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l role -d 'Only this role; give it again for more. All your approver roles when left out' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l target -d 'Only for requests for this database; give it again for more' -r
@@ -158,8 +158,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l end -d 'E
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l list -d 'List them: yours, and those to you; everybody\'s for security and auditors'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -l all -d 'With --list: those that have ended, too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand delegate" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -169,15 +169,15 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -s r -l reason -
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l back -d 'You are back: what you said, and who approves for you, ends now'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -l list -d 'List who is away: you; everybody for security and auditors'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand away" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l grant -d 'The grant to use, by id or unique prefix, where several fit' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l listen -d 'Run nothing: hold the session on this local port (or a free one) until Ctrl-C' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l native -d 'Use the server\'s own PostgreSQL endpoint instead of a local tunnel'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l detach -d 'Print where to connect and return; the session lasts until its window ends or it is revoked'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand connect" -l print-env -d 'Print export lines for `eval "$(…)"`; a process of ours holds the session in the background'
@@ -190,8 +190,8 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l export -d 'Write the rows of one query to a new file that only you can read' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l format -d 'How the file is written: csv with a header, or PostgreSQL\'s own text' -r -f -a "csv\t''
 text\t''"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -l force -d 'Replace the file if there is one'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l lock-timeout -d 'How long a statement waits for a lock, while others wait behind it' -r
@@ -200,8 +200,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l from -d 'W
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -l dry-run -d 'Say in which pieces it would run and what may go wrong, and run nothing; also before it is approved, for who decides about it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l incident -d 'The incident: PD-… of PagerDuty, OG-… of Opsgenie' -r
@@ -210,22 +210,22 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l unmask
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand break-glass" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -l comment -d 'A word for the record' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -s y -l yes -d 'Do not ask for confirmation'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand confirm" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l mine -d 'Only your own'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -l all -d 'Ended ones too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand sessions" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -233,8 +233,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s r -l reason
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l session -d 'Only this session, by id or unique prefix' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l person -d 'Only this person, by e-mail address' -r
@@ -244,8 +244,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -253,13 +253,13 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -f -a "show" -d 'Show the statements of a recorded session with the rows that it saw'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and not __fish_seen_subcommand_from show keygen help" -f -a "keygen" -d 'Make a key pair: the private key to FILE, the public one to stdout'
@@ -269,17 +269,17 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from keygen" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the statements of a recorded session with the rows that it saw'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Make a key pair: the private key to FILE, the public one to stdout'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand recording; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -f -a "list" -d 'List the reviews that somebody owes, the first due first'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish_seen_subcommand_from list show write help" -f -a "show" -d 'Show what was done: sessions, statements and how they ended, what they wrote and read'
@@ -288,15 +288,15 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and not __fish
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -l all -d 'Written ones too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from show" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from show" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from show" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from show" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -l verdict -d 'Whether the incident needed what was done: justified or unjustified' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -l finding -d 'What you found' -r
@@ -304,15 +304,15 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from write" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the reviews that somebody owes, the first due first'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what was done: sessions, statements and how they ended, what they wrote and read'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from help" -f -a "write" -d 'Write what you found. It cannot be changed afterwards, only added to'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand review; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -f -a "verify" -d 'Check that a ledger is whole: no line edited, removed, added or moved'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and not __fish_seen_subcommand_from verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -320,42 +320,42 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from verify" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check that a ledger is whole: no line edited, removed, added or moved'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand ledger; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "get" -d 'Show the settings in force, or one of them'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "set" -d 'Set one; an empty value removes it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "path" -d 'Show where the file is'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and not __fish_seen_subcommand_from get set path help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from path" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "get" -d 'Show the settings in force, or one of them'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "set" -d 'Set one; an empty value removes it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "path" -d 'Show where the file is'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
@@ -366,8 +366,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and not __fish_seen_subcommand_from setup classify check suspend resume rotate-tokens help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l config -d 'The server\'s configuration file' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l admin -d 'The administrator to connect as; the password comes from PGPASSWORD or a prompt' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l print -d 'Print the SQL instead of running it'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -l remove -d 'Take everything of dbaccess out of the target again, roles of sessions included'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from setup" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -376,8 +376,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -l unsure -d 'Accept weak hints too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s y -l yes -d 'Accept without asking'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from classify" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -385,28 +385,28 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l for -d 'For how long at most, such as 30m or 1h30m; 4h is the longest' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from suspend" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l domain -d 'Only the tokens of this domain' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from rotate-tokens" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "setup" -d 'Install what the server needs in a target, or print it for a DBA to run'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "classify" -d 'Propose which columns are sensitive, and write what you accept into the configuration'
@@ -415,8 +415,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Let sessions with masked or filtered tables open again'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "rotate-tokens" -d 'Give tokens new keys: those that were seen before lead nowhere from now on'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand target; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -f -a "check" -d 'Check rules before a server uses them; no server is needed'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and not __fish_seen_subcommand_from check explain replay suggest reload init help" -f -a "explain" -d 'Say why a request was decided as it was, rule by rule'
@@ -430,23 +430,23 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -l with-default -d 'Put the default policy after FILE…, as `extra` of the configuration does'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -l all -d 'Show the rules that missed by far, too'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -l since -d 'How far back, such as 90d' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -l with-default -d 'Put the default policy after FILE…, as `extra` of the configuration does'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -l since -d 'How far back' -r
@@ -455,14 +455,14 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from suggest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from reload" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from reload" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from reload" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from reload" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from reload" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from reload" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l directory -d 'Where to write' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l public-url -d 'How people will reach the server, such as https://dbaccess.example.com:7443' -r
@@ -491,8 +491,8 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_see
 no\t''"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l write-at-night -d 'Whether production may be written outside business hours, with approval' -r -f -a "yes\t''
 no\t''"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check rules before a server uses them; no server is needed'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Say why a request was decided as it was, rule by rule'
@@ -502,19 +502,19 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_see
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "init" -d 'Write a first server configuration, from a short interview'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l config -d 'The server\'s configuration file' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -l check -d 'Check the configuration, say what is wrong with it, and stop'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand server" -s h -l help -d 'Print help'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l port -d 'Port of the demo\'s server on 127.0.0.1; a free one when left out' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l server -d 'Address of the dbaccess server, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l ca -d 'PEM file with one more certificate authority to trust' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l once -d 'Stop after the story; exit code 0 only if every step did what it claims'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -l no-story -d 'Do not play the story; only set everything up'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "login" -d 'Log in with your browser: on this machine, or with a code on another'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "logout" -d 'Log out: the server forgets the token, and so does this machine'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "whoami" -d 'Show who you are to the server: teams, roles, and how long the login lasts'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "whoami" -d 'Show who you are to the server: teams, roles, login, delegations, and whether you are away'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "targets" -d 'List the databases you may ask for; with TARGET, its tables and columns'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "request" -d 'Ask for access: what, for how long, and why'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit recording review ledger doctor config completions target policy server demo help" -f -a "requests" -d 'List requests: your own, and those that wait for you'

@@ -22,7 +22,11 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match command {
             Command::Server(args) if args.check => {
-                operated("the configuration is not usable", boot::check(&args.server.config))
+                done("the configuration is not usable", boot::check(&args.server.config)).map(|remarks| {
+                    remarks.iter().for_each(|remark| cli::note(remark));
+                    cli::note(&format!("{} is usable", args.server.config.display()));
+                    0
+                })
             }
             Command::Server(args) => operated("the server stopped", boot::run(&args.server.config).await),
             Command::Target(args) => target(global, args.command).await,
@@ -108,7 +112,16 @@ fn operated(what: &str, result: anyhow::Result<()>) -> Result<u8, CliError> {
 }
 
 fn done<T>(what: &str, result: anyhow::Result<T>) -> Result<T, CliError> {
-    result.map_err(|error| CliError::new(ErrorKind::Internal, what).why(format!("{error:#}")))
+    result.map_err(|error| CliError::new(ErrorKind::Internal, what).why(told(&error)))
+}
+
+/// An error with its causes, but for those that the error before them has told already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        before if before.ends_with(&cause) => told,
+        before => format!("{before}: {cause}"),
+    })
 }
 
 fn failed(error: &CliError) -> ExitCode {

@@ -318,6 +318,11 @@ pub fn clean(text: &str) -> String {
     shown
 }
 
+/// `lead, security`: all of these.
+pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().collect::<Vec<_>>().join(", ")
+}
+
 /// `5m ago`, `in 1h 30m`, `now`.
 pub fn relative(at: Timestamp, now: Timestamp) -> String {
     let seconds = at.as_second() - now.as_second();

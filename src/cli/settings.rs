@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 /// Options that every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Global {
-    /// Address of the dbaccess server, such as https://dbaccess.example.com
+    /// Address of another dbaccess server than the configured one, such as https://dbaccess.example.com
     #[arg(long, global = true, env = "DBACCESS_SERVER", hide_env_values = true, value_name = "URL")]
     pub server: Option<String>,
-    /// PEM file with one more certificate authority to trust
+    /// PEM file with one more certificate authority to trust, in place of the configured one
     #[arg(long, global = true, env = "DBACCESS_CA", hide_env_values = true, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! A request as a person reads it.
 
-use super::output::{clean, field, relative};
+use super::output::{clean, field, list, relative};
 use super::script::in_pieces;
 use crate::core::model::{
     IncidentRef, Limits, Migration, Narrowing, Path, RequestState, Scope, Standing, Tier, either,
@@ -16,8 +16,8 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
     let granted = if request.state == RequestState::Granted { "granted, " } else { "" };
     let mut lines = format!("{}  {granted}{}\n", request.id, standing(view, now));
     let mut line = |name: &str, text: String| lines.push_str(&field(name, &clean(&text), LABEL, width));
-    let teams: Vec<&str> = view.teams.iter().map(String::as_str).collect();
-    let teams = if teams.is_empty() { String::new() } else { format!(" ({})", teams.join(", ")) };
+    let teams = list(view.teams.iter().map(String::as_str));
+    let teams = if teams.is_empty() { String::new() } else { format!(" ({teams})") };
     line("who", format!("{}{teams}", request.person.email));
     line("target", request.target.clone());
     line("scope", request.scope.to_string());

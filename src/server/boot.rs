@@ -183,13 +183,23 @@ impl Running {
 }
 
 /// `dbaccess server --check`.
-pub fn check(config: &Path) -> anyhow::Result<()> {
-    let server = Config::load(config)?.server;
+///
+/// Gives what is allowed, and yet may be a mistake.
+pub fn check(config: &Path) -> anyhow::Result<Vec<String>> {
+    let Config { server, targets, .. } = Config::load(config)?;
     tls_acceptor(&server.tls_certificate, &server.tls_key, &[])?;
     if server.data_dir.exists() {
         private_directory(&server.data_dir)?;
     }
-    Ok(())
+    let without = targets.iter().filter(|(_, target)| target.upstream.password.is_none());
+    Ok(without
+        .map(|(name, _)| {
+            format!(
+                "targets.{name} has no password: where its database asks for one, say with password_file or \
+                 password_env where it is"
+            )
+        })
+        .collect())
 }
 
 /// `dbaccess server`: runs until SIGTERM or SIGINT; SIGHUP reads the policy again.

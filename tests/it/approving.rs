@@ -56,6 +56,10 @@ async fn r4_2_r4_5_a_delegate_approves_in_anothers_name_until_it_ends() {
     // It stays on erin's list, because she decided it.
     says(&erin.run(&["show", &request]).ok(), &["granted"]);
 
+    says(&carol.run(&["whoami"]).ok(), &["lent erin@example.com approves for you as lead, ends in"]);
+    says(&erin.run(&["whoami"]).ok(), &["roles none", "lent you approve for carol@example.com as lead"]);
+    assert_eq!(dave.run(&["whoami", "-o", "json"]).ok().json()["delegations"], json!([]), "not everybody's");
+
     // On record, and seen by those whom it concerns.
     let given = events(&env, "delegation.given", 1, |_| true).await;
     let lent = given[0]["delegation"]["id"].as_str().unwrap().to_owned();

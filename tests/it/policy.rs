@@ -1,7 +1,7 @@
 //! The policy as people work with it: checked before it is used, loaded while
 //! the server runs, explained, and put to the past.
 
-use crate::requests::id;
+use crate::requests::{id, says};
 use crate::support::api::{Api, events};
 use crate::support::env::{BINARY, Ran, Setting, TestEnv, TestPerson};
 use serde_json::{Value, json};
@@ -401,7 +401,10 @@ fn b8_init_writes_a_configuration_that_a_server_takes() {
     let written = init(&strict).ok();
     assert!(written.err.contains("server.toml") && written.err.contains("extra.cedar"), "{}", written.err);
     let config = format!("{place}/server.toml");
-    offline(&["server", "--check", "--config", &config]).ok();
+    let checked = offline(&["server", "--check", "--config", &config]).ok();
+    says(&checked, &["targets.prod-orders has no password", "password_file", "server.toml is usable"]);
+    let gone = offline(&["server", "--check", "--config", "/nonexist/server.toml"]).exits(1);
+    assert_eq!(gone.err.matches("No such file").count(), 1, "{}", gone.err);
     let samples = write(
         dir.path(),
         "samples.toml",

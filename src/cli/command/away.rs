@@ -62,7 +62,10 @@ impl AwayArgs {
         if format == Format::Json {
             json(&away)?;
         }
-        note(&format!("away until {until:.0} ({})", relative(until, os::now())));
+        note(&format!(
+            "away until {until:.0} ({}); back before that: dbaccess away --back",
+            relative(until, os::now())
+        ));
         match &away.delegation {
             Some(given) => note(&said(given)),
             None => note("nobody approves for you: dbaccess away --until TIME --to PERSON says who does"),

@@ -1,12 +1,13 @@
 use super::Context;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, Listing, OutputArgs, clean, json, note, relative, short_ids};
+use crate::cli::output::{self, Format, Listing, OutputArgs, clean, json, list, note, relative, short_ids};
 use crate::cli::{ask, until::until};
-use crate::core::model::{Delegation, either};
+use crate::core::model::{Delegation, Role, either};
 use crate::os;
 use crate::proto::{DelegationsQuery, NewDelegation};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 
 /// Let somebody approve in your name for a while.
 ///
@@ -99,8 +100,9 @@ pub(super) fn said(given: &Delegation) -> String {
     ))
 }
 
-fn roles(delegation: &Delegation) -> Vec<String> {
-    delegation.roles.iter().map(ToString::to_string).collect()
+/// Roles as a list.
+pub(super) fn role_names(roles: &BTreeSet<Role>) -> String {
+    list(roles.iter().map(|role| role.0.as_str()))
 }
 
 /// Delegations as rows; whole ids and times for programs.
@@ -112,14 +114,13 @@ fn listing(found: &[Delegation], format: Format) -> Listing {
         Listing::new(["id", "from", "to", "roles", "targets", "until", "ended", "reason"], "no delegations");
     let time = |at: Timestamp| if people { relative(at, now) } else { at.to_string() };
     for one in found {
-        let targets: Vec<&str> = one.targets.iter().map(String::as_str).collect();
         let ended = one.ended.as_ref().map(|ended| format!("{} by {}", time(ended.at), ended.by.email));
         listing.row([
             if people { short(one.id.as_str()) } else { one.id.to_string() },
             one.from.email.clone(),
             one.to.email.clone(),
-            roles(one).join(" "),
-            targets.join(" "),
+            role_names(&one.roles),
+            list(one.targets.iter().map(String::as_str)),
             time(one.until),
             ended.unwrap_or_default(),
             one.reason.clone(),

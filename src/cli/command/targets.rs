@@ -168,7 +168,6 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
         "there are no targets for you",
     );
     for target in targets {
-        let owners: Vec<&str> = target.owners.iter().map(String::as_str).collect();
         let access: Vec<String> = target
             .grants
             .iter()
@@ -185,7 +184,7 @@ fn list(targets: &[TargetView], format: Format) -> Result<(), CliError> {
             target.name.clone(),
             target.environment.clone(),
             target.service.clone().unwrap_or_default(),
-            owners.join(", "),
+            output::list(target.owners.iter().map(String::as_str)),
             if target.at_home { "yes" } else { "" }.to_owned(),
             access.join(if people { "\n" } else { "; " }),
             target.problem.clone().unwrap_or_default(),

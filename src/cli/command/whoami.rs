@@ -1,41 +1,102 @@
 use super::Context;
+use super::delegate::role_names;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, Listing, OutputArgs, relative};
+use crate::cli::output::{self, Format, Listing, OutputArgs, field, list, relative};
+use crate::core::model::{Absence, Delegation, either};
 use crate::os;
+use crate::proto::{DelegationsQuery, Me};
+use jiff::Timestamp;
+use serde::Serialize;
 
-/// Show who you are to the server: teams, roles, and how long the login lasts.
+/// Show who you are to the server: teams, roles, login, delegations, and whether you are away.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WhoamiArgs {
     #[command(flatten)]
     output: OutputArgs,
 }
 
+/// All that is known of somebody.
+#[derive(Serialize)]
+struct Known {
+    #[serde(flatten)]
+    me: Me,
+    /// By and to them, those that go on.
+    delegations: Vec<Delegation>,
+    absence: Option<Absence>,
+}
+
 impl WhoamiArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
-        let me = context.client()?.me().await?;
-        if self.output.output == Format::Table {
-            let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            let person = &me.person;
-            let name = person.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-            return output::result(&output::clean(&format!(
-                "{}{name}\n  teams  {}\n  roles  {}\n  login  ends {}\n",
-                person.email,
-                list(person.teams.iter().map(String::as_str).collect()),
-                list(person.roles.iter().map(|role| role.0.as_str()).collect()),
-                relative(me.token_expires_at, os::now()),
-            )));
+        let client = context.client()?;
+        let me = client.me().await?;
+        let subject = &me.person.subject;
+        // Security sees everybody's.
+        let mut delegations = client.delegations(&DelegationsQuery { all: false }).await?;
+        delegations.retain(|one| [&one.from.subject, &one.to.subject].contains(&subject));
+        let mut absences = client.absences().await?.into_iter();
+        let absence = absences.find(|absence| absence.person.subject == *subject);
+        let known = Known { me, delegations, absence };
+        match self.output.output {
+            Format::Table => output::result(&known.told(os::now())),
+            format => output::print_list(format, &known.listing(), &known),
         }
-        let mut listing =
-            Listing::new(["subject", "email", "name", "teams", "roles", "token_expires_at"], "");
-        let words = |words: Vec<&str>| words.join(" ");
+    }
+}
+
+impl Known {
+    fn told(&self, now: Timestamp) -> String {
+        let person = &self.me.person;
+        let name = person.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let mut lines = format!("{}\n", output::clean(&format!("{}{name}", person.email)));
+        let width = output::width_of_stdout();
+        let mut line =
+            |name: &str, text: String| lines.push_str(&field(name, &output::clean(&text), 7, width));
+        let or_none = |names: String| if names.is_empty() { "none".to_owned() } else { names };
+        line("teams", or_none(list(person.teams.iter().map(String::as_str))));
+        line("roles", or_none(role_names(&person.roles)));
+        line("login", format!("ends {}", relative(self.me.token_expires_at, now)));
+        if let Some(absence) = &self.absence {
+            line(
+                "away",
+                format!(
+                    "until {:.0} ({}); dbaccess away --back",
+                    absence.until,
+                    relative(absence.until, now)
+                ),
+            );
+        }
+        for Delegation { id, from, to, roles, until, .. } in &self.delegations {
+            let (roles, ends) = (either(roles), relative(*until, now));
+            line(
+                "lent",
+                if from.subject == person.subject {
+                    format!(
+                        "{} approves for you as {roles}, ends {ends}; dbaccess delegate --end {id}",
+                        to.email
+                    )
+                } else {
+                    format!("you approve for {} as {roles}, ends {ends}", from.email)
+                },
+            );
+        }
+        lines
+    }
+
+    fn listing(&self) -> Listing {
+        let person = &self.me.person;
+        let header =
+            ["subject", "email", "name", "teams", "roles", "token_expires_at", "delegations", "away_until"];
+        let mut listing = Listing::new(header, "");
         listing.row([
-            me.person.subject.clone(),
-            me.person.email.clone(),
-            me.person.name.clone().unwrap_or_default(),
-            words(me.person.teams.iter().map(String::as_str).collect()),
-            words(me.person.roles.iter().map(|role| role.0.as_str()).collect()),
-            me.token_expires_at.to_string(),
+            person.subject.clone(),
+            person.email.clone(),
+            person.name.clone().unwrap_or_default(),
+            list(person.teams.iter().map(String::as_str)),
+            role_names(&person.roles),
+            self.me.token_expires_at.to_string(),
+            list(self.delegations.iter().map(|one| one.id.as_str())),
+            self.absence.as_ref().map(|absence| absence.until.to_string()).unwrap_or_default(),
         ]);
-        output::print_list(self.output.output, &listing, &me)
+        listing
     }
 }

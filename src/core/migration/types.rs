@@ -2,6 +2,7 @@
 //! mean the same under both types, and no value is refused (PostgreSQL manual,
 //! ALTER TABLE, "Notes"; `ATColumnChangeRequiresRewrite`).
 
+use crate::core::model::usual_type_name;
 use pg_query::protobuf as pg;
 use pg_query::{Node, NodeEnum};
 
@@ -65,32 +66,12 @@ fn printed(text: &str) -> Option<Type> {
 fn written(name: &pg::TypeName) -> Option<Type> {
     let names: Vec<&str> = name.names.iter().filter_map(string).collect();
     let name_of = match names.as_slice() {
-        ["pg_catalog", builtin] | [builtin] => usual(builtin).to_owned(),
+        ["pg_catalog", builtin] | [builtin] => usual_type_name(builtin).to_owned(),
         [schema, own] => format!("{schema}.{own}"),
         _ => return None,
     };
     let modifiers = name.typmods.iter().map(integer).collect::<Option<_>>()?;
     Some(Type { name: name_of, modifiers, array: !name.array_bounds.is_empty() })
-}
-
-/// The name that `format_type` prints for the catalog's.
-fn usual(name: &str) -> &str {
-    match name {
-        "int2" => "smallint",
-        "int4" => "integer",
-        "int8" => "bigint",
-        "float4" => "real",
-        "float8" => "double precision",
-        "bool" => "boolean",
-        "varchar" => "character varying",
-        "bpchar" => "character",
-        "varbit" => "bit varying",
-        "timestamp" => "timestamp without time zone",
-        "timestamptz" => "timestamp with time zone",
-        "time" => "time without time zone",
-        "timetz" => "time with time zone",
-        other => other,
-    }
 }
 
 pub(super) fn string(node: &Node) -> Option<&str> {

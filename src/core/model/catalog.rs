@@ -159,3 +159,23 @@ impl Catalog {
         self.owners.iter().find(|known| known.schema == schema).map(|known| known.owner.as_str())
     }
 }
+
+/// The name that `format_type` prints for a built-in type's own: `integer` for `int4`.
+pub(crate) fn usual_type_name(name: &str) -> &str {
+    match name {
+        "int2" => "smallint",
+        "int4" => "integer",
+        "int8" => "bigint",
+        "float4" => "real",
+        "float8" => "double precision",
+        "bool" => "boolean",
+        "varchar" => "character varying",
+        "bpchar" => "character",
+        "varbit" => "bit varying",
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        "time" => "time without time zone",
+        "timetz" => "time with time zone",
+        other => other,
+    }
+}

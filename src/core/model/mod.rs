@@ -38,6 +38,7 @@ mod target;
 pub use break_glass::{BreakGlass, BreakGlassEnd, BreakGlassEndReason, Confirmation};
 pub use budget::{Budget, Budgets};
 pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
+pub(crate) use catalog::usual_type_name;
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
 pub use classification::{Classification, Classified, Rule, Selector};
 pub use comparison::{Compared, OtherStatement, Run, RunState, ScriptComparison};

@@ -2,6 +2,7 @@
 //! and range. Everything that PostgreSQL would cut, round or read by the
 //! session's settings is refused, because a condition must mean one thing.
 
+use crate::core::model::usual_type_name;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, TypeName};
 use std::fmt;
@@ -342,33 +343,14 @@ pub(super) fn own_type(cast: &TypeName, type_name: &str) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let Some((column, _)) = parts(type_name) else { return false };
     match words.as_slice() {
-        ["pg_catalog", name] => built_in(name) == column,
+        ["pg_catalog", name] => usual_type_name(name) == column,
         // `format_type` leaves the schema out where the search path finds the type.
         [name] => {
             let own = crate::core::model::split_name(&column).unwrap_or_default();
-            built_in(name) == column || own.last().is_some_and(|last| last == name)
+            usual_type_name(name) == column || own.last().is_some_and(|last| last == name)
         }
         several => crate::core::model::split_name(&column).is_some_and(|own| {
             own.len() <= several.len() && several.iter().rev().zip(own.iter().rev()).all(|(a, b)| a == b)
         }),
-    }
-}
-
-/// A built-in type's own name as `format_type` prints it.
-fn built_in(name: &str) -> &str {
-    match name {
-        "int2" => "smallint",
-        "int4" => "integer",
-        "int8" => "bigint",
-        "float4" => "real",
-        "float8" => "double precision",
-        "bool" => "boolean",
-        "varchar" => "character varying",
-        "bpchar" => "character",
-        "time" => "time without time zone",
-        "timetz" => "time with time zone",
-        "timestamp" => "timestamp without time zone",
-        "timestamptz" => "timestamp with time zone",
-        other => other,
     }
 }

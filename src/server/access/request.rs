@@ -45,11 +45,7 @@ impl Access {
         caller: &Caller,
         asked: NewRequest,
     ) -> Result<RequestView, AccessError> {
-        if asked.reason.trim().is_empty() {
-            return Err(AccessError::usage("a request needs a reason")
-                .hint("say what the access is for: `--reason \"…\"`"));
-        }
-        short_enough("reason", Some(&asked.reason))?;
+        reasoned("a request", &asked.reason)?;
         let found = self.find(asked.target.as_deref(), &asked.scope, asked.migration.as_ref()).await?;
         let incident = match &asked.incident {
             Some(named) => Some(self.incident_for(&caller.person, found.state, named).await?),
@@ -59,21 +55,8 @@ impl Access {
         let on_call = self.on_call(&caller.person, found.state).await;
         let now = crate::os::now();
         let decision = self.decision(&caller.person, &found, window, on_call, incident.as_ref(), now);
-        let Found { state, scope, migration, .. } = found;
         let tier = decision.tier;
-        let submission = Submission {
-            id: RequestId::from_random(crate::os::random()),
-            person: caller.person.to_ref(),
-            target: state.target.name.clone(),
-            scope,
-            reason: asked.reason,
-            migration,
-            window,
-            expiry: self.config.request_expiry,
-            decision,
-            incident,
-            break_glass: false,
-        };
+        let submission = self.submission(caller, found, asked.reason, window, decision, incident);
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;
         let most = self.config.limits.waiting_requests_per_person;
         let waits = outcome.request.state == RequestState::Waiting;
@@ -154,6 +137,32 @@ impl Access {
         })
     }
 
+    /// What comes in, with policy's answer to it.
+    pub(super) fn submission(
+        &self,
+        caller: &Caller,
+        found: Found<'_>,
+        reason: String,
+        window: Duration,
+        decision: Decision,
+        incident: Option<IncidentRef>,
+    ) -> Submission {
+        let Found { state, scope, migration, .. } = found;
+        Submission {
+            id: RequestId::from_random(crate::os::random()),
+            person: caller.person.to_ref(),
+            target: state.target.name.clone(),
+            scope,
+            reason,
+            migration,
+            window,
+            expiry: self.config.request_expiry,
+            decision,
+            incident,
+            break_glass: false,
+        }
+    }
+
     /// Said before anybody is asked to approve it.
     pub(super) fn read_only(&self, standby: &TargetState) -> AccessError {
         let name = &standby.target.name;
@@ -194,6 +203,15 @@ fn may_be_migrated(state: &TargetState, scope: &Scope, survey: &Survey) -> Resul
         "whoever runs dbaccess can allow it: ddl_owners = [\"{owner}\"] under [targets.{name}], and \
              `dbaccess target setup {name}` again"
     )))
+}
+
+/// Nobody is let in without a word on what for.
+pub(super) fn reasoned(what: &str, reason: &str) -> Result<(), AccessError> {
+    if reason.trim().is_empty() {
+        return Err(AccessError::usage(format!("{what} needs a reason"))
+            .hint("say in a few words what the access is for: `--reason \"…\"`"));
+    }
+    short_enough("reason", Some(reason))
 }
 
 /// Words for the record are for people to read: a paragraph, not a file.

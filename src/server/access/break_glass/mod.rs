@@ -5,15 +5,14 @@ mod follow;
 mod told;
 
 use super::incidents::fact;
-use super::request::{few_and_short, resolve, room_for_a_grant, short_enough};
+use super::request::{Found, few_and_short, reasoned, resolve, room_for_a_grant, short_enough};
 use super::targets::{Survey, TargetState};
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
 use crate::core::break_glass::{self, ConfirmError};
 use crate::core::model::{
-    AskedScope, BreakGlass, Decision, ErrorKind, Grant, GrantId, IncidentFact, Person, RequestId, Role,
-    Scope, Tier,
+    AskedScope, BreakGlass, Decision, ErrorKind, Grant, GrantId, IncidentFact, Person, Role, Scope, Tier,
 };
 use crate::core::policy::{Question, Touched};
 use crate::proto::{Confirm, NewBreakGlass, RequestView};
@@ -40,11 +39,7 @@ impl Access {
         caller: &Caller,
         asked: NewBreakGlass,
     ) -> Result<RequestView, AccessError> {
-        if asked.reason.trim().is_empty() {
-            return Err(AccessError::usage("breaking the glass needs a reason")
-                .hint("say in a few words what you are going to do: `--reason \"…\"`"));
-        }
-        short_enough("reason", Some(&asked.reason))?;
+        reasoned("breaking the glass", &asked.reason)?;
         let scope = AskedScope { unmask: asked.unmask, write: true, ..AskedScope::default() };
         few_and_short(&scope)?;
         let state = self.target(&asked.target)?;
@@ -56,19 +51,10 @@ impl Access {
         let on_call = self.on_call(&caller.person, state).await;
         let decision =
             self.emergency(&caller.person, state, &scope, &survey, (on_call, fact(Some(&incident))));
-        let submission = Submission {
-            id: RequestId::from_random(crate::os::random()),
-            person: caller.person.to_ref(),
-            target: state.target.name.clone(),
-            scope,
-            reason: asked.reason,
-            migration: None,
-            window: self.config.break_glass.rules.window,
-            expiry: self.config.request_expiry,
-            decision,
-            incident: Some(incident),
-            break_glass: true,
-        };
+        let (window, found) =
+            (self.config.break_glass.rules.window, Found { state, scope, survey, migration: None });
+        let submission = self.submission(caller, found, asked.reason, window, decision, Some(incident));
+        let submission = Submission { break_glass: true, ..submission };
         let access = Arc::clone(self);
         let request = self.store.write(move |tx| access.open_break_glass(tx, submission)).await?.request;
         self.metrics.requested(request.decision.tier.as_str());
