@@ -125,7 +125,14 @@ impl Access {
             AccessError::denied(why).hint("`dbaccess login` once makes you known here, by the same e-mail")
         };
         let account = self.workspace()?.api.account(account).await?;
-        let email = account.ok_or_else(|| unknown("Slack has no confirmed e-mail address of yours"))?.email;
+        let email = account
+            .ok_or_else(|| {
+                AccessError::denied(
+                    "you are no full member of this Slack workspace with a confirmed e-mail address",
+                )
+                .hint("\"Look at it\" leads to the page, where you sign in; or decide in a terminal")
+            })?
+            .email;
         let found =
             self.store.read(move |tx| tx.people_with_email(&email).map_err(AccessError::from)).await?;
         match <[_; 1]>::try_from(found) {

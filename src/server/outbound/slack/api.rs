@@ -6,14 +6,16 @@ use crate::server::config;
 use crate::tls::TlsError;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
-/// Slack's Web API as our bot. Cheap to clone.
-#[derive(Clone)]
+/// Slack's Web API as our bot.
 pub struct Api {
     url: String,
     token: Secret,
     http: reqwest::Client,
+    /// The workspace that the token is of, once it was asked for.
+    team: OnceCell<String>,
 }
 
 /// Who a Slack account says it is.
@@ -22,10 +24,48 @@ pub struct Account {
     pub email: String,
 }
 
+/// An account as `users.info` shows it.
+#[derive(Deserialize)]
+struct User {
+    /// The workspace that it is a member of; of another one's in a shared channel, theirs.
+    team_id: Option<String>,
+    #[serde(default)]
+    deleted: bool,
+    #[serde(default)]
+    is_bot: bool,
+    #[serde(default)]
+    is_stranger: bool,
+    #[serde(default)]
+    is_restricted: bool,
+    #[serde(default)]
+    is_ultra_restricted: bool,
+    is_email_confirmed: Option<bool>,
+    #[serde(default)]
+    profile: Profile,
+}
+
+#[derive(Default, Deserialize)]
+struct Profile {
+    email: Option<String>,
+}
+
+impl User {
+    /// What the account says of a full member of this workspace. Another
+    /// workspace's administrators may give any e-mail to their people, and call
+    /// it confirmed. What Slack leaves out is not taken for a yes.
+    fn member_of(self, team: &str) -> Option<Account> {
+        let person = !self.deleted && !self.is_bot;
+        let guest = self.is_stranger || self.is_restricted || self.is_ultra_restricted;
+        let ours = self.team_id.as_deref() == Some(team) && !team.is_empty();
+        let sure = person && ours && !guest && self.is_email_confirmed == Some(true);
+        self.profile.email.filter(|email| sure && !email.is_empty()).map(|email| Account { email })
+    }
+}
+
 impl Api {
     pub fn new(config: &config::Slack) -> Result<Self, TlsError> {
         let http = http::client(config.ca.as_deref())?;
-        Ok(Self { url: config.url.clone(), token: config.token.clone(), http })
+        Ok(Self { url: config.url.clone(), token: config.token.clone(), http, team: OnceCell::new() })
     }
 
     /// Calls a method that takes JSON.
@@ -51,40 +91,28 @@ impl Api {
         own || (asked.scheme() == "https" && asked.host_str() == Some("hooks.slack.com"))
     }
 
-    /// The account with this id, if it is a person's, is in use, and its e-mail is confirmed.
+    /// The account with this id, if it is a person's, who is a full member of our workspace, in
+    /// use, with a confirmed e-mail.
     pub async fn account(&self, id: &str) -> Result<Option<Account>, OutboundError> {
         #[derive(Deserialize)]
         struct Answer {
             user: User,
         }
-        #[derive(Deserialize)]
-        struct User {
-            #[serde(default)]
-            deleted: bool,
-            #[serde(default)]
-            is_bot: bool,
-            /// From another workspace, by a shared channel.
-            #[serde(default)]
-            is_stranger: bool,
-            #[serde(default)]
-            is_restricted: bool,
-            is_email_confirmed: Option<bool>,
-            #[serde(default)]
-            profile: Profile,
-        }
-        #[derive(Default, Deserialize)]
-        struct Profile {
-            email: Option<String>,
-        }
+        let team = self.team.get_or_try_init(|| self.ask_team()).await?;
         let mut url =
             reqwest::Url::parse(&format!("{}/users.info", self.url)).map_err(|_| OutboundError::Answer)?;
         url.query_pairs_mut().append_pair("user", id);
         let get = self.http.get(url).bearer_auth(self.token.expose());
         let answer = answer(&http::send(get).await?)?;
         let Answer { user } = serde_json::from_value(answer).map_err(|_| OutboundError::Answer)?;
-        let ours = !user.deleted && !user.is_bot && !user.is_stranger && !user.is_restricted;
-        let confirmed = user.is_email_confirmed != Some(false);
-        Ok(user.profile.email.filter(|_| ours && confirmed).map(|email| Account { email }))
+        Ok(user.member_of(team))
+    }
+
+    /// The workspace that our token is of.
+    async fn ask_team(&self) -> Result<String, OutboundError> {
+        let said = self.call("auth.test", &json!({})).await?;
+        let team = said.get("team_id").and_then(Value::as_str).filter(|team| !team.is_empty());
+        team.map(str::to_owned).ok_or(OutboundError::Answer)
     }
 }
 
@@ -132,6 +160,36 @@ fn refusal(word: &str) -> OutboundError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_full_member_of_this_workspace_with_a_confirmed_email_is_somebody() {
+        let good =
+            json!({"team_id": "T1", "is_email_confirmed": true, "profile": {"email": "c@example.com"}});
+        let with = |more: Value| {
+            let mut user = good.clone();
+            let (user_map, more) = (user.as_object_mut().unwrap(), more.as_object().unwrap().clone());
+            user_map.extend(more);
+            serde_json::from_value::<User>(user).unwrap()
+        };
+        assert_eq!(with(json!({})).member_of("T1"), Some(Account { email: "c@example.com".to_owned() }));
+        for bad in [
+            json!({"team_id": "T2"}),
+            json!({"team_id": null}),
+            json!({"team_id": ""}),
+            json!({"deleted": true}),
+            json!({"is_bot": true}),
+            json!({"is_stranger": true}),
+            json!({"is_restricted": true}),
+            json!({"is_ultra_restricted": true}),
+            json!({"is_email_confirmed": false}),
+            json!({"is_email_confirmed": null}),
+            json!({"profile": {}}),
+            json!({"profile": {"email": ""}}),
+        ] {
+            assert_eq!(with(bad.clone()).member_of("T1"), None, "{bad}");
+        }
+        assert_eq!(with(json!({"team_id": ""})).member_of(""), None);
+    }
 
     #[test]
     fn slacks_words_are_told_apart() {

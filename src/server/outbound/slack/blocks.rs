@@ -1,16 +1,17 @@
-//! A notice as Slack shows it (Block Kit). Everything that people wrote is
-//! escaped, so that it cannot mention, link or pretend.
+//! A notice as Slack shows it (Block Kit). What people wrote is in elements
+//! without markup, each on its own behind Slack's bar of a quotation: it cannot
+//! mention, link, or pass for a line of ours.
 
 use super::{APPROVE, DENY};
 use crate::core::model::{Notice, Urgency};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Block Kit's own bounds, in characters and fields.
+/// Block Kit's own bounds, in characters.
 const LONGEST_HEADER: usize = 150;
-const LONGEST_FIELD: usize = 2000;
-const MOST_FIELDS: usize = 10;
 const LONGEST_CONTEXT: usize = 1000;
+/// Of what somebody wrote; the page has all of it.
+const LONGEST_VALUE: usize = 2000;
 
 /// What can be pressed.
 #[derive(Clone, Copy)]
@@ -22,34 +23,32 @@ pub(super) struct Buttons<'l> {
 
 /// The message where blocks are not shown: notifications, searches.
 pub(super) fn plain(notice: &Notice) -> String {
-    escape(&notice.title)
+    escape(&one_line(&notice.title))
 }
 
 /// What `&`, `<` and `>` start in Slack's markup: entities, links, mentions.
-pub(super) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 pub(super) fn of(notice: &Notice, at: Timestamp, buttons: Option<Buttons<'_>>) -> Value {
-    let mark = if notice.urgency == Urgency::High { ":rotating_light: " } else { "" };
-    let title = short(&notice.title, LONGEST_HEADER - mark.len());
-    let mut blocks = vec![json!({
-        "type": "header",
-        "text": {"type": "plain_text", "text": format!("{mark}{title}"), "emoji": true},
-    })];
-    for facts in notice.facts.chunks(MOST_FIELDS) {
-        let fields: Vec<Value> = facts.iter().map(|(name, value)| field(name, value)).collect();
-        blocks.push(json!({"type": "section", "fields": fields}));
+    let mark = if notice.urgency == Urgency::High { "\u{1f6a8} " } else { "" };
+    let title = short(&one_line(&notice.title), LONGEST_HEADER - mark.chars().count());
+    let mut blocks = vec![json!({"type": "header", "text": words(&format!("{mark}{title}"))})];
+    if !notice.facts.is_empty() {
+        let facts: Vec<Value> = notice.facts.iter().flat_map(|(name, value)| fact(name, value)).collect();
+        blocks.push(json!({"type": "rich_text", "elements": facts}));
     }
+    let time = format!("<!date^{}^{{date_short_pretty}} {{time}}|{at}>", at.as_second());
+    let mut context = vec![json!({"type": "mrkdwn", "text": time})];
     let people: Vec<&str> = notice.to.iter().map(|person| person.email.as_str()).collect();
-    let mut context = format!("<!date^{}^{{date_short_pretty}} {{time}}|{at}>", at.as_second());
     if !people.is_empty() {
-        context = format!("{context} · for {}", escape(&short(&people.join(", "), LONGEST_CONTEXT)));
+        context.push(words(&short(&one_line(&format!("for {}", people.join(", "))), LONGEST_CONTEXT)));
     }
     if let Some(request) = &notice.request {
-        context = format!("{context} · `dbaccess show {request}`");
+        context.push(words(&format!("dbaccess show {request}")));
     }
-    blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": context}]}));
+    blocks.push(json!({"type": "context", "elements": context}));
     if let (Some(buttons), Some(request)) = (buttons, &notice.request) {
         blocks.push(actions(buttons, request.as_str()));
     }
@@ -58,26 +57,37 @@ pub(super) fn of(notice: &Notice, at: Timestamp, buttons: Option<Buttons<'_>>) -
 
 /// What became of a request, below what asked for it.
 pub(super) fn outcome(title: &str) -> Value {
-    let text = format!("*{}*", escape(&short(title, LONGEST_CONTEXT)));
-    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]})
+    json!({"type": "context", "elements": [words(&short(&one_line(title), LONGEST_CONTEXT))]})
 }
 
-fn field(name: &str, value: &str) -> Value {
-    let value = if value.is_empty() { "–" } else { value };
-    let text = format!("*{}*\n{}", escape(name), escape(value));
-    json!({"type": "mrkdwn", "text": short(&text, LONGEST_FIELD), "verbatim": true})
+/// A fact's name in a line of ours, its value behind a bar.
+fn fact(name: &str, value: &str) -> [Value; 2] {
+    let value = if value.is_empty() { "–".to_owned() } else { short(value, LONGEST_VALUE) };
+    [
+        json!({"type": "rich_text_section", "elements": [{"type": "text", "text": name, "style": {"bold": true}}]}),
+        json!({"type": "rich_text_quote", "elements": [{"type": "text", "text": value}]}),
+    ]
+}
+
+/// As it is: no markup, no emoji by name.
+fn words(text: &str) -> Value {
+    json!({"type": "plain_text", "text": text, "emoji": false})
+}
+
+/// A line break would make a line that passes for ours.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn actions(buttons: Buttons<'_>, request: &str) -> Value {
-    let text = |words: &str| json!({"type": "plain_text", "text": words});
-    let button = |action: &str, words: &str, style: &str| json!({"type": "button", "action_id": action, "value": request, "style": style, "text": text(words)});
+    let button = |action: &str, label: &str, style: &str| json!({"type": "button", "action_id": action, "value": request, "style": style, "text": words(label)});
     let mut elements = Vec::new();
     if buttons.decide {
         elements.push(button(APPROVE, "Approve", "primary"));
         elements.push(button(DENY, "Deny", "danger"));
     }
     elements.push(json!({
-        "type": "button", "action_id": "open", "url": buttons.link, "text": text("Look at it"),
+        "type": "button", "action_id": "open", "url": buttons.link, "text": words("Look at it"),
     }));
     json!({"type": "actions", "elements": elements})
 }
@@ -92,34 +102,48 @@ fn short(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{NoticeKind, RequestId};
+    use crate::core::model::{NoticeKind, PersonRef, RequestId};
 
     #[test]
     fn what_people_wrote_stays_text_and_fits() {
+        let hostile = "x\n*asked by*\ncarol <!channel> <https://evil.example|click> & `co`";
         let notice = Notice {
             kind: NoticeKind::RequestWaiting,
             urgency: Urgency::High,
-            title: "x".repeat(400),
-            facts: (0..23)
-                .map(|n| (format!("f{n}"), "<!channel> <https://evil.example|click> & co".to_owned()))
-                .chain([("long".to_owned(), "y".repeat(5000)), ("none".to_owned(), String::new())])
-                .collect(),
+            title: format!("a\n*b* <!here> :ok: {}", "x".repeat(400)),
+            facts: vec![
+                ("reason".to_owned(), hostile.to_owned()),
+                ("long".to_owned(), "y".repeat(5000)),
+                ("none".to_owned(), String::new()),
+            ],
             request: Some(RequestId::from_random([0; 8])),
-            to: Vec::new(),
+            to: vec![PersonRef { subject: "c".to_owned(), email: "*c*\n@example.com".to_owned() }],
             thread: None,
         };
         let buttons = Buttons { link: "https://dbaccess.example.com/decide/x", decide: true };
         let blocks = of(&notice, Timestamp::UNIX_EPOCH, Some(buttons));
         let all = blocks.as_array().unwrap();
-        assert!(all[0]["text"]["text"].as_str().unwrap().chars().count() <= LONGEST_HEADER);
-        let sections: Vec<_> = all.iter().filter(|block| block["type"] == "section").collect();
-        assert_eq!(sections.len(), 3);
-        for field in sections.iter().flat_map(|section| section["fields"].as_array().unwrap()) {
-            let text = field["text"].as_str().unwrap();
-            assert!(text.chars().count() <= LONGEST_FIELD && !text.contains('<'), "{text}");
+        let header = all[0]["text"]["text"].as_str().unwrap();
+        assert!(header.chars().count() <= LONGEST_HEADER && !header.contains('\n'), "{header}");
+        // Ours and theirs take turns; theirs is one element, as they wrote it.
+        assert_eq!(all[1]["type"], "rich_text");
+        let facts = all[1]["elements"].as_array().unwrap();
+        let kinds: Vec<_> = facts.iter().map(|fact| fact["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["rich_text_section", "rich_text_quote"].repeat(3));
+        assert_eq!(facts[1]["elements"], json!([{"type": "text", "text": hostile}]));
+        assert_eq!(facts[3]["elements"][0]["text"].as_str().unwrap().chars().count(), LONGEST_VALUE);
+        assert_eq!(facts[5]["elements"][0]["text"], "–");
+        // Nothing but our time is markup.
+        let outcome = outcome("denied:\n*approved*");
+        for element in [&all[2], &outcome].iter().flat_map(|block| block["elements"].as_array().unwrap()) {
+            let text = element["text"].as_str().unwrap();
+            assert!(element["type"] == "plain_text" || text.starts_with("<!date^0^"), "{element}");
+            assert!(!text.contains('\n'), "{element}");
         }
-        let text = sections[0]["fields"][0]["text"].as_str().unwrap();
-        assert_eq!(text, "*f0*\n&lt;!channel&gt; &lt;https://evil.example|click&gt; &amp; co");
+        assert_eq!(
+            plain(&Notice { title: "a\n<!here> & b".to_owned(), ..notice.clone() }),
+            "a &lt;!here&gt; &amp; b"
+        );
         let pressed: Vec<_> = all.last().unwrap()["elements"].as_array().unwrap().iter().collect();
         assert_eq!(
             pressed.iter().map(|b| b["action_id"].as_str().unwrap()).collect::<Vec<_>>(),

@@ -82,7 +82,7 @@ impl Slack {
             if let Some(blocks) = blocks.as_array_mut() {
                 blocks.push(blocks::outcome(&decided.title));
             }
-            let text = format!("{} ({})", blocks::plain(&notice), blocks::escape(&decided.title));
+            let text = format!("{} ({})", blocks::plain(&notice), blocks::plain(decided));
             let update = json!({"channel": channel, "ts": ts, "text": text, "blocks": blocks});
             match self.api.call("chat.update", &update).await {
                 Ok(_) => {}
