@@ -72,13 +72,15 @@ pub enum ApprovalError {
     #[error("request {0} has this very script already: nothing was changed, and its approvals stand")]
     SameScript(RequestId),
     #[error(
-        "request {0} is to run a script: an approval says which, by the SHA-256 of the one that was shown"
+        "request {0} is to run a script: an approval says which, by SHA-256 and revision of the one that was shown"
     )]
     UnseenScript(RequestId),
     #[error(
         "the script of request {id} was changed since you saw it (it is revision {revision} now): nothing was approved"
     )]
     AnotherScript { id: RequestId, revision: u32 },
+    #[error("request {0} has {1} revisions of its script already, and no request has more")]
+    TooManyRevisions(RequestId, u32),
     #[error("a window must last at least a second")]
     NoWindow,
     #[error("nothing would be left: another approver narrowed this request to {0}")]
@@ -107,6 +109,7 @@ impl ApprovalError {
             | Self::SameAuthority { .. }
             | Self::Finished(_)
             | Self::NotDue { .. } => ErrorKind::Conflict,
+            Self::TooManyRevisions(..) => ErrorKind::TooMany,
             Self::Lapsed { .. } => ErrorKind::Expired,
             Self::Scope(error) => error.kind(),
         }

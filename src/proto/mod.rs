@@ -346,6 +346,21 @@ pub struct Approve {
     /// is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Its revision: a script that was changed and changed back was not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+}
+
+impl Approve {
+    /// As asked, and of a script the one that was shown.
+    pub fn of(shown: &AccessRequest) -> Self {
+        let script = shown.migration.as_ref();
+        Self {
+            sha256: script.map(|script| script.sha256.clone()),
+            revision: script.map(|script| script.revision),
+            ..Self::default()
+        }
+    }
 }
 
 /// `POST /v1/requests/{id}/deny`, `/cancel`; `POST /v1/revoke/{id}`

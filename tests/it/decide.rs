@@ -146,14 +146,18 @@ async fn r2_2_the_page_shows_a_script_and_approves_no_other() {
 
     let amended = json!({"migration": script("ALTER TABLE public.orders DROP COLUMN status;")});
     alice.post(&format!("/v1/requests/{request}/amend"), amended).await.is(200);
-    let fields = [("form", form.as_str()), ("answer", "approve"), ("sha256", seen.as_str())];
+    let fields =
+        [("form", form.as_str()), ("answer", "approve"), ("sha256", seen.as_str()), ("revision", "1")];
     bob.post(&link, &fields).await.is(409);
     bob.post(&link, &fields[..2]).await.lacks("You approved");
     assert_eq!(state(&alice, &request).await["approvals"], json!([]));
 
     let page = bob.get(&link).await.is(200).says("revision 2").says("DROP COLUMN status").says("danger");
     let (form, seen) = (form_of(&page), page.hidden("sha256").unwrap());
-    bob.post(&link, &[("form", &form), ("answer", "approve"), ("sha256", &seen)]).await.is(303);
+    let shown = [("form", form.as_str()), ("answer", "approve"), ("sha256", &seen)];
+    bob.post(&link, &shown).await.lacks("You approved");
+    let revision = page.hidden("revision").unwrap();
+    bob.post(&link, &[&shown[..], &[("revision", &revision)]].concat()).await.is(303);
     let approvals = state(&alice, &request).await["approvals"].take();
     assert_eq!((&approvals[0]["by"]["subject"], &approvals[0]["script"]), (&"bob".into(), &seen.into()));
 }

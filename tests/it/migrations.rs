@@ -276,10 +276,25 @@ async fn r2_2_r4_5_an_amended_script_needs_every_approval_again() {
 
     // Nobody approves what they have not seen.
     let (bob, path) = (world.bob.api(), format!("/v1/requests/{id}/approve"));
-    let stale = bob.post(&path, json!({"sha256": first["request"]["migration"]["sha256"]})).await;
+    let of = |view: &Value| {
+        let script = &view["migration"];
+        json!({"sha256": script["sha256"], "revision": script["revision"]})
+    };
+    let stale = bob.post(&path, of(&first["request"])).await;
     assert!(stale.message().contains("changed since you saw it (it is revision 2 now)"), "{stale:?}");
+    assert!(stale.body["hint"].as_str().unwrap().contains(&format!("`dbaccess show {id}`")), "{stale:?}");
     stale.is(409);
     bob.post(&path, json!({})).await.is(400);
+    // Nor what was changed, and changed back.
+    let (there, back) =
+        (json!({"name": "V1.sql", "text": "DROP TABLE stock.items"}), request["migration"].clone());
+    let back = json!({"name": back["name"], "text": back["text"]});
+    let amend_path = format!("/v1/requests/{id}/amend");
+    let alice = world.alice.api();
+    alice.post(&amend_path, json!({"migration": there})).await.is(200);
+    let request = alice.post(&amend_path, json!({"migration": back})).await.is(200)["request"].take();
+    assert_eq!(request["migration"]["sha256"], amended["request"]["migration"]["sha256"]);
+    bob.post(&path, of(&amended["request"])).await.is(409);
     let plain = world
         .alice
         .run(&["request", "prod-orders", "-t", "orders", "--write", "--reason", "x", "-o", "json"])
@@ -290,23 +305,21 @@ async fn r2_2_r4_5_an_amended_script_needs_every_approval_again() {
 
     // An approval and an amendment at once: whichever comes first, no approval
     // stands for a script that it was not given for.
-    let (alice, amend) = (world.alice.api(), format!("/v1/requests/{id}/amend"));
-    let mut seen = request["migration"]["sha256"].clone();
+    let mut seen = of(&request);
     for round in 0..20 {
         let text = format!("ALTER TABLE public.orders ADD COLUMN c{round} int");
         let body = json!({"migration": {"name": "V1.sql", "text": text}});
-        let (approved, amended) =
-            tokio::join!(bob.post(&path, json!({"sha256": seen})), alice.post(&amend, body));
+        let (approved, amended) = tokio::join!(bob.post(&path, seen.clone()), alice.post(&amend_path, body));
         let now = alice.get(&format!("/v1/requests/{id}")).await.is(200);
-        seen = amended.is(200)["request"]["migration"]["sha256"].clone();
+        seen = of(&amended.is(200)["request"]);
         assert_eq!(
-            (&now["request"]["approvals"], &now["request"]["migration"]["sha256"]),
-            (&json!([]), &seen),
+            (&now["request"]["approvals"], of(&now["request"])),
+            (&json!([]), seen.clone()),
             "{approved:?}"
         );
         assert!(matches!(approved.status, 200 | 409), "{approved:?}");
     }
-    bob.post(&path, json!({"sha256": seen})).await.is(200);
+    bob.post(&path, seen).await.is(200);
     world.carol.run(&["approve", &id, "--yes"]).ok();
     says(
         &world.alice.run(&["request", "--amend", &id, "--migrate", &file]).exits(1),

@@ -55,7 +55,7 @@ impl ApproveArgs {
             masked: self.masked,
             window_seconds: self.window.map(|window| window.as_secs()),
             comment: self.comment,
-            sha256: seen.request.migration.as_ref().map(|script| script.sha256.clone()),
+            ..Approve::of(&seen.request)
         };
         let view = client.approve(seen.request.id.as_str(), &approval).await?;
         request::print(&view, self.output.output)?;

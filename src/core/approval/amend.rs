@@ -8,6 +8,9 @@ use crate::core::model::{
 };
 use jiff::Timestamp;
 
+/// Each revision is on the ledger whole, and told to everybody who could approve.
+const MOST_REVISIONS: u32 = 50;
+
 /// What takes the place of the first script, with policy's answer to it.
 #[derive(Clone, Debug)]
 pub struct Amendment {
@@ -32,6 +35,9 @@ pub fn amend(
     let Some(was) = request.migration.take() else { return Err(ApprovalError::NoScript(request.id)) };
     if was.sha256 == to.migration.sha256 {
         return Err(ApprovalError::SameScript(request.id));
+    }
+    if was.revision >= MOST_REVISIONS {
+        return Err(ApprovalError::TooManyRevisions(request.id, MOST_REVISIONS));
     }
     let voided = std::mem::take(&mut request.approvals).len();
     request.migration = Some(Migration { revision: was.revision + 1, ..to.migration });
@@ -64,16 +70,27 @@ pub fn amend(
     }
 }
 
-/// Whoever approves a script says which: the one they were shown. Called in the
-/// transaction of the approval, so that no amendment comes between.
-pub fn check_seen(request: &AccessRequest, seen: Option<&str>) -> Result<(), ApprovalError> {
-    match (&request.migration, seen) {
-        (None, None) => Ok(()),
-        (None, Some(_)) => Err(ApprovalError::NoScript(request.id.clone())),
-        (Some(_), None) => Err(ApprovalError::UnseenScript(request.id.clone())),
-        (Some(script), Some(seen)) if script.sha256 == seen => Ok(()),
-        (Some(script), Some(_)) => {
-            Err(ApprovalError::AnotherScript { id: request.id.clone(), revision: script.revision })
+/// Whoever approves a script says which: the one they were shown, by its hash and
+/// its revision. A script that was changed and changed back is another revision:
+/// what was said of it in between was not shown. Called in the transaction of the
+/// approval, so that no amendment comes between.
+pub fn check_seen(
+    request: &AccessRequest,
+    sha256: Option<&str>,
+    revision: Option<u32>,
+) -> Result<(), ApprovalError> {
+    let id = || request.id.clone();
+    match (&request.migration, sha256, revision) {
+        (None, None, None) => Ok(()),
+        (None, ..) => Err(ApprovalError::NoScript(id())),
+        (Some(script), Some(sha256), Some(revision)) => {
+            let seen = script.sha256 == sha256 && script.revision == revision;
+            if seen {
+                Ok(())
+            } else {
+                Err(ApprovalError::AnotherScript { id: id(), revision: script.revision })
+            }
         }
+        (Some(_), ..) => Err(ApprovalError::UnseenScript(id())),
     }
 }

@@ -333,6 +333,54 @@ fn who_may_cancel_and_revoke() {
     assert!(matches!(revoke(grant, &guard, &[], None, at(60)), Err(ApprovalError::Finished(_))));
 }
 
+/// A request for a script; `text` stands for its hash.
+fn for_script(text: &str) -> AccessRequest {
+    let migration = Some(script(text));
+    submit(Submission { migration, ..asked(Tier::Single) }, at(0), grant_id()).unwrap().request
+}
+
+fn script(text: &str) -> Migration {
+    let (name, text, sha256) = ("V1.sql".to_owned(), text.to_owned(), text.to_owned());
+    Migration { name, text, sha256, revision: 1, statements: Vec::new() }
+}
+
+fn amended(request: AccessRequest, text: &str) -> Result<AccessRequest, ApprovalError> {
+    let (scope, decision) = (request.scope.clone(), request.decision.clone());
+    let to = Amendment { migration: script(text), scope, decision };
+    amend(request, &person("alice").to_ref(), to, at(1), grant_id()).map(|outcome| outcome.request)
+}
+
+#[test]
+fn r2_2_an_approval_is_of_the_script_and_the_revision_that_were_shown() {
+    let shown = for_script("a");
+    assert_eq!(check_seen(&shown, Some("a"), Some(1)), Ok(()));
+    for unseen in [(None, None), (Some("a"), None), (None, Some(1))] {
+        assert_eq!(check_seen(&shown, unseen.0, unseen.1), Err(ApprovalError::UnseenScript(request_id())));
+    }
+    let other = amended(shown, "b").unwrap();
+    let another = |revision| Err(ApprovalError::AnotherScript { id: request_id(), revision });
+    assert_eq!(check_seen(&other, Some("a"), Some(1)), another(2));
+    // Changed back: the same text, and not what was shown.
+    let back = amended(other, "a").unwrap();
+    assert_eq!(check_seen(&back, Some("a"), Some(1)), another(3));
+    assert_eq!(check_seen(&back, Some("a"), Some(3)), Ok(()));
+    let plain = submitted(Tier::Single);
+    assert_eq!(check_seen(&plain, None, None), Ok(()));
+    assert_eq!(check_seen(&plain, None, Some(1)), Err(ApprovalError::NoScript(request_id())));
+}
+
+#[test]
+fn r2_2_a_request_is_amended_so_often_and_no_more() {
+    let mut request = for_script("0");
+    for revision in 2..=50 {
+        request = amended(request, &revision.to_string()).unwrap();
+    }
+    assert_eq!(request.migration.as_ref().unwrap().revision, 50);
+    let refused = amended(request, "another").unwrap_err();
+    assert_eq!(refused, ApprovalError::TooManyRevisions(request_id(), 50));
+    assert_eq!(refused.kind(), ErrorKind::TooMany);
+}
+
 proptest::proptest! {
     /// Whoever approves in whatever order with whatever roles and narrowings: a
     /// grant means that every slot is filled, each by another person than the

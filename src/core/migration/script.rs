@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 200;
 /// Why a file is no script for a migration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
-    #[error("a script's name is the file's: 1 to 200 characters, without a slash")]
+    #[error("a script's name is the file's: 1 to 200 characters, without a slash, on one line")]
     Name,
     #[error("{0} holds no statement")]
     Empty(String),
@@ -26,6 +26,10 @@ pub enum ScriptError {
     TooLong { name: String, bytes: usize },
     #[error("{name} has {count} statements, and a script has at most {MOST_STATEMENTS}")]
     TooMany { name: String, count: usize },
+    /// Terminals go back to the line's beginning there, and show what follows in
+    /// place of what runs.
+    #[error("{name}, line {line}: a carriage return without a line feed, so that it is not shown as it runs")]
+    LoneReturn { name: String, line: usize },
     #[error("{name}, line {line}, column {column}: {message}")]
     Syntax { name: String, line: usize, column: usize, message: String },
     #[error("{name} cannot be analysed: {why}")]
@@ -47,6 +51,9 @@ impl ScriptError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Statement { hint, .. } => Some(hint),
+            Self::LoneReturn { .. } => {
+                Some("save it with line feeds, alone or after carriage returns; in a value, write E'\\r'")
+            }
             Self::TooLong { .. } | Self::TooMany { .. } => Some(
                 "make it several, each with a request of its own; load data with COPY under another grant",
             ),
@@ -72,11 +79,17 @@ impl Script {
     /// that a script cannot hold.
     pub fn parse(name: &str, text: &str) -> Result<Self, ScriptError> {
         let told = || name.to_owned();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(['/', '\0']) {
+        if name.is_empty()
+            || name.chars().count() > LONGEST_NAME
+            || name.contains(|c: char| c == '/' || c.is_control())
+        {
             return Err(ScriptError::Name);
         }
         if text.len() > LONGEST {
             return Err(ScriptError::TooLong { name: told(), bytes: text.len() });
+        }
+        if let Some(at) = lone_return(text) {
+            return Err(ScriptError::LoneReturn { name: told(), line: line_of(text, at) });
         }
         let facts = sql::analyse(text).map_err(|error| unreadable(name, text, error))?;
         let count = facts.statements.len();
@@ -174,6 +187,12 @@ impl Script {
             _ => false,
         })
     }
+}
+
+/// Where a carriage return stands that no line feed follows.
+fn lone_return(text: &str) -> Option<usize> {
+    let followed = |at: usize| text.get(at + 1..).is_some_and(|rest| rest.starts_with('\n'));
+    text.match_indices('\r').map(|(at, _)| at).find(|at| !followed(*at))
 }
 
 /// SHA-256 in hex.

@@ -99,8 +99,25 @@ fn what_is_no_script_says_where_and_why() {
     let far = format!("{}SELEC 1;", "SELECT 'some text that makes it long';\n".repeat(450));
     let error = Script::parse("v1.sql", &far).expect_err("it is none").to_string();
     assert!(error.contains("line 451, column 1: syntax error"), "{error}");
-    for name in ["", "a/b", &"x".repeat(201)] {
+    for name in ["", "a/b", "a\nb", "a\u{1b}[2Jb", &"x".repeat(201)] {
         assert_eq!(Script::parse(name, "SELECT 1").err(), Some(ScriptError::Name), "{name}");
+    }
+}
+
+#[test]
+fn a_script_that_a_terminal_shows_otherwise_than_it_runs_is_refused() {
+    let fine = "-- one\r\nDROP TABLE s.t;\r\nSELECT 1;\n";
+    assert!(Script::parse("v1.sql", fine).is_ok(), "line ends of Windows are line ends");
+    for (text, line) in [
+        // PostgreSQL ends a comment there, and runs what follows.
+        ("SELECT 1;\n-- harmless\rDROP TABLE s.t;", 2),
+        ("SELECT 1;\r", 1),
+        ("SELECT 1;\r\r\n", 1),
+        ("SELECT 'a\rb'", 1),
+    ] {
+        let error = Script::parse("v1.sql", text).expect_err(text);
+        assert_eq!(error, ScriptError::LoneReturn { name: "v1.sql".to_owned(), line });
+        assert!(error.hint().is_some());
     }
 }
 

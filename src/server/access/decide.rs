@@ -25,6 +25,16 @@ impl From<ApprovalError> for AccessError {
             ApprovalError::Lapsed { .. } => refusal.hint("ask again: `dbaccess request`"),
             ApprovalError::NotAnApprover { id, .. } => refusal
                 .hint(format!("`dbaccess show {id}` says who can decide, `dbaccess whoami` who you are now")),
+            ApprovalError::AnotherScript { id, .. } => refusal.hint(format!(
+                "look at it again, on the page or with `dbaccess show {id}`, then approve what you see"
+            )),
+            ApprovalError::UnseenScript(id) => refusal.hint(format!(
+                "`dbaccess approve {id}` and the page show the script, and say which it was; \
+                 another client sends its `sha256` and `revision`"
+            )),
+            ApprovalError::TooManyRevisions(id, _) => {
+                refusal.hint(format!("`dbaccess cancel {id}`, and ask anew when the script is settled"))
+            }
             ApprovalError::DeniedWithoutReason(_) => refusal.hint("say it with --reason 'TEXT'"),
             _ => refusal,
         }
@@ -52,7 +62,7 @@ impl Access {
         let narrowing = Narrowing { tables, schemas, window, masked: body.masked };
         let (by, grant) = (caller.clone(), GrantId::from_random(crate::os::random()));
         self.transition(caller, request.id, Vec::new(), move |access, tx, request, now| {
-            approval::check_seen(&request, body.sha256.as_deref())?;
+            approval::check_seen(&request, body.sha256.as_deref(), body.revision)?;
             let (approver, authorities) = access.authorities_now(tx, &by, &request, now)?;
             Ok(approval::approve(request, &approver, &authorities, narrowing, body.comment, now, grant)?)
         })

@@ -27,7 +27,8 @@ impl Notices {
         tx.record(at, event)?;
         for route in self.routes.iter() {
             for recipient in route.copies(notice) {
-                tx.save_notice(at, route.channel, recipient.as_ref(), event, notice)?;
+                let copy = (recipient.as_ref(), route.goes_first(notice));
+                tx.save_notice(at, route.channel, copy, event, notice)?;
             }
         }
         Ok(())

@@ -86,6 +86,12 @@ impl Access {
         };
         let needs: Vec<String> = request.open_slots().map(|(_, slot)| slot.to_string()).collect();
         let mut facts = vec![fact("scope", request.scope.to_string())];
+        if let Some(script) = &request.migration {
+            // Its name is the person's word; its hash is what an approval is for.
+            let sha256 = script.sha256.get(..12).unwrap_or(&script.sha256);
+            facts.push(fact("script", script.name.clone()));
+            facts.push(fact("sha256", format!("{sha256}… (revision {})", script.revision)));
+        }
         facts.extend(self.risk(request).map(|risk| fact("risk", risk.to_string())));
         facts.extend([
             fact("reason", request.reason.clone()),

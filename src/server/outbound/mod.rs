@@ -1,5 +1,5 @@
 //! Notices on their way out, a queue for each channel: what the other end has
-//! not taken is tried again until it has, in order. They were committed with
+//! not taken is tried again until it has, what is urgent first, else in order. They were committed with
 //! their event (G7) and survive a restart. Whatever the other end does, nothing
 //! here waits for it, and no channel waits for another.
 //!
@@ -138,7 +138,7 @@ impl Outbound {
         }
     }
 
-    /// Sends what is due, oldest first, up to the first that the channel is not
+    /// Sends what is due, what goes first before the others, oldest first, up to the first that the channel is not
     /// ready for. One that is refused for what it is lets the others pass.
     /// Returns how many arrived.
     async fn deliver(&self, now: Timestamp) -> Result<usize, OutboundError> {

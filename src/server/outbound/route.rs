@@ -48,6 +48,12 @@ impl Route {
         [webhook, slack, mail, pager].into_iter().flatten().collect()
     }
 
+    /// Whether a notice goes before others that wait. A pager keeps its order: an
+    /// end that came after the next beginning would close it.
+    pub fn goes_first(&self, notice: &Notice) -> bool {
+        notice.urgency == Urgency::High || matches!(self.to, To::Pager)
+    }
+
     /// The copies of a notice that this channel is to carry; `None` is whoever reads it.
     pub fn copies(&self, notice: &Notice) -> Vec<Option<Recipient>> {
         // Its end is told as soon as its beginning was, urgent or not.
@@ -117,6 +123,9 @@ mod tests {
         let nobody = notice(BreakGlassOpened, Urgency::High, &[]);
         assert_eq!(told(&mail, &nobody), ["Security@example.com"]);
         assert!(told(&mail, &notice(RequestWaiting, Urgency::Normal, &[])).is_empty());
+        let calm = notice(BreakGlassEnded, Urgency::Normal, &[]);
+        assert!(slack.goes_first(&opened) && !slack.goes_first(&calm), "urgent first");
+        assert!(pager.goes_first(&opened) && pager.goes_first(&calm), "a pager's in their order");
         // What a pager was called for is over.
         assert_eq!(told(&pager, &notice(BreakGlassEnded, Urgency::Normal, &[])), ["all"]);
 

@@ -5,6 +5,7 @@ use crate::core::model::{Event, Notice, NoticeKind, PersonRef, RequestId, Secret
 use crate::core::seal::SealKey;
 use crate::server::config::{PagerDuty as PagerDutyConfig, Slack as SlackConfig, SlackDecides, Takes};
 use crate::server::journal::{Journal, Options};
+use crate::server::store::Tx;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -76,9 +77,18 @@ impl Bench {
     }
 
     async fn tell(&self, channel: &'static str, at: Timestamp, notice: Notice) {
-        let request = RequestId::from_random([0; 8]);
-        let event = Event::RequestExpired { request };
-        self.store.write(move |tx| tx.save_notice(at, channel, None, &event, &notice)).await.unwrap();
+        self.tell_all(channel, at, vec![notice]).await;
+    }
+
+    async fn tell_all(&self, channel: &'static str, at: Timestamp, notices: Vec<Notice>) {
+        let event = Event::RequestExpired { request: RequestId::from_random([0; 8]) };
+        let write = move |tx: &Tx<'_>| {
+            notices.iter().try_for_each(|notice| {
+                let first = notice.urgency == Urgency::High;
+                tx.save_notice(at, channel, (None, first), &event, notice)
+            })
+        };
+        self.store.write(write).await.unwrap();
     }
 
     async fn left(&self, channel: &'static str) -> usize {
@@ -176,6 +186,89 @@ async fn one_that_is_refused_for_good_is_given_up_and_keeps_nobody_waiting() {
         (1, &"notice.given_up".into(), &"bad".into())
     );
     assert_eq!(event["why"], "422 no such field");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_goes_first_and_is_given_up_last_and_the_ledger_says_what_was() {
+    let bench = Bench::new();
+    let (listener, url) = listener().await;
+    let down = Arc::new(Mutex::new(true));
+    let is_down = Arc::clone(&down);
+    let answers = move |_: &str, _: &Value| match *is_down.lock().unwrap() {
+        true => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        false => StatusCode::NO_CONTENT.into_response(),
+    };
+    let posted = vendor(listener, Arc::new(answers)).await;
+    let outbound = bench.webhook(format!("{url}/hook"));
+    let ordinary = |n: usize| notice(NoticeKind::RequestWaiting, Urgency::Normal, format!("o{n}"), None);
+    let most = 10_000;
+    bench.tell("webhook", at(0), told("alarm 1")).await;
+    bench.tell_all("webhook", at(0), (1..most).map(ordinary).collect()).await;
+    let given_up = async || -> Vec<(String, String)> {
+        let rows = bench.store.read(|tx| tx.outbox(10)).await.unwrap();
+        let event = |body: &str| serde_json::from_str::<Value>(body).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        rows.iter()
+            .map(|row| event(&row.body))
+            .map(|body| (text(&body["kind"]), text(&body["title"])))
+            .collect()
+    };
+    assert_eq!(given_up().await, []);
+    // The oldest is an alarm: it stays.
+    bench.tell("webhook", at(1), ordinary(most)).await;
+    bench.tell("webhook", at(1), told("alarm 2")).await;
+    let lost = ["o1", "o2"].map(|title| ("notice.given_up".to_owned(), title.to_owned()));
+    assert_eq!(given_up().await, lost);
+
+    // Behind an ordinary one that waits for its next attempt, an alarm does not wait.
+    assert!(outbound.deliver(at(2)).await.is_err());
+    *down.lock().unwrap() = false;
+    bench.tell("webhook", at(2), told("alarm 3")).await;
+    outbound.deliver(at(600)).await.unwrap();
+    let said = posted.lock().unwrap();
+    let titles: Vec<_> = said.iter().map(|(_, body)| body["notice"]["title"].as_str().unwrap()).collect();
+    assert_eq!(titles[..6], ["alarm 1", "alarm 1", "alarm 2", "alarm 3", "o4", "o5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_does_not_wait_for_the_next_attempt_of_an_ordinary_notice() {
+    let bench = Bench::new();
+    let (listener, url) = listener().await;
+    let answers = |_: &str, body: &Value| match body["notice"]["title"].as_str() {
+        Some("stuck") => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        _ => StatusCode::NO_CONTENT.into_response(),
+    };
+    vendor(listener, Arc::new(answers)).await;
+    let outbound = bench.webhook(format!("{url}/hook"));
+    bench.tell("webhook", at(0), notice(NoticeKind::RequestWaiting, Urgency::Normal, "stuck", None)).await;
+    assert!(outbound.deliver(at(0)).await.is_err());
+    bench.tell("webhook", at(0), told("alarm")).await;
+    assert_eq!(outbound.deliver(at(0)).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_never_answers_keeps_no_other_waiting() {
+    let bench = Bench::new();
+    // Takes connections, and says nothing.
+    let (silent, silent_url) = listener().await;
+    let (listener, url) = listener().await;
+    let posted = vendor(listener, Arc::new(|_, _| StatusCode::NO_CONTENT.into_response())).await;
+    bench.tell("slack", at(0), told("to nobody")).await;
+    bench.tell("webhook", at(0), told("to somebody")).await;
+    let stuck = tokio::spawn(slack(&bench, silent_url).run());
+    let (connection, _) = silent.accept().await.unwrap();
+    let other = tokio::spawn(bench.webhook(format!("{url}/hook")).run());
+    // Within what the silent one is waited for.
+    let arrived = async {
+        while posted.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), arrived).await.expect("it does not wait");
+    assert_eq!(bench.left("slack").await, 1);
+    drop(connection);
+    stuck.abort();
+    other.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

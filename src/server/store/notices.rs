@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-/// Notices that may wait for one channel; beyond, the oldest is given up. Its event stays on the ledger.
+/// Notices that may wait for one channel; beyond, one is given up for each that comes.
 const MOST_NOTICES: u32 = 10_000;
 /// Messages in Slack that are remembered; beyond, the oldest is forgotten, and keeps its buttons.
 const MOST_MESSAGES: u32 = 10_000;
@@ -49,35 +49,54 @@ pub struct SlackMessage {
 }
 
 impl Tx<'_> {
-    /// Writes a notice down for one channel, in this transaction (G7).
+    /// Writes a notice down for one channel, in this transaction (G7). `first`:
+    /// it goes before those that are not. One of too many is given up: the oldest
+    /// of those that are not first, as long as there is one. The ledger says so.
     pub fn save_notice(
         &self,
         at: Timestamp,
         channel: &str,
-        recipient: Option<&Recipient>,
+        (recipient, first): (Option<&Recipient>, bool),
         event: &Event,
         notice: &Notice,
     ) -> Result<()> {
         let (event, notice) = (serde_json::to_string(event)?, serde_json::to_string(notice)?);
         let recipient = recipient.map(serde_json::to_string).transpose()?;
         self.run(
-            "INSERT INTO notice (channel, at, event, notice, recipient, next_at) VALUES (?1, ?2, ?3, ?4, ?5, ?2)",
-            params![channel, at.as_microsecond(), event, notice, recipient],
+            "INSERT INTO notice (channel, at, event, notice, recipient, next_at, first)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?2, ?6)",
+            params![channel, at.as_microsecond(), event, notice, recipient, first],
         )?;
-        self.run(
-            "DELETE FROM notice WHERE channel = ?1 AND id <=
-                (SELECT id FROM notice WHERE channel = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            params![channel, MOST_NOTICES],
+        let mut statement = self.0.prepare_cached(
+            "DELETE FROM notice WHERE id =
+                (SELECT id FROM notice WHERE channel = ?1 ORDER BY first, id LIMIT 1)
+                AND (SELECT count(*) FROM notice WHERE channel = ?1) > ?2
+                RETURNING notice, recipient",
         )?;
-        Ok(())
+        let surplus = statement.query_row(params![channel, MOST_NOTICES], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+        });
+        let Some((lost, recipient)) = surplus.optional()? else { return Ok(()) };
+        let Notice { kind, title, .. } = serde_json::from_str(&lost)?;
+        let recipient: Option<Recipient> = recipient.map(|text| serde_json::from_str(&text)).transpose()?;
+        tracing::error!(channel, ?kind, "a notice is given up: too many wait for this channel");
+        let given_up = Event::NoticeGivenUp {
+            channel: channel.to_owned(),
+            notice: kind,
+            title,
+            to: recipient.map(|to| to.address),
+            why: format!("more than {MOST_NOTICES} notices wait for this channel"),
+        };
+        self.record(at, &given_up)
     }
 
-    /// A channel's notices, oldest first, due or not; of those that were
-    /// refused only what is due, because the others need not wait for it.
+    /// A channel's notices, those that go first before the others, oldest first,
+    /// due or not; of those that were refused only what is due, because the others
+    /// need not wait for it.
     pub fn queued_notices(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<NoticeRow>> {
         let mut statement = self.0.prepare_cached(
             "SELECT id, at, event, notice, recipient, attempts, refusals, next_at FROM notice
-                WHERE channel = ?1 AND (refusals = 0 OR next_at <= ?2) ORDER BY id LIMIT ?3",
+                WHERE channel = ?1 AND (refusals = 0 OR next_at <= ?2) ORDER BY first DESC, id LIMIT ?3",
         )?;
         let mut rows = statement.query(params![channel, now.as_microsecond(), limit])?;
         let mut found = Vec::new();

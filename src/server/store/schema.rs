@@ -184,6 +184,13 @@ const STEPS: &[&str] = &[
     CREATE INDEX break_glass_live ON break_glass (opened_at) WHERE live OR unconfirmed;
     CREATE INDEX break_glass_by_person ON break_glass (subject, opened_at);
 ",
+    "
+    -- What goes before the others of its channel, and is given up after them.
+    ALTER TABLE notice ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
+    UPDATE notice SET first = notice ->> '$.urgency' = 'high' OR channel = 'pagerduty';
+    DROP INDEX notice_due;
+    CREATE INDEX notice_due ON notice (channel, first, id);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

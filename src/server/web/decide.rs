@@ -44,6 +44,7 @@ pub(super) struct Decision {
     masked: String,
     /// Of the script that the page showed.
     sha256: Option<String>,
+    revision: Option<u32>,
 }
 
 pub(super) async fn decide(
@@ -73,6 +74,7 @@ pub(super) async fn decide(
                 masked: decision.masked == "yes",
                 comment: said,
                 sha256: decision.sha256,
+                revision: decision.revision,
                 ..Approve::default()
             };
             access.approve(&caller, id, approve).await

@@ -140,6 +140,7 @@ fn forms(view: &RequestView, place: &Place<'_>) -> Markup {
             // What is approved is the script on this page, not one that came meanwhile.
             @if let Some(script) = &view.request.migration {
                 input type="hidden" name="sha256" value=(script.sha256);
+                input type="hidden" name="revision" value=(script.revision);
             }
             h2 {
                 "Approve as " (shown(role))
