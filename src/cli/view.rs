@@ -82,13 +82,14 @@ pub fn describe(view: &RequestView, now: Timestamp, width: Option<u16>) -> Strin
         line("lapses", relative(request.expires_at, now));
     }
     if let Some(closed) = &request.closed {
+        let whose = closed.on_behalf_of.as_ref().map(|whose| format!(" for {}", whose.email));
         let by = match (&closed.by, request.state) {
             (Some(by), _) => by.email.as_str(),
             (None, RequestState::Expired) => "time",
             (None, _) => "policy",
         };
         let reason = closed.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        line("closed", format!("by {by}, {}{reason}", relative(closed.at, now)));
+        line("closed", format!("by {by}{}, {}{reason}", whose.unwrap_or_default(), relative(closed.at, now)));
     }
     if let Some(grant) = &view.grant {
         line("grant", format!("{}, until {} ({})", grant.id, grant.until, relative(grant.until, now)));

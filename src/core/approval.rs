@@ -206,12 +206,13 @@ pub fn submit(asked: Submission, now: Timestamp, grant: GrantId) -> Result<Outco
         Tier::Deny => {
             let why = Some(request.decision.why.clone());
             request.state = RequestState::Denied;
-            request.closed = Some(Closed { by: None, at: now, reason: why.clone(), via: None });
+            request.closed = Some(Closed::by_nobody(now, why.clone()));
             let events = vec![
                 created(&request),
                 Event::RequestDenied {
                     request: request.id.clone(),
                     by: Actor::System,
+                    on_behalf_of: None,
                     reason: why,
                     via: None,
                 },
@@ -275,18 +276,28 @@ pub fn deny(
     if by.subject == request.person.subject {
         return Err(ApprovalError::Own(request.id, "deny"));
     }
-    if authorities.iter().flat_map(|authority| &authority.fills).all(Vec::is_empty) {
+    // Their own authority comes first, before those that were lent to them.
+    let held = |authority: &&Authority| authority.fills.iter().any(|roles| !roles.is_empty());
+    let Some(authority) = authorities.iter().find(held) else {
         return Err(ApprovalError::NotAnApprover { needed: needed(&request), id: request.id });
-    }
+    };
+    let on_behalf_of = Some(authority.of.clone()).filter(|whose| whose.subject != by.subject);
     let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.is_none() {
         return Err(ApprovalError::DeniedWithoutReason(request.person.email));
     }
     request.state = RequestState::Denied;
-    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason: reason.clone(), via: None });
+    request.closed = Some(Closed {
+        by: Some(by.clone()),
+        on_behalf_of: on_behalf_of.clone(),
+        at: now,
+        reason: reason.clone(),
+        via: None,
+    });
     let event = Event::RequestDenied {
         request: request.id.clone(),
         by: Actor::Person(by.clone()),
+        on_behalf_of,
         reason,
         via: None,
     };
@@ -305,7 +316,7 @@ pub fn cancel(
     }
     check_open(&request, now)?;
     request.state = RequestState::Cancelled;
-    request.closed = Some(Closed { by: Some(by.clone()), at: now, reason, via: None });
+    request.closed = Some(Closed { by: Some(by.clone()), on_behalf_of: None, at: now, reason, via: None });
     let event = Event::RequestCancelled { request: request.id.clone(), by: by.clone() };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }
@@ -322,7 +333,7 @@ pub fn expire(mut request: AccessRequest, now: Timestamp) -> Result<Outcome, App
         return Err(ApprovalError::NotDue { id: request.id, until: request.expires_at });
     }
     request.state = RequestState::Expired;
-    request.closed = Some(Closed { by: None, at: now, reason: None, via: None });
+    request.closed = Some(Closed::by_nobody(now, None));
     let event = Event::RequestExpired { request: request.id.clone() };
     Ok(Outcome { request, grant: None, events: vec![event] })
 }

@@ -16,7 +16,7 @@ mod tests;
 
 use super::model::{
     Approval, BreakGlass, BreakGlassEnd, BreakGlassEndReason, Confirmation, ErrorKind, Event, Grant,
-    Incident, IncidentRef, IncidentState, Narrowing, Person, PersonRef, RequestId, Role, Slot,
+    Incident, IncidentRef, IncidentState, Narrowing, Person, PersonRef, RequestId, Role, Slot, Verdict, Via,
     format_duration,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -270,7 +270,7 @@ pub fn confirm(
     glass: &mut BreakGlass,
     by: &Person,
     fills: &[Vec<Role>],
-    comment: Option<String>,
+    (comment, via): (Option<String>, Via),
     now: Timestamp,
 ) -> Result<Event, ConfirmError> {
     if by.subject == glass.person.subject {
@@ -297,7 +297,7 @@ pub fn confirm(
         at: now,
         narrowing: Narrowing::default(),
         comment,
-        via: None,
+        via: Some(via),
         script: None,
     };
     confirmation.given.push(given.clone());
@@ -318,21 +318,36 @@ fn choose(confirmation: &Confirmation, fills: &[Vec<Role>]) -> Option<(usize, Ro
     best.map(|(index, _, role)| (index, role.clone()))
 }
 
+/// An earlier use of the emergency path, with what its review comes to.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    pub glass: BreakGlass,
+    /// [`super::review::verdict`]
+    pub verdict: Option<Verdict>,
+}
+
+impl Earlier {
+    /// The confirmation that people still owe. A review that finds the access
+    /// justified says more than they would; one that does not lifts nothing.
+    pub fn owes(&self) -> Option<&Confirmation> {
+        let open = self.glass.confirmation.as_ref().filter(|due| !due.is_complete());
+        open.filter(|_| self.verdict != Some(Verdict::Justified))
+    }
+}
+
 /// Why a person's next use of the emergency path is refused: an earlier one
-/// that nobody has confirmed in time.
-pub fn blocked(earlier: &[BreakGlass], person: &PersonRef, now: Timestamp) -> Option<String> {
-    let late = earlier.iter().find(|glass| {
-        let due = glass.confirmation.as_ref().filter(|confirmation| !confirmation.is_complete());
-        glass.person.subject == person.subject && due.is_some_and(|confirmation| confirmation.due <= now)
-    })?;
-    let due = late.confirmation.as_ref().map_or(now, |confirmation| confirmation.due);
-    let late_for = Duration::try_from(now.duration_since(due)).unwrap_or_default();
-    Some(format!(
-        "your break-glass {} ({}) should have been confirmed by two people {} ago",
-        late.request,
-        late.incident.id,
-        format_duration(late_for)
-    ))
+/// that nobody has confirmed in time, or that was found unjustified meanwhile.
+pub fn blocked(earlier: &[Earlier], person: &PersonRef, now: Timestamp) -> Option<String> {
+    let theirs = earlier.iter().filter(|one| one.glass.person.subject == person.subject);
+    theirs.filter_map(|one| Some((one, one.owes()?.due))).find_map(|(one, due)| {
+        let BreakGlass { request, incident, .. } = &one.glass;
+        let which = format!("your break-glass {request} ({})", incident.id);
+        if one.verdict == Some(Verdict::Unjustified) {
+            return Some(format!("{which} was not confirmed, and its review found it unjustified"));
+        }
+        let late = Duration::try_from(now.duration_since(due)).ok().filter(|_| due <= now)?;
+        Some(format!("{which} should have been confirmed by two people {} ago", format_duration(late)))
+    })
 }
 
 fn after(at: Timestamp, length: Duration) -> Timestamp {

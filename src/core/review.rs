@@ -108,6 +108,15 @@ pub fn write(
     Ok((review, event))
 }
 
+/// What the findings come to: the last verdict. But access that was found
+/// unjustified only security finds justified after all.
+pub fn verdict(review: &Review) -> Option<Verdict> {
+    review.findings.iter().fold(None, |so_far, finding| match (so_far, finding.verdict) {
+        (Some(Verdict::Unjustified), Verdict::Justified) if finding.role.0 != "security" => so_far,
+        (_, verdict) => Some(verdict),
+    })
+}
+
 /// What people must be told of a review by `now` and were not: a reminder when
 /// a quarter of the time is left, then that it is overdue; each once.
 pub fn to_tell(review: &Review, now: Timestamp) -> Option<ReviewTold> {

@@ -488,6 +488,31 @@ pub struct AuditRow {
     pub recorded: bool,
 }
 
+impl AuditRow {
+    /// The names in one list of the facts.
+    pub fn names(&self, list: &str) -> impl Iterator<Item = &str> {
+        let names = self.facts.as_ref().and_then(|facts| facts.get(list)?.as_array());
+        names.into_iter().flatten().filter_map(|name| name.as_str())
+    }
+
+    /// Whether it failed, was refused, or was cut.
+    pub fn failed(&self) -> bool {
+        matches!(
+            self.result,
+            Some(
+                StatementResult::Error { .. } | StatementResult::Refused { .. } | StatementResult::Cut { .. }
+            )
+        )
+    }
+
+    /// Whether it may have changed something: by what it says, where that could be
+    /// read, and unless the database never saw it.
+    pub fn writes(&self) -> bool {
+        let refused = matches!(self.result, Some(StatementResult::Refused { .. } | StatementResult::Skipped));
+        !refused && (self.facts.is_none() || self.names("writes").next().is_some())
+    }
+}
+
 /// One finding of `GET /v1/doctor?target=`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
@@ -743,8 +768,10 @@ pub struct ReviewDetail {
     pub approvals: Vec<Approval>,
     /// What the ledger says of the grant: its windows, its incident, its end.
     pub history: Vec<LedgerEvent>,
+    /// The first 200.
     pub sessions: Vec<ReviewedSession>,
-    /// Oldest first; the newest are left out where there are more than 2,000.
+    /// Oldest first. Where there are more than 2,000, those that wrote are kept
+    /// first, then those that failed, were refused or cut.
     pub statements: Vec<AuditRow>,
     /// Of all sessions; statements that are left out are counted.
     pub summary: ReviewSummary,
@@ -782,7 +809,10 @@ pub struct ReviewedRecording {
 /// What was done, in numbers and names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewSummary {
+    pub sessions: u64,
     pub statements: u64,
+    /// Those that write, and were not refused.
+    pub writing: u64,
     /// Those that failed, were refused, or were cut.
     pub failed: u64,
     /// Rows that were returned or changed.

@@ -8,7 +8,7 @@ use crate::support::incidents::{Incident, Mood, Vendor, section};
 use axum::Router;
 use axum::routing::post;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
@@ -158,6 +158,13 @@ async fn r8_1_each_refusal_says_what_the_incident_lacks() {
     for (target, incident, code, what, hint) in table {
         let ran = ask(target, incident).exits(code);
         assert!(ran.err.contains(what) && ran.err.contains(hint), "{target} {incident}: {}", ran.err);
+    }
+    // Who tried is on the ledger, with what they were told.
+    for (target, incident, _, what, _) in [table[0], table[1], table[6], table[7]] {
+        let mine = |event: &Value| event["target"] == target && event["incident"] == incident;
+        let refused = events(&emergency.env, "break_glass.refused", 1, mine).await.remove(0);
+        assert_eq!(refused["person"]["subject"], "alice");
+        assert!(refused["why"].as_str().unwrap().contains(what), "{refused}");
     }
     // No incident, no path: the ordinary tiers never lead there, and a wrong one stops a request too.
     let named = ["request", "prod-orders", "--table", "orders", "--reason", "x", "--incident"];
@@ -318,4 +325,89 @@ async fn r8_1_r8_3_a_system_that_is_back_and_says_otherwise_ends_it() {
     emergency.pagerduty.q1(|one| one.service = "PSVC2");
     emergency.pagerduty.feels(Mood::Well);
     assert_eq!(emergency.ended("other_service").await["grant"], grant.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_1_r8_5_what_was_not_confirmed_or_taken_back_keeps_its_person_out_until_it_is_found_justified() {
+    let emergency = Emergency::with(USUAL).await;
+    let env = &emergency.env;
+    let (alice, bob) = (env.signed_in("alice").await, env.signed_in("bob").await);
+    let (carol, dave) = (env.signed_in("carol").await, env.signed_in("dave").await);
+    let review_of = async |grant: &str| -> String {
+        let opened = events(env, "review.opened", 1, |event| event["review"]["grant"] == grant).await;
+        opened[0]["review"]["id"].as_str().unwrap().to_owned()
+    };
+    let ended = async |grant: String| {
+        drop(events(env, "break_glass.ended", 1, |event| event["grant"] == grant.as_str()).await);
+    };
+    let write = |person: &TestPerson<'_>, review: &str, verdict: &str| {
+        person.run(&["review", "write", review, "--verdict", verdict, "--finding", "looked at"]).ok();
+    };
+    let refused = |words: &str| {
+        let next = break_glass(&alice, &[]).exits(5);
+        assert!(next.err.contains(words), "{words}: {}", next.err);
+    };
+    emergency.pagerduty.feels(Mood::Status(500));
+    let view = opened(&alice);
+    let (grant, id) = (grant_of(&view), view["request"]["id"].as_str().unwrap().to_owned());
+    alice.run(&["revoke", &grant]).ok();
+    ended(grant.clone()).await;
+    // Else the time to confirm would begin again with each opening.
+    refused("still waits to be confirmed");
+    bob.run(&["confirm", &id, "--yes"]).ok();
+    let confirmed = events(env, "break_glass.confirmed", 1, |_| true).await.remove(0);
+    assert_eq!(confirmed["confirmation"]["via"], "cli");
+    // He was asked whether there was an incident; what was done is not his to see.
+    let review = review_of(&grant).await;
+    let bobs = bob.run(&["review", "show", &review]).exits(5);
+    assert!(bobs.err.contains("for its reviewers, security and auditors"), "{}", bobs.err);
+
+    let waits = || carol.run(&["requests"]).ok().out.contains("to be confirmed by");
+    assert!(waits());
+    write(&dave, &review, "unjustified");
+    assert!(!waits(), "what is reviewed waits for nobody");
+    refused("its review found it unjustified");
+    write(&carol, &review, "justified");
+    refused("its review found it unjustified");
+    write(&dave, &review, "justified");
+    let grant = grant_of(&opened(&alice));
+
+    // What somebody else took back is looked at first, also where the incident stands.
+    emergency.pagerduty.feels(Mood::Well);
+    dave.run(&["revoke", &grant, "--reason", "enough"]).ok();
+    ended(grant.clone()).await;
+    refused("was taken back from you: its review comes first");
+    write(&dave, &review_of(&grant).await, "justified");
+    opened(&alice);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_confirms_or_reviews_needs_roles_that_were_confirmed_lately() {
+    let emergency = Emergency::with("poll = \"1s\"\n[approvals]\nfresh = \"2s\"").await;
+    let env = &emergency.env;
+    let alice = env.signed_in("alice").await;
+    emergency.pagerduty.feels(Mood::Status(500));
+    let view = opened(&alice);
+    let (grant, id) = (grant_of(&view), view["request"]["id"].as_str().unwrap().to_owned());
+    alice.run(&["revoke", &grant]).ok();
+    let review = events(env, "review.opened", 1, |_| true).await[0]["review"]["id"].clone();
+    let review = review.as_str().unwrap();
+    let dave = env.signed_in("dave").await;
+    let (api, signed_in) = (dave.api(), dbaccess::os::now().as_second());
+    env.eventually("the roles are old", || (dbaccess::os::now().as_second() > signed_in + 3).then_some(()))
+        .await;
+    let finding = json!({"verdict": "justified", "finding": "looked at"});
+    for (path, body) in
+        [(format!("/v1/requests/{id}/confirm"), json!({})), (format!("/v1/reviews/{review}"), finding)]
+    {
+        let stale = api.post(&path, body).await;
+        assert!(
+            stale.message().contains("a decision needs them to be no older than 2s"),
+            "{path}: {stale:?}"
+        );
+        stale.is(401);
+    }
+    // The command line has them confirmed anew.
+    dave.run(&["confirm", &id, "--yes"]).ok();
+    dave.run(&["review", "write", review, "--verdict", "justified", "--finding", "looked at"]).ok();
 }

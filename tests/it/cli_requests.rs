@@ -28,7 +28,7 @@ const ID: &str = "req-7k2m9pabcdef";
 
 fn view(state: RequestState, reason: &str) -> RequestView {
     let catalog = Catalog { taken_at: os::now(), ..Catalog::default() };
-    let closed = |text: &str| Closed { by: None, at: os::now(), reason: Some(text.into()), via: None };
+    let closed = |text: &str| Closed::by_nobody(os::now(), Some(text.into()));
     let request = AccessRequest {
         id: RequestId::from_stored(ID),
         person: PersonRef { subject: "1".into(), email: "ana@example.com".into() },

@@ -491,7 +491,28 @@ async fn r2_2_g2_the_gateway_lets_the_script_through_and_nothing_else() {
     assert_eq!(raw.query("BEGIN").replies(1).await, "C(BEGIN) Z(T)");
     assert_eq!(raw.query(format!("  {add};")).replies(1).await, "C(ALTER TABLE) Z(T)");
     assert_eq!(raw.query("COMMIT").replies(1).await, "C(COMMIT) Z(I)");
-    drop(raw);
+    // Each once, whichever connection sends it, also where the database would take it again.
+    let mut other = held.raw().await;
+    for connection in [&mut raw, &mut other] {
+        let said = connection.query(add).send().await.next().await.map(|reply: Reply| reply.message());
+        assert!(said.as_ref().is_some_and(|said| said.contains("was sent already")), "{said:?}");
+        connection.until(b'Z').await;
+    }
+    // Settings of the client's own would give the statements another meaning.
+    let mut config = tokio_postgres::Config::new();
+    config.host(&held.host).port(held.port).dbname(&held.database).user(&held.user);
+    config.password(&held.password).options("-c search_path=stock -c lock_timeout=7s");
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for (setting, brought) in [("search_path", "stock"), ("lock_timeout", "7s")] {
+        let shown = client.simple_query(&format!("SHOW {setting}")).await.unwrap();
+        let value = shown.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        assert!(value.as_ref().is_some_and(|value| !value.contains(brought)), "{setting}: {value:?}");
+    }
+    drop((raw, other, client));
     let connected = world.alice.run(&["connect", "prod-orders", "--grant", &grant, "--", "true"]).exits(1);
     says(&connected, &["is running this script: one session at a time does"]);
     drop(held);

@@ -4,7 +4,7 @@ use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs};
 use crate::cli::recorded::{JsonLines, Playback, Screen, Text};
 use crate::core::ledger::{Line, order_segments};
-use crate::core::model::{ErrorKind, RecordingRecord, SessionId};
+use crate::core::model::{ErrorKind, RecordingRecord, Recovered, SessionId};
 use crate::core::recording::{AuditorSecret, Chunk, Chunks, Entries, Header, Opener, Proof, RecordingError};
 use crate::os;
 use jiff::Timestamp;
@@ -152,7 +152,7 @@ impl ShowArgs {
             (Source::Server(client.recording_file(&self.what).await?), Some(proof))
         };
         let checked = play(source, proof.as_ref(), secret.as_ref(), screen.as_mut()).await?;
-        say(proof.as_ref(), &checked);
+        said(proof.as_ref(), &checked).iter().for_each(|line| output::note(line));
         Ok(())
     }
 }
@@ -230,27 +230,39 @@ fn show(
     Ok(())
 }
 
-/// How sure it is, on stderr.
-fn say(proof: Option<&Proof>, checked: &Checked) {
+/// How sure it is, for stderr.
+fn said(proof: Option<&Proof>, checked: &Checked) -> Vec<String> {
     let Checked { chunks, torn } = checked;
     let Some(proof) = proof else {
-        output::note("not compared with a ledger: name a copy of it with --ledger");
-        if let Some(torn) = torn {
-            output::note(&format!("the recording was cut off: {torn}"));
-        }
-        return;
+        let mut lines = vec!["not compared with a ledger: name a copy of it with --ledger".to_owned()];
+        lines.extend(torn.as_ref().map(|torn| format!("the recording was cut off: {torn}")));
+        return lines;
     };
     if !proof.is_ended() {
-        output::note(&format!("all {chunks} chunks are as on the ledger; the recording goes on"));
-        return;
+        let untold = proof.untold(*chunks);
+        let mut lines =
+            vec![format!("{} chunks are as on the ledger; the recording goes on", chunks - untold)];
+        if untold > 0 {
+            lines.push(format!(
+                "{untold} chunks not yet on the ledger: nothing shows that these last ones are as they were \
+                 written; look again when the session has ended"
+            ));
+        }
+        return lines;
     }
-    output::note(&format!("all {chunks} chunks are as on the ledger, to the end"));
-    if let Some(recovered) = proof.recovered() {
-        let torn = recovered.torn_bytes;
-        output::note(&format!(
-            "its server was killed: at most the last second is missing ({torn} bytes of a torn chunk were cut off)"
+    let mut lines = vec![format!("all {chunks} chunks are as on the ledger, to the end")];
+    if let Some(Recovered { untold, torn_bytes, .. }) = proof.recovered() {
+        lines.push(format!(
+            "its server was killed: at most the last second is missing ({torn_bytes} bytes of a torn chunk were cut off)"
         ));
+        if untold > 0 {
+            lines.push(format!(
+                "{untold} of the chunks came to the ledger only when the server was started again: what was done \
+                 to the file until then, the ledger cannot show"
+            ));
+        }
     }
+    lines
 }
 
 /// Not what was written: evidence of something.
@@ -336,4 +348,38 @@ fn from_ledger(dir: &Path, session: &SessionId) -> Result<Proof, CliError> {
     };
     read().map_err(|error| CliError::local(format!("cannot read {}", dir.display()), error))?;
     Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proof(told: u32, end: Option<Option<Recovered>>) -> Proof {
+        let (mut proof, session) = (Proof::default(), SessionId::from_stored("ses-1"));
+        for index in 0..told {
+            let (session, sha256) = (session.clone(), String::new());
+            proof.add(RecordingRecord::Chunk { session, index, sha256, bytes: 1 });
+        }
+        if let Some(recovered) = end {
+            let sha256 = String::new();
+            proof.add(RecordingRecord::Ended { session, chunks: told, bytes: 1, sha256, recovered });
+        }
+        proof
+    }
+
+    #[test]
+    fn r8_4_what_the_ledger_cannot_show_is_said() {
+        let checked = |chunks| Checked { chunks, torn: None };
+        let of = |proof: &Proof, chunks| said(Some(proof), &checked(chunks)).join("\n");
+        let going_on = of(&proof(3, None), 5);
+        assert!(going_on.contains("3 chunks are as on the ledger; the recording goes on"), "{going_on}");
+        assert!(going_on.contains("2 chunks not yet on the ledger"), "{going_on}");
+        assert!(!of(&proof(3, None), 3).contains("not yet"));
+        let recovered = |untold| Some(Some(Recovered { untold, lost: 0, torn_bytes: 6 }));
+        let killed = of(&proof(3, recovered(2)), 3);
+        assert!(killed.contains("6 bytes of a torn chunk"), "{killed}");
+        assert!(killed.contains("2 of the chunks came to the ledger only when"), "{killed}");
+        assert!(!of(&proof(3, recovered(0)), 3).contains("only when"));
+        assert_eq!(of(&proof(3, Some(None)), 3), "all 3 chunks are as on the ledger, to the end");
+    }
 }

@@ -197,6 +197,10 @@ fn describe(detail: &ReviewDetail, now: Timestamp, width: Option<u16>) -> String
         };
         line("session", format!("{}, {:.0}, {}", session.id, session.opened_at, recording));
     }
+    let more = summary.sessions.saturating_sub(detail.sessions.len() as u64);
+    if more > 0 {
+        line("", format!("and {more} more sessions: dbaccess sessions --all"));
+    }
     for finding in findings {
         let actions: String = finding.actions.iter().map(|action| format!("\n- {action}")).collect();
         let who = format!("{} as {}, {:.0}", finding.by.email, finding.role, finding.at);
@@ -209,7 +213,11 @@ fn describe(detail: &ReviewDetail, now: Timestamp, width: Option<u16>) -> String
     detail.statements.iter().for_each(|row| lines.push_str(&statement(row)));
     let more = summary.statements.saturating_sub(detail.statements.len() as u64);
     if more > 0 {
-        lines.push_str(&format!("and {more} more: dbaccess audit --session ID shows them\n"));
+        let shown = detail.statements.iter().filter(|row| row.writes()).count() as u64;
+        let writing = summary.writing.saturating_sub(shown);
+        lines.push_str(&format!(
+            "and {more} more, {writing} of which write: dbaccess audit --session ID shows them\n"
+        ));
     }
     lines
 }

@@ -52,10 +52,11 @@ pub fn amend(
         Tier::Deny => {
             let why = Some(request.decision.why.clone());
             request.state = RequestState::Denied;
-            request.closed = Some(Closed { by: None, at: now, reason: why.clone(), via: None });
+            request.closed = Some(Closed::by_nobody(now, why.clone()));
             let denied = Event::RequestDenied {
                 request: request.id.clone(),
                 by: Actor::System,
+                on_behalf_of: None,
                 reason: why,
                 via: None,
             };

@@ -333,6 +333,24 @@ fn who_may_cancel_and_revoke() {
     assert!(matches!(revoke(grant, &guard, &[], None, at(60)), Err(ApprovalError::Finished(_))));
 }
 
+#[test]
+fn r4_5_a_denial_says_in_whose_name_it_is() {
+    let erin = person("erin").to_ref();
+    let nothing = own("erin", &[&[]]);
+    let lent = Authority { of: person("carol").to_ref(), ..own("erin", &[&["lead"]]) };
+    let denied = |held: &[Authority]| {
+        let outcome = deny(waiting(), &erin, held, Some("no".into()), at(1)).unwrap();
+        let told = match &outcome.events[0] {
+            Event::RequestDenied { on_behalf_of, .. } => on_behalf_of.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(outcome.request.closed.unwrap().on_behalf_of, told);
+        told.map(|whose| whose.subject)
+    };
+    assert_eq!(denied(&[nothing, lent.clone()]).as_deref(), Some("carol"));
+    assert_eq!(denied(&[own("erin", &[&["security"]]), lent]), None, "their own role comes first");
+}
+
 /// A request for a script; `text` stands for its hash.
 fn for_script(text: &str) -> AccessRequest {
     let migration = Some(script(text));

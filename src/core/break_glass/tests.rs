@@ -165,7 +165,7 @@ fn r8_1_without_the_incident_system_access_is_bounded_and_must_be_confirmed() {
             .collect::<Vec<Vec<Role>>>()
     };
     for (name, role) in [("bob", "peer"), ("dave", "security")] {
-        confirm(&mut glass, &person(name), &fills(role), None, at(40)).unwrap();
+        confirm(&mut glass, &person(name), &fills(role), (None, Via::Cli), at(40)).unwrap();
     }
     assert_eq!(step(&glass, &grant, Some(&unknown), 69), Step::Renew { until: at(99), confirmed: false });
     grant.until = at(115);
@@ -182,7 +182,7 @@ fn g6_r8_1_two_others_confirm_in_the_rules_roles() {
         vec![role(peer, "peer"), role(security, "security")]
     };
     let mut say = |name: &str, fills: Vec<Vec<Role>>| {
-        confirm(&mut glass, &person(name), &fills, None, at(5)).map_err(|error| error.to_string())
+        confirm(&mut glass, &person(name), &fills, (None, Via::Web), at(5)).map_err(|error| error.to_string())
     };
     let refused = |result: Result<Event, String>, words: &str| {
         assert!(result.clone().is_err_and(|error| error.contains(words)), "{words}: {result:?}");
@@ -192,7 +192,11 @@ fn g6_r8_1_two_others_confirm_in_the_rules_roles() {
     let first = say("dave", fills(true, true)).unwrap();
     assert!(matches!(
         first,
-        Event::BreakGlassConfirmed { complete: false, confirmation: Approval { slot: 1, .. }, .. }
+        Event::BreakGlassConfirmed {
+            complete: false,
+            confirmation: Approval { slot: 1, via: Some(Via::Web), .. },
+            ..
+        }
     ));
     refused(say("dave", fills(true, true)), "confirmed it already, as security");
     let second = say("bob", fills(true, false)).unwrap();
@@ -200,7 +204,7 @@ fn g6_r8_1_two_others_confirm_in_the_rules_roles() {
     refused(say("carol", fills(true, true)), "is confirmed already");
     let mut known = opened(true);
     assert!(matches!(
-        confirm(&mut known, &person("bob"), &fills(true, true), None, at(5)),
+        confirm(&mut known, &person("bob"), &fills(true, true), (None, Via::Cli), at(5)),
         Err(ConfirmError::NotNeeded(_))
     ));
     let alone = open(&grant(), opened(false).incident, &slots()[..1], at(0), &RULES);
@@ -210,10 +214,19 @@ fn g6_r8_1_two_others_confirm_in_the_rules_roles() {
 #[test]
 fn r8_1_who_was_not_confirmed_in_time_waits_with_the_next() {
     let (alice, bob) = (person("alice").to_ref(), person("bob").to_ref());
-    let earlier = [opened(true), opened(false)];
+    let of = |confirmed, verdict| Earlier { glass: opened(confirmed), verdict };
+    let earlier = [of(true, None), of(false, None)];
     assert_eq!(blocked(&earlier, &alice, at(59)), None);
     let why = blocked(&earlier, &alice, at(61)).unwrap();
     assert!(why.contains("req-1 (PD-Q1) should have been confirmed by two people 1m ago"), "{why}");
     assert_eq!(blocked(&earlier, &bob, at(61)), None);
     assert_eq!(blocked(&earlier[..1], &alice, at(61)), None);
+    // What a review says counts as soon as it is said, and only a good word lifts.
+    let justified = [of(false, Some(Verdict::Justified))];
+    assert_eq!((blocked(&justified, &alice, at(61)), justified[0].owes()), (None, None));
+    let unjustified = [of(false, Some(Verdict::Unjustified))];
+    let why = blocked(&unjustified, &alice, at(1)).unwrap();
+    assert!(why.contains("was not confirmed, and its review found it unjustified"), "{why}");
+    // Where the incident system knew the incident, nothing was owed.
+    assert_eq!(blocked(&[of(true, Some(Verdict::Unjustified))], &alice, at(61)), None);
 }

@@ -150,3 +150,49 @@ fn told(reason: Reason, scope: &Scope) -> (String, String) {
         Reason::Never(what, instead) => (no(&what), instead.into_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::permit_for;
+    use super::*;
+    use crate::core::model::{Objects, Permission};
+    use crate::core::sql::analyse;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    const ADD: &str = "ALTER TABLE s.t ADD COLUMN a int";
+    const DROP: &str = "ALTER TABLE s.t DROP COLUMN a";
+
+    fn permit(texts: &[&str]) -> Permit {
+        let objects = Objects::Only { schemas: BTreeSet::from(["s".to_owned()]), tables: BTreeSet::new() };
+        let scope = Scope::new(objects, BTreeSet::from([Permission::Write, Permission::Ddl]));
+        let script = Approved {
+            script: ScriptRef { name: "V1.sql".to_owned(), sha256: "0".repeat(64) },
+            request: RequestId::from_stored("req-1"),
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            applied: 0,
+        };
+        Permit { script: Some(Arc::new(script)), ..permit_for(scope) }
+    }
+
+    #[test]
+    fn r2_2_statements_pass_in_the_scripts_order_and_each_once() {
+        let permit = permit(&[ADD, DROP, ADD]);
+        let next = |at: usize, text: &str| next_in_script(&permit, at, text, &analyse(text).unwrap());
+        assert_eq!((next(0, ADD), next(1, DROP), next(2, ADD)), (Ok(1), Ok(2), Ok(3)));
+        // One that stands there twice passes twice, and no more.
+        for (at, text) in [(2, DROP), (3, ADD), (3, DROP)] {
+            let refusal = next(at, text).unwrap_err();
+            assert!(refusal.message.contains("was sent already, or comes before"), "{}", refusal.message);
+            assert!(refusal.hint.contains("dbaccess migrate req-1"), "{}", refusal.hint);
+        }
+        // Behind what was committed it goes on; what is passed over does not come again.
+        assert_eq!(next(0, DROP), Ok(2));
+        // What the tool says around the statements moves nothing.
+        for frame in ["BEGIN", "COMMIT", "SET lock_timeout = '1s'", INVALID_INDEXES] {
+            assert_eq!(next(2, frame), Ok(2), "{frame}");
+        }
+        let plain = Permit { script: None, ..permit.clone() };
+        assert_eq!(next_in_script(&plain, 0, ADD, &analyse(ADD).unwrap()), Ok(0));
+    }
+}

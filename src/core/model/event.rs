@@ -40,6 +40,9 @@ pub enum Event {
     RequestDenied {
         request: RequestId,
         by: Actor,
+        /// Who lent them the role: the denial is given in that person's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_behalf_of: Option<PersonRef>,
         reason: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         via: Option<Via>,
@@ -115,6 +118,10 @@ pub enum Event {
     /// Access without approval, because of an incident (R8).
     #[serde(rename = "break_glass.opened")]
     BreakGlassOpened { break_glass: Box<BreakGlass>, until: Timestamp },
+    /// It was asked for, and refused before policy was asked: `target` and
+    /// `incident` as they were typed.
+    #[serde(rename = "break_glass.refused")]
+    BreakGlassRefused { person: PersonRef, target: String, incident: String, why: String },
     /// Its window was moved. Not confirmed: the incident system could not be asked.
     #[serde(rename = "break_glass.renewed")]
     BreakGlassRenewed {

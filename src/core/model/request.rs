@@ -262,10 +262,20 @@ pub struct AccessRequest {
 pub struct Closed {
     /// Nobody, where policy or time ended it.
     pub by: Option<PersonRef>,
+    /// Who lent them the role in which they ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<PersonRef>,
     pub at: Timestamp,
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Via>,
+}
+
+impl Closed {
+    /// By policy, or by time.
+    pub fn by_nobody(at: Timestamp, reason: Option<String>) -> Self {
+        Self { by: None, on_behalf_of: None, at, reason, via: None }
+    }
 }
 
 impl AccessRequest {

@@ -70,6 +70,12 @@ impl Proof {
         if chunks < known { Err(Mismatch::Missing { from: chunks, to: known - 1 }) } else { Ok(()) }
     }
 
+    /// How many of so many chunks nobody can compare: the ledger was not told of
+    /// them yet, because the recording goes on or its server was killed.
+    pub fn untold(&self, chunks: u32) -> u32 {
+        chunks.saturating_sub(u32::try_from(self.chunks.len()).unwrap_or(u32::MAX))
+    }
+
     pub fn is_ended(&self) -> bool {
         self.ended.is_some()
     }
@@ -143,6 +149,7 @@ mod tests {
         let going_on = proof(&written[..1], false);
         assert!(written.iter().all(|chunk| going_on.chunk(chunk).is_ok()));
         assert_eq!((going_on.end(2), going_on.is_ended()), (Ok(()), false));
+        assert_eq!((going_on.untold(2), going_on.untold(1)), (1, 0));
         assert_eq!(going_on.end(0), Err(Mismatch::Missing { from: 0, to: 0 }));
     }
 }

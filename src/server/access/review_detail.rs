@@ -1,17 +1,18 @@
 //! What a reviewer is shown: the access, its sessions, what ran and what it
 //! touched; all of it from the ledger, whatever the state has forgotten.
 
-use super::visible::Loaded;
+use super::visible::{Loaded, Loading};
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Grant, RecordingRecord, Review, Session, SessionId, StatementResult};
+use crate::core::model::{Grant, RecordingRecord, Review, Session, SessionId};
 use crate::proto::{
     AuditQuery, AuditRow, LedgerEvent, ReviewDetail, ReviewSummary, ReviewedRecording, ReviewedSession,
 };
 use crate::server::journal::EventQuery;
-use std::collections::BTreeSet;
 
-/// Statements that one answer holds.
+/// Statements that one answer holds; all are looked through, and counted.
 const MOST_STATEMENTS: usize = 2000;
+/// Sessions that it names.
+const MOST_SESSIONS: usize = 200;
 /// Records of each kind that are looked through for the grant's history.
 const MOST_EVENTS: u32 = 1000;
 const PAGE: u32 = 1000;
@@ -41,15 +42,15 @@ impl Access {
         self.index.catch_up(newest).await?;
         let history = self.events_of(&grant).await?;
         let mut summary = ReviewSummary { unmasked: unmasked(&grant), ..ReviewSummary::default() };
-        let (mut statements, mut reviewed) = (Vec::new(), Vec::new());
+        let (mut shown, mut reviewed) = (Shown::default(), Vec::new());
         for session in sessions {
-            let mut of_session = self.statements_of(&session.id, &mut summary).await?;
-            statements.append(&mut of_session);
-            let recording = self.recording_of(&session).await?;
-            reviewed.push(ReviewedSession { session, recording });
+            summary.sessions += 1;
+            self.statements_of(&session.id, &mut summary, &mut shown).await?;
+            if reviewed.len() < MOST_SESSIONS {
+                let recording = self.recording_of(&session).await?;
+                reviewed.push(ReviewedSession { session, recording });
+            }
         }
-        statements.sort_by_key(|row: &AuditRow| row.seq);
-        statements.truncate(MOST_STATEMENTS);
         let request = &loaded.request;
         Ok(ReviewDetail {
             rules: request.decision.rules.clone(),
@@ -59,7 +60,7 @@ impl Access {
             grant,
             history,
             sessions: reviewed,
-            statements,
+            statements: shown.rows(),
             summary,
         })
     }
@@ -83,24 +84,22 @@ impl Access {
         Ok(history)
     }
 
-    /// A session's statements, all of them counted, the oldest kept.
+    /// A session's statements, all of them counted, and shown as far as there is room.
     async fn statements_of(
         &self,
         session: &SessionId,
         summary: &mut ReviewSummary,
-    ) -> Result<Vec<AuditRow>, AccessError> {
-        let (mut kept, mut before) = (Vec::new(), None);
+        shown: &mut Shown,
+    ) -> Result<(), AccessError> {
+        let mut before = None;
         loop {
             let session = Some(session.to_string());
             let query = AuditQuery { session, before, limit: Some(PAGE), ..AuditQuery::default() };
             let page = self.index.statements(&query).await?;
-            let Some(last) = page.last() else { return Ok(kept) };
+            let Some(last) = page.last() else { return Ok(()) };
             before = Some(last.seq);
             page.iter().for_each(|row| count(summary, row));
-            kept.extend(page);
-            // They come newest first.
-            let surplus = kept.len().saturating_sub(MOST_STATEMENTS);
-            kept.drain(..surplus);
+            shown.add(page);
         }
     }
 
@@ -147,9 +146,10 @@ impl Access {
         let found = self
             .store
             .read(move |tx| {
+                let mut loading = Loading::new(tx);
                 let with_request = |review: Review| {
                     let request = tx.request(review.request.as_str())?;
-                    Ok::<_, AccessError>((Loaded::of(tx, request)?, review))
+                    Ok::<_, AccessError>((loading.of(request)?, review))
                 };
                 tx.reviews_named(&asked)?.into_iter().map(with_request).collect::<Result<Vec<_>, _>>()
             })
@@ -167,15 +167,71 @@ fn unmasked(grant: &Grant) -> Vec<String> {
 fn count(summary: &mut ReviewSummary, row: &AuditRow) {
     summary.statements += 1;
     summary.rows += row.rows;
-    let failed = matches!(
-        row.result,
-        Some(StatementResult::Error { .. } | StatementResult::Refused { .. } | StatementResult::Cut { .. })
-    );
-    summary.failed += u64::from(failed);
-    let names = |key: &str| -> BTreeSet<String> {
-        let list = row.facts.as_ref().and_then(|facts| facts.get(key)?.as_array()).into_iter().flatten();
-        list.filter_map(|name| name.as_str().map(str::to_owned)).collect()
-    };
-    summary.reads.append(&mut names("reads"));
-    summary.writes.append(&mut names("writes"));
+    summary.failed += u64::from(row.failed());
+    summary.writing += u64::from(row.writes());
+    summary.reads.extend(row.names("reads").map(str::to_owned));
+    summary.writes.extend(row.names("writes").map(str::to_owned));
+}
+
+/// The statements that an answer shows. Harmless ones give way to those that a
+/// reviewer must not miss, so that nobody hides a write behind many reads.
+#[derive(Default)]
+struct Shown(Vec<AuditRow>);
+
+impl Shown {
+    fn add(&mut self, rows: Vec<AuditRow>) {
+        self.0.extend(rows);
+        let rank = |row: &AuditRow| (!row.writes(), !row.failed(), row.seq);
+        self.0.sort_by_key(rank);
+        self.0.truncate(MOST_STATEMENTS);
+    }
+
+    /// Oldest first.
+    fn rows(mut self) -> Vec<AuditRow> {
+        self.0.sort_by_key(|row| row.seq);
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn row(seq: u64, writes: &[&str], result: serde_json::Value) -> AuditRow {
+        let body = json!({
+            "seq": seq, "at": "2026-01-01T00:00:00Z", "person": {"subject": "a", "email": "a@example.com"},
+            "target": "orders", "session": "ses-1", "grant": "grt-1", "connection": "con-1", "text": "",
+            "parameters": [], "facts": {"writes": writes}, "result": result, "rows": 0, "bytes": 0,
+            "duration_us": null,
+        });
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn r8_5_no_number_of_harmless_statements_hides_a_harmful_one() {
+        let most = MOST_STATEMENTS as u64;
+        let fine = json!({"ok": {"tag": "SELECT 1"}});
+        let failed = json!({"error": {"sqlstate": "42P01", "message": "x"}});
+        let refused = json!({"refused": {"sqlstate": "42501", "message": "x"}});
+        let mut shown = Shown::default();
+        // The ledger's pages come newest first, session by session.
+        shown.add((1..=most).map(|seq| row(seq, &[], fine.clone())).collect());
+        shown.add(vec![row(most + 3, &["t"], fine.clone()), row(most + 2, &["t"], refused)]);
+        shown.add((most + 4..2 * most).map(|seq| row(seq, &[], fine.clone())).collect());
+        let mut summary = ReviewSummary::default();
+        let rows = shown.rows();
+        rows.iter().for_each(|row| count(&mut summary, row));
+        let seqs: Vec<u64> = rows.iter().map(|row| row.seq).collect();
+        assert_eq!(
+            (seqs.len() as u64, seqs[0], &seqs[seqs.len() - 2..]),
+            (most, 1, &[most + 2, most + 3][..])
+        );
+        assert_eq!((summary.writing, summary.failed), (1, 1));
+        // Nor do failures hide what was written.
+        let mut shown = Shown::default();
+        shown.add((1..=most).map(|seq| row(seq, &[], failed.clone())).collect());
+        shown.add(vec![row(most + 1, &["t"], fine)]);
+        assert_eq!(shown.rows().last().unwrap().seq, most + 1);
+    }
 }

@@ -4,7 +4,7 @@
 
 use super::notices::Notices;
 use super::request::short_enough;
-use super::visible::Loaded;
+use super::visible::{Loaded, Loading};
 use super::{Access, AccessError, Caller};
 use crate::core::model::{
     Event, Grant, Notice, NoticeKind, Review, ReviewId, ReviewTold, Role, Urgency, format_duration,
@@ -64,9 +64,10 @@ impl Access {
         let loaded = self
             .store
             .read(move |tx| {
+                let mut loading = Loading::new(tx);
                 let with_request = |review: Review| {
                     let request = tx.request(review.request.as_str())?;
-                    Ok::<_, AccessError>((Loaded::of(tx, request)?, review))
+                    Ok::<_, AccessError>((loading.of(request)?, review))
                 };
                 let reviews = tx.reviews(query.all, MOST_REVIEWS)?;
                 reviews.into_iter().map(with_request).collect::<Result<Vec<_>, _>>()

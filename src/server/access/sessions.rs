@@ -9,7 +9,7 @@
 //! in the registry; what was made of it by then is removed.
 
 use super::suspend::{refused, suspended};
-use super::visible::Loaded;
+use super::visible::{Loaded, Loading};
 use super::{Access, AccessError, Caller, why};
 use crate::core::guard::{Approved, Permit, Vocabulary};
 use crate::core::model::{
@@ -379,11 +379,12 @@ impl Access {
         let mut rows = self
             .store
             .read(move |tx| {
+                let mut loading = Loading::new(tx);
                 tx.sessions(subject.as_deref(), query.all, 500)?
                     .into_iter()
                     .map(|session| {
                         let grant = tx.grant(session.grant.as_str())?;
-                        let loaded = Loaded::of(tx, tx.request(grant.request.as_str())?)?;
+                        let loaded = loading.of(tx.request(grant.request.as_str())?)?;
                         Ok::<_, AccessError>((session, grant, loaded))
                     })
                     .collect::<Result<Vec<_>, _>>()

@@ -1,6 +1,6 @@
 //! What people are shown of requests.
 
-use super::visible::Loaded;
+use super::visible::{Loaded, Loading};
 use super::{Access, AccessError, Caller};
 use crate::core::approval;
 use crate::core::delegation::{self, Chosen};
@@ -43,7 +43,8 @@ impl Access {
                         }
                     }
                 }
-                requests.into_iter().map(|request| Ok::<_, AccessError>(Loaded::of(tx, request)?)).collect()
+                let mut loading = Loading::new(tx);
+                requests.into_iter().map(|request| Ok::<_, AccessError>(loading.of(request)?)).collect()
             })
             .await?;
         let seen = loaded.into_iter().filter(|loaded| self.concerns(caller, loaded));

@@ -9,6 +9,7 @@ use crate::core::model::{
 };
 use crate::server::store::{MOST_NAMED, StoreError, Tx};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A request with what is needed to judge who may see it.
 pub(super) struct Loaded {
@@ -18,22 +19,45 @@ pub(super) struct Loaded {
     /// What became of it, where it is one.
     pub break_glass: Option<BreakGlass>,
     /// While it waits: who was lent what.
-    pub loans: Loans,
+    pub loans: Arc<Loans>,
 }
 
-impl Loaded {
-    pub fn of(tx: &Tx<'_>, request: AccessRequest) -> Result<Self, StoreError> {
+/// Loads requests as of one moment: what is the same for all of them is read once.
+pub(super) struct Loading<'t, 'c> {
+    tx: &'t Tx<'c>,
+    loans: Option<Arc<Loans>>,
+}
+
+impl<'t, 'c> Loading<'t, 'c> {
+    pub fn new(tx: &'t Tx<'c>) -> Self {
+        Self { tx, loans: None }
+    }
+
+    pub fn of(&mut self, request: AccessRequest) -> Result<Loaded, StoreError> {
+        let tx = self.tx;
         let requester = tx.person(&request.person.subject)?;
         let grant = request.grant.as_ref().map(|id| tx.grant(id.as_str())).transpose()?;
         let break_glass = grant.as_ref().filter(|grant| grant.path == Path::BreakGlass);
         let break_glass = break_glass.map(|grant| tx.break_glass(&grant.id)).transpose()?.flatten();
         let waits = request.state == RequestState::Waiting;
-        let loans = if waits { Loans::of(tx, crate::os::now())? } else { Loans::default() };
-        Ok(Self { request, requester, grant, break_glass, loans })
+        let loans = if waits { self.loans()? } else { Arc::default() };
+        Ok(Loaded { request, requester, grant, break_glass, loans })
     }
 
-    fn of_grant(tx: &Tx<'_>, grant: &Grant) -> Result<Self, StoreError> {
-        Self::of(tx, tx.request(grant.request.as_str())?)
+    fn loans(&mut self) -> Result<Arc<Loans>, StoreError> {
+        let loans = match &self.loans {
+            Some(loans) => Arc::clone(loans),
+            None => Arc::new(Loans::of(self.tx, crate::os::now())?),
+        };
+        self.loans = Some(Arc::clone(&loans));
+        Ok(loans)
+    }
+}
+
+impl Loaded {
+    /// One request; of a list, [`Loading`].
+    pub fn of(tx: &Tx<'_>, request: AccessRequest) -> Result<Self, StoreError> {
+        Loading::new(tx).of(request)
     }
 }
 
@@ -139,17 +163,55 @@ fn named(
         if wanted(RequestId::PREFIX) {
             requests.extend(tx.requests_named(&asked)?.into_iter().map(|request| request.id));
         }
+        let mut loading = Loading::new(tx);
         for id in requests {
-            found.push((Loaded::of(tx, tx.request(id.as_str())?)?, None));
+            found.push((loading.of(tx.request(id.as_str())?)?, None));
         }
         Ok(found)
     }
 }
 
 fn named_sessions(tx: &Tx<'_>, prefix: &str) -> Result<Vec<(Loaded, Session)>, AccessError> {
+    let mut loading = Loading::new(tx);
     let with_request = |session: Session| {
         let grant = tx.grant(session.grant.as_str())?;
-        Ok((Loaded::of_grant(tx, &grant)?, session))
+        Ok((loading.of(tx.request(grant.request.as_str())?)?, session))
     };
     tx.sessions_named(prefix)?.into_iter().map(with_request).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::store::Store;
+    use serde_json::{Value, json};
+
+    fn waiting(id: &str) -> AccessRequest {
+        let scope: Value = json!({"objects": "database", "permissions": ["read"]});
+        let decision = json!({
+            "tier": "single", "rules": [], "why": "", "slots": [{"any_of": ["lead"]}], "longest": 60, "policy": "",
+        });
+        let body = json!({
+            "id": id, "person": {"subject": "alice", "email": "alice@example.com"}, "target": "orders",
+            "scope": scope, "path": "read-only", "reason": "x", "window": 60, "created_at": "2026-01-01T00:00:00Z",
+            "expires_at": "2026-01-02T00:00:00Z", "state": "waiting", "decision": decision, "approvals": [],
+            "closed": null, "grant": null,
+        });
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_lent_what_is_read_once_for_a_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state.db")).unwrap();
+        store
+            .read(|tx| {
+                let mut loading = Loading::new(tx);
+                let (one, other) = (loading.of(waiting("req-1"))?, loading.of(waiting("req-2"))?);
+                assert!(Arc::ptr_eq(&one.loans, &other.loans));
+                Ok::<_, StoreError>(())
+            })
+            .await
+            .unwrap();
+    }
 }

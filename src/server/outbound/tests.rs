@@ -253,8 +253,9 @@ async fn a_channel_that_never_answers_keeps_no_other_waiting() {
     let (silent, silent_url) = listener().await;
     let (listener, url) = listener().await;
     let posted = vendor(listener, Arc::new(|_, _| StatusCode::NO_CONTENT.into_response())).await;
-    bench.tell("slack", at(0), told("to nobody")).await;
-    bench.tell("webhook", at(0), told("to somebody")).await;
+    let now = crate::os::now();
+    bench.tell("slack", now, told("to nobody")).await;
+    bench.tell("webhook", now, told("to somebody")).await;
     let stuck = tokio::spawn(slack(&bench, silent_url).run());
     let (connection, _) = silent.accept().await.unwrap();
     let other = tokio::spawn(bench.webhook(format!("{url}/hook")).run());

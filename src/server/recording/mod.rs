@@ -76,6 +76,22 @@ impl Drop for Place {
     }
 }
 
+/// One that cannot be written at the moment.
+struct Failing(Arc<Shared>);
+
+impl Failing {
+    fn of(shared: &Arc<Shared>) -> Self {
+        shared.failing.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        self.0.failing.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Recordings {
     /// Makes the directory where there is none.
     pub fn open(dir: &Path, key: Option<AuditorKey>, journal: Journal) -> Result<Self, RecordingsError> {

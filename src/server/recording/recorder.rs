@@ -2,8 +2,9 @@
 //! carries them to disk.
 
 use super::file::Recording;
-use super::{Place, RecordingsError};
+use super::{Failing, Place, RecordingsError};
 use crate::core::recording::{Entry, Kind, push_entry};
+use crate::server::journal::JournalError;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -45,9 +46,15 @@ struct State {
     /// The chunk that is growing; empty while nothing happens.
     growing: Vec<u8>,
     closed: VecDeque<Vec<u8>>,
-    failed: Option<NotRecorded>,
+    failed: Option<Failure>,
     /// Nothing more comes.
     ended: bool,
+}
+
+/// Counted among those that fail for as long as it is here, whoever drops it.
+struct Failure {
+    why: NotRecorded,
+    _counted: Failing,
 }
 
 impl Recorder {
@@ -84,7 +91,7 @@ impl Recorder {
     fn try_entry(&self, kind: Kind, connection: u16, bytes: &[u8]) -> Result<bool, NotRecorded> {
         let mut state = self.state();
         if let Some(failed) = &state.failed {
-            return Err(failed.clone());
+            return Err(failed.why.clone());
         }
         if state.ended {
             return Err(NotRecorded("the session has ended".to_owned()));
@@ -128,7 +135,7 @@ impl Recorder {
     }
 
     /// Says whether it can be written. Returns whether that is news.
-    fn set_failed(&self, failed: Option<NotRecorded>) -> bool {
+    fn set_failed(&self, failed: Option<Failure>) -> bool {
         let news = {
             let mut state = self.state();
             let news = state.failed.is_some() != failed.is_some();
@@ -182,8 +189,7 @@ async fn carry(
     let mut recording = match encoded {
         Ok((recording, Ok(()))) => recording,
         Ok((_, Err(error))) | Err(error) => {
-            tracing::error!(%error, "a recording has come to its end");
-            recorder.set_failed(Some(NotRecorded(error.to_string())));
+            failed(recorder, place, Some(error.to_string()));
             return None;
         }
     };
@@ -217,10 +223,10 @@ async fn tell(recorder: &Recorder, place: &Place, lines: Vec<String>) -> bool {
     for line in lines {
         // The ledger tries again by itself; its failure stops statements already.
         while let Err(error) = place.0.journal.append(crate::os::now(), line.clone()).await {
-            if matches!(error, crate::server::journal::JournalError::Closed) {
+            failed(recorder, place, Some(error.to_string()));
+            if matches!(error, JournalError::Closed) {
                 return false;
             }
-            failed(recorder, place, Some(error.to_string()));
             sleep(RETRY).await;
         }
         failed(recorder, place, None);
@@ -228,20 +234,17 @@ async fn tell(recorder: &Recorder, place: &Place, lines: Vec<String>) -> bool {
     true
 }
 
+/// Says that it cannot be written, and why, or that it can again.
 fn failed(recorder: &Recorder, place: &Place, why: Option<String>) {
-    let failing = why.is_some();
-    if let Some(why) = &why {
-        tracing::debug!(%why, "a recording is not written");
-    }
-    if recorder.set_failed(why.clone().map(NotRecorded)) {
+    let failure =
+        why.as_ref().map(|why| Failure { why: NotRecorded(why.clone()), _counted: Failing::of(&place.0) });
+    if recorder.set_failed(failure) {
         match why {
             Some(why) => tracing::error!(%why, "a session is stopped: its recording cannot be written"),
             None => tracing::info!("a session's recording is written again"),
         }
-        match failing {
-            true => place.0.failing.fetch_add(1, Ordering::Relaxed),
-            false => place.0.failing.fetch_sub(1, Ordering::Relaxed),
-        };
+    } else if let Some(why) = why {
+        tracing::debug!(%why, "a recording is not written");
     }
 }
 
@@ -255,4 +258,67 @@ async fn blocking<T: Send + 'static>(
         (recording, result)
     });
     done.await.map_err(|_| RecordingsError::BrokenOff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Recordings;
+    use super::*;
+    use crate::core::model::SessionId;
+    use crate::server::journal::{Journal, Options};
+
+    struct Bench {
+        journal: Journal,
+        recordings: Recordings,
+        _dir: tempfile::TempDir,
+    }
+
+    fn bench() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(&dir.path().join("ledger"), Options::default()).unwrap();
+        let recordings = Recordings::open(&dir.path().join("recordings"), None, journal.clone()).unwrap();
+        Bench { journal, recordings, _dir: dir }
+    }
+
+    /// Until it says no.
+    async fn refused(recorder: &Recorder) -> NotRecorded {
+        let refused = async {
+            loop {
+                if let Err(refused) = recorder.entry(Kind::Statement, 0, b"{}").await {
+                    return refused;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout_at(Instant::now() + Duration::from_secs(20), refused).await.expect("it must not go on")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn g1_where_the_ledger_takes_nothing_more_a_recorded_session_gets_no_further() {
+        let Bench { journal, recordings, _dir } = bench();
+        let recorder = recordings.begin(&SessionId::from_stored("ses-1")).await.unwrap();
+        recorder.entry(Kind::Statement, 0, b"{}").await.unwrap();
+        journal.close().await.unwrap();
+        refused(&recorder).await;
+        recordings.settled(Duration::from_secs(20)).await;
+        assert!(recorder.entry(Kind::Statement, 0, b"{}").await.is_err(), "for good");
+        assert_eq!(recordings.failing(), 1);
+        drop(recorder);
+        assert_eq!(recordings.failing(), 0, "what is over fails no more");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_that_can_never_be_written_is_counted_until_its_session_is_over() {
+        let Bench { recordings, _dir, .. } = bench();
+        let place = Place(Arc::clone(&recordings.0));
+        recordings.0.open.send_modify(|open| *open += 1);
+        let recorder = Recorder::default();
+        assert!(carry(&recorder, &place, Err(RecordingsError::BrokenOff)).await.is_none());
+        assert!(recorder.entry(Kind::Statement, 0, b"{}").await.is_err());
+        assert_eq!(recordings.failing(), 1);
+        failed(&recorder, &place, Some("again".to_owned()));
+        assert_eq!(recordings.failing(), 1, "once");
+        failed(&recorder, &place, None);
+        assert_eq!(recordings.failing(), 0);
+    }
 }

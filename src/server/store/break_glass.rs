@@ -31,9 +31,15 @@ impl Tx<'_> {
         self.one("SELECT body FROM break_glass WHERE grant_id = ?1", [grant.as_str()])
     }
 
-    /// Those that have not ended, and those whose confirmation is due, oldest first.
+    /// Those that have not ended, and those whose confirmation is waited for,
+    /// oldest first: once a review is written it says what there is to say.
     pub fn pending_break_glass(&self) -> Result<Vec<BreakGlass>> {
-        self.many("SELECT body FROM break_glass WHERE live OR unconfirmed ORDER BY opened_at", [])
+        self.many(
+            "SELECT body FROM break_glass b WHERE (live OR unconfirmed) AND (live OR
+                 NOT EXISTS (SELECT 1 FROM review r WHERE r.grant_id = b.grant_id AND r.written = 1))
+             ORDER BY opened_at",
+            [],
+        )
     }
 
     /// Those of one person that have not ended, or that nobody has confirmed yet.
@@ -43,6 +49,7 @@ impl Tx<'_> {
             [subject],
         )
     }
+
     /// One on a target that somebody else took back from a person, and nobody has reviewed.
     pub fn taken_back(&self, subject: &str, target: &str) -> Result<Option<Grant>> {
         self.one(

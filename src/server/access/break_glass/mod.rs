@@ -10,15 +10,20 @@ use super::targets::{Survey, TargetState};
 use super::visible::Loaded;
 use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
-use crate::core::break_glass::{self, ConfirmError};
+use crate::core::break_glass::{self, ConfirmError, Earlier};
 use crate::core::model::{
-    AskedScope, BreakGlass, Decision, ErrorKind, Grant, GrantId, IncidentFact, Person, Role, Scope, Tier,
+    AskedScope, BreakGlass, Decision, ErrorKind, Event, Grant, GrantId, IncidentFact, Person, Role, Scope,
+    Tier,
 };
 use crate::core::policy::{Question, Touched};
+use crate::core::review;
 use crate::proto::{Confirm, NewBreakGlass, RequestView};
 use crate::server::store::{StoreError, Tx};
 use jiff::Timestamp;
 use std::sync::Arc;
+
+/// So much of what was typed is kept of a refusal, in characters.
+const LONGEST_TYPED: usize = 200;
 
 impl From<ConfirmError> for AccessError {
     fn from(error: ConfirmError) -> Self {
@@ -35,6 +40,25 @@ impl Access {
     /// Opens the whole database of a target's service for writing, at once, to
     /// whoever has an open incident of it. Policy may say no.
     pub async fn break_glass(
+        self: &Arc<Self>,
+        caller: &Caller,
+        asked: NewBreakGlass,
+    ) -> Result<RequestView, AccessError> {
+        let typed = |text: &str| text.chars().take(LONGEST_TYPED).collect();
+        let (target, incident) = (typed(&asked.target), typed(&asked.incident));
+        let refused = match self.try_break_glass(caller, asked).await {
+            Ok(view) => return Ok(view),
+            Err(error) => error,
+        };
+        // Who tried is evidence, too (R8.4); what policy says no to is on record as a request.
+        let person = caller.person.to_ref();
+        let event = Event::BreakGlassRefused { person, target, incident, why: refused.message.clone() };
+        self.store.write(move |tx| tx.record(crate::os::now(), &event).map_err(AccessError::from)).await?;
+        self.wake();
+        Err(refused)
+    }
+
+    async fn try_break_glass(
         self: &Arc<Self>,
         caller: &Caller,
         asked: NewBreakGlass,
@@ -104,11 +128,11 @@ impl Access {
         if let Some(why) = self.break_glass_blocked(tx, &subject, now)? {
             return Err(AccessError::denied(why));
         }
-        let earlier = unreviewed(tx, tx.pending_break_glass_of(&subject)?)?;
+        let earlier = with_verdicts(tx, tx.pending_break_glass_of(&subject)?)?;
         if let Some(why) = break_glass::blocked(&earlier, &submission.person, now) {
             return Err(AccessError::denied(why).hint(
-                "two others confirm it (`dbaccess confirm ID`), or its review is written; until then ask the \
-                       ordinary way: `dbaccess request`",
+                "two others confirm it (`dbaccess confirm ID`), or its review finds it justified; until then ask \
+                 the ordinary way: `dbaccess request`",
             ));
         }
         let same = |glass: &&BreakGlass| {
@@ -116,7 +140,7 @@ impl Access {
                 && glass.target == submission.target
                 && submission.incident.as_ref().is_some_and(|incident| incident.id == glass.incident.id)
         };
-        if let Some(open) = earlier.iter().find(same) {
+        if let Some(open) = earlier.iter().map(|one| &one.glass).find(same) {
             return Err(AccessError::new(
                 ErrorKind::Conflict,
                 format!("your break-glass for {} on {} is open already", open.incident.id, open.target),
@@ -124,12 +148,9 @@ impl Access {
             .hint(format!("`dbaccess connect {} --grant {}`", open.target, open.grant)));
         }
         let unsure = submission.incident.as_ref().is_some_and(|incident| !incident.confirmed);
-        let owes = |glass: &&BreakGlass| {
-            glass.target == submission.target
-                && glass.confirmation.as_ref().is_some_and(|due| !due.is_complete())
-        };
+        let owes = |one: &&Earlier| one.glass.target == submission.target && one.owes().is_some();
         // Else the time to confirm would begin again with each opening.
-        if unsure && let Some(owed) = earlier.iter().find(owes) {
+        if unsure && let Some(Earlier { glass: owed, .. }) = earlier.iter().find(owes) {
             return Err(AccessError::denied(format!(
                 "your break-glass {} on {} still waits to be confirmed",
                 owed.request, owed.target
@@ -183,7 +204,8 @@ impl Access {
                 let slots = glass.confirmation.iter().flat_map(|due| &due.slots);
                 let judging = access.judging(&request, requester.as_ref());
                 let fills: Vec<Vec<Role>> = slots.map(|slot| judging.roles(&person, &slot.any_of)).collect();
-                let event = break_glass::confirm(&mut glass, &person, &fills, body.comment, now)?;
+                let event =
+                    break_glass::confirm(&mut glass, &person, &fills, (body.comment, caller_then.via), now)?;
                 tx.save_break_glass(&glass)?;
                 tx.record(now, &event)?;
                 Ok::<_, AccessError>(request)
@@ -194,15 +216,13 @@ impl Access {
     }
 }
 
-/// Those whose review nobody has written: a review says more than a confirmation.
-fn unreviewed(tx: &Tx<'_>, mut uses: Vec<BreakGlass>) -> Result<Vec<BreakGlass>, StoreError> {
-    let mut open = Vec::new();
-    for glass in uses.drain(..) {
-        if !tx.review_of(&glass.grant)?.is_some_and(|review| review.is_written()) {
-            open.push(glass);
-        }
-    }
-    Ok(open)
+/// Each with what its review comes to.
+fn with_verdicts(tx: &Tx<'_>, uses: Vec<BreakGlass>) -> Result<Vec<Earlier>, StoreError> {
+    let with = |glass: BreakGlass| {
+        let review = tx.review_of(&glass.grant)?;
+        Ok(Earlier { verdict: review.as_ref().and_then(review::verdict), glass })
+    };
+    uses.into_iter().map(with).collect()
 }
 
 /// A use that has not ended, with its grant, as of one moment.
