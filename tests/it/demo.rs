@@ -118,6 +118,16 @@ fn a_signal_in_mid_story_leaves_nothing() {
     }
 }
 
+/// Presses a button of the incident's page, and reads what it shows then.
+fn press(site: &str, button: &str) -> String {
+    dbaccess::tls::install_provider();
+    let asked = async {
+        let post = reqwest::Client::new().post(site).body(format!("it={button}"));
+        post.header("content-type", "application/x-www-form-urlencoded").send().await?.text().await
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(asked).unwrap()
+}
+
 #[test]
 fn it_stays_until_a_signal_and_people_can_be_played() {
     let mut demo = Demo::start(&["--no-story"]);
@@ -128,6 +138,9 @@ fn it_stays_until_a_signal_and_people_can_be_played() {
     let output =
         Command::new("/bin/sh").args(["-c", ". \"$1\" && dbaccess whoami", "sh", file]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "nobody is signed in yet: {output:?}");
+    let site = demo.said.split_whitespace().find(|word| word.ends_with("/site/Q7.")).unwrap();
+    let pressed = press(site.trim_end_matches('.'), "is-resolved");
+    assert!(pressed.contains("PD-Q7 is <strong>resolved</strong>"), "{pressed}");
     demo.signal("TERM");
     let (success, said) = demo.ends_cleanly(&postgres);
     assert!(success, "{said}");

@@ -5,9 +5,8 @@
 // PROVIDER is `oidc-provider` or `glewlwyd`; URL the verification_uri_complete,
 // or the verification_uri with the USER-CODE to type there. Ends with 0 when
 // the page has said that it is done. Glewlwyd's page has no way to deny.
-import { tool } from '../tools/from-tools.mjs';
+import { withPage } from './page.mjs';
 
-const { default: playwright } = await tool('playwright-core');
 const [provider, url, person, decision = 'approve', userCode] = process.argv.slice(2);
 
 const pages = {
@@ -45,30 +44,7 @@ const pages = {
   },
 };
 
-const browser = await playwright.chromium.launch({
-  executablePath: process.env.DBACCESS_TEST_BROWSER,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    // Pages ask for web fonts: nothing but this machine is to be reached.
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
-  ],
+await withPage(async (page) => {
+  await page.goto(url, { waitUntil: 'domcontentloaded' });
+  await pages[provider](page);
 });
-try {
-  const page = await browser.newPage({ ignoreHTTPSErrors: true, locale: 'en-US' });
-  page.setDefaultTimeout(20_000);
-  try {
-    await page.goto(url, { waitUntil: 'domcontentloaded' });
-    await pages[provider](page);
-  } catch (error) {
-    const text = await page.locator('body').innerText();
-    throw new Error(`${error.message}\nthe page was ${page.url()}:\n${text}`, { cause: error });
-  }
-} finally {
-  await browser.close();
-}

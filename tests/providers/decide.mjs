@@ -6,9 +6,8 @@
 // dbaccess's own for development. Prints one JSON object about what was seen:
 // {"title", "text", "scripts" (that ran or were there), "refused" (by the page's
 // policy), "requests" (hosts that were asked)}. SCREENSHOTS is a directory.
-import { tool } from '../tools/from-tools.mjs';
+import { withPage } from './page.mjs';
 
-const { default: playwright } = await tool('playwright-core');
 const [provider, link, person, decision, reason = '', screenshots = ''] = process.argv.slice(2);
 
 const signIn = {
@@ -24,24 +23,8 @@ const signIn = {
   },
 };
 
-const browser = await playwright.chromium.launch({
-  executablePath: process.env.DBACCESS_TEST_BROWSER,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
-  ],
-});
-try {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
-  const refused = [];
+const refused = [];
+await withPage(async (page) => {
   const hosts = new Set();
   page.on('console', (message) => {
     if (/Content.Security.Policy/i.test(message.text())) refused.push(message.text());
@@ -68,38 +51,31 @@ try {
       await page.screenshot({ path: `${screenshots}/${name}-${how}.png`, fullPage: true });
     }
   };
-  try {
-    await page.goto(link);
-    await shoot('1-sign-in');
-    await page.getByRole('link', { name: 'Sign in' }).click();
-    await signIn[provider](page);
-    await page.waitForURL(/\/decide\//);
-    await page.locator('main').waitFor();
-    await shoot('2-request');
-    // On a phone nothing is beyond the edge.
-    await page.setViewportSize({ width: 390, height: 844 });
-    const wide = await page.evaluate('document.documentElement.scrollWidth > window.innerWidth');
-    if (wide) throw new Error('the page is wider than a phone');
-    if (decision === 'approve') {
-      if (reason) await page.fill('#comment', reason);
-      await page.getByRole('button', { name: 'Approve' }).click();
-      await page.getByRole('status').waitFor();
-    } else if (decision === 'deny') {
-      await page.fill('#reason', reason);
-      await page.getByRole('button', { name: 'Deny' }).click();
-      await page.getByRole('status').waitFor();
-    }
-    await shoot('3-outcome');
-    const scripts = await page.evaluate(
-      "[document.scripts.length, window.pwned, document.querySelectorAll('main img, main iframe, [onerror], [onclick]').length]",
-    );
-    const text = await page.locator('main').innerText();
-    const title = await page.title();
-    console.log(JSON.stringify({ title, text, scripts, refused, requests: [...hosts] }));
-  } catch (error) {
-    const text = await page.locator('body').innerText();
-    throw new Error(`${error.message}\nthe page was ${page.url()}:\n${text}\n${refused.join('\n')}`, { cause: error });
+  await page.goto(link);
+  await shoot('1-sign-in');
+  await page.getByRole('link', { name: 'Sign in' }).click();
+  await signIn[provider](page);
+  await page.waitForURL(/\/decide\//);
+  await page.locator('main').waitFor();
+  await shoot('2-request');
+  // On a phone nothing is beyond the edge.
+  await page.setViewportSize({ width: 390, height: 844 });
+  const wide = await page.evaluate('document.documentElement.scrollWidth > window.innerWidth');
+  if (wide) throw new Error('the page is wider than a phone');
+  if (decision === 'approve') {
+    if (reason) await page.fill('#comment', reason);
+    await page.getByRole('button', { name: 'Approve' }).click();
+    await page.getByRole('status').waitFor();
+  } else if (decision === 'deny') {
+    await page.fill('#reason', reason);
+    await page.getByRole('button', { name: 'Deny' }).click();
+    await page.getByRole('status').waitFor();
   }
-} finally {
-  await browser.close();
-}
+  await shoot('3-outcome');
+  const scripts = await page.evaluate(
+    "[document.scripts.length, window.pwned, document.querySelectorAll('main img, main iframe, [onerror], [onclick]').length]",
+  );
+  const text = await page.locator('main').innerText();
+  const title = await page.title();
+  console.log(JSON.stringify({ title, text, scripts, refused, requests: [...hosts] }));
+}, refused);
