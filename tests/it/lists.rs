@@ -295,7 +295,7 @@ async fn a_question_is_read_on_a_narrow_terminal_and_an_empty_answer_is_told() {
     says(&asked, &["Approve as lead: read public.payments; raw card_number on prod-orders for 1h?"]);
     says(&asked, &["nothing was approved"]);
     let denied = carol.at_terminal(80, &["deny", &waiting], "\n\n\n").exits(2);
-    says(&denied, &["Reason: nothing was said; write a few words", "hint: say it with --reason 'TEXT'"]);
+    says(&denied, &["Reason: nothing was said; write a few words", "say it with --reason 'TEXT'"]);
     says(&carol.at_terminal(80, &["deny", &waiting], "\nnot on a Friday\n").ok(), &["denied req-"]);
     says(&alice.run(&["show", &waiting]).ok(), &["not on a Friday"]);
 }
