@@ -186,7 +186,8 @@ impl History {
                 self.policies.entry(policy).or_insert(mark);
             }
             // Nothing that changes who may do what.
-            Event::SignedIn { .. }
+            Event::BreakGlassRefused { .. }
+            | Event::SignedIn { .. }
             | Event::SignedOut { .. }
             | Event::TargetSuspended { .. }
             | Event::TargetResumed { .. }
