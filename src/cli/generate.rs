@@ -51,7 +51,7 @@ pub fn completion_script(shell: Shell) -> String {
 }
 
 /// Which commands' first word is asked from the server, and as what.
-const FIRST_WORDS: [(&[&str], &str); 3] = [
+const FIRST_WORDS: [(&[&str], &str); 4] = [
     (
         &[
             "targets",
@@ -68,6 +68,7 @@ const FIRST_WORDS: [(&[&str], &str); 3] = [
     ),
     (&["show", "approve", "deny", "cancel"], "requests"),
     (&["revoke"], "revocable"),
+    (&["replay"], "played"),
 ];
 
 /// Those of them that come after another.
@@ -168,7 +169,7 @@ fn zsh(script: &str) -> String {
             _ => lines.push(line.to_owned()),
         }
         if line.starts_with("autoload ") {
-            for what in ["targets", "requests", "sessions", "grants", "revocable"] {
+            for what in ["targets", "requests", "sessions", "grants", "revocable", "played"] {
                 lines.push(format!(
                     "\n_dbaccess_{what}() {{ compadd -- ${{(f)\"$(dbaccess complete {what} 2>/dev/null)\"}} }}"
                 ));

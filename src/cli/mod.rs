@@ -23,6 +23,7 @@ mod output;
 pub mod paths;
 mod proposals;
 mod recorded;
+mod replay;
 mod script;
 mod session;
 mod session_files;

@@ -136,7 +136,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    fn catch() -> Result<Self, CliError> {
+    pub fn catch() -> Result<Self, CliError> {
         let catch = |kind| signal(kind).map_err(|error| CliError::local("signals cannot be caught", error));
         Ok(Self {
             interrupt: catch(SignalKind::interrupt())?,

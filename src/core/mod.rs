@@ -21,3 +21,4 @@ pub mod rows;
 pub mod scope;
 pub mod seal;
 pub mod sql;
+pub mod timeline;

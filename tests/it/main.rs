@@ -104,6 +104,8 @@ mod recordings;
 #[cfg(test)]
 mod redteam;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod reviews;

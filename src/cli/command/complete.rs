@@ -20,6 +20,8 @@ enum What {
     Delegations,
     /// What `revoke` takes: sessions and grants.
     Revocable,
+    /// What `replay` takes: sessions, ended ones too.
+    Played,
 }
 
 /// A person is waiting with a finger on the Tab key.
@@ -38,8 +40,8 @@ impl CompleteArgs {
 
     async fn names(self, context: &Context) -> Result<Vec<String>, CliError> {
         let client = context.client()?;
-        let sessions = async || -> Result<Vec<String>, CliError> {
-            let sessions = client.sessions(&SessionsQuery::default()).await?;
+        let sessions = async |all| -> Result<Vec<String>, CliError> {
+            let sessions = client.sessions(&SessionsQuery { mine: false, all }).await?;
             Ok(sessions.into_iter().map(|view| view.session.id.to_string()).collect())
         };
         let grants = async || -> Result<Vec<String>, CliError> {
@@ -51,13 +53,14 @@ impl CompleteArgs {
                 let views = client.requests(&RequestsQuery::default()).await?;
                 Ok(views.into_iter().map(|view| view.request.id.to_string()).collect())
             }
-            What::Sessions => sessions().await,
+            What::Sessions => sessions(false).await,
+            What::Played => sessions(true).await,
             What::Grants => grants().await,
             What::Delegations => {
                 let found = client.delegations(&DelegationsQuery::default()).await?;
                 Ok(found.into_iter().map(|delegation| delegation.id.to_string()).collect())
             }
-            What::Revocable => Ok([sessions().await?, grants().await?].concat()),
+            What::Revocable => Ok([sessions(false).await?, grants().await?].concat()),
         }
     }
 }

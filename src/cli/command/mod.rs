@@ -25,6 +25,7 @@ mod migrate;
 mod operate;
 mod policy;
 mod recording;
+mod replay;
 mod request;
 mod requests;
 mod review;
@@ -100,6 +101,7 @@ pub enum Command {
     Sessions(sessions::SessionsArgs),
     Revoke(revoke::RevokeArgs),
     Audit(audit::AuditArgs),
+    Replay(replay::ReplayArgs),
     Recording(recording::RecordingArgs),
     Review(review::ReviewArgs),
     Ledger(ledger::LedgerArgs),
@@ -158,6 +160,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Sessions(args) => args.run(&context).await.map(done),
         Command::Revoke(args) => args.run(&context).await.map(done),
         Command::Audit(args) => args.run(&context).await,
+        Command::Replay(args) => args.run(&context).await,
         Command::Recording(args) => args.run(&context).await.map(done),
         Command::Review(args) => args.run(&context).await.map(done),
         Command::Ledger(args) => args.run().map(done),

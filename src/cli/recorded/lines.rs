@@ -15,7 +15,7 @@ impl Screen for JsonLines {
         let mut line = match shown {
             Shown::Connected => json!({"event": "connected"}),
             Shown::Disconnected => json!({"event": "disconnected"}),
-            Shown::Statement { intent, text, cut } => {
+            Shown::Statement { intent, text, cut, .. } => {
                 json!({"event": "statement", "intent": intent, "text": text, "cut": cut})
             }
             Shown::Columns(columns) => {

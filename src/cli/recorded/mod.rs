@@ -10,19 +10,23 @@
 
 mod connection;
 mod frames;
+mod ledger_copy;
 mod lines;
 mod playback;
+mod source;
 mod text;
 mod value;
 
+pub use ledger_copy::{each_line, record_of};
 pub use lines::JsonLines;
-pub use playback::Playback;
-pub use text::Text;
+pub use source::{Recorded, is_no_id, read_key, session_of};
+pub use text::{Text, cell, outcome};
 
 use super::error::CliError;
 use crate::core::model::StatementResult;
 use connection::Columns;
 use jiff::Timestamp;
+use playback::Playback;
 
 /// What is shown of a session, in the order in which it happened.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ pub enum Shown<'a> {
     /// A statement's answer begins, or its end if it has none.
     Statement {
         intent: u64,
+        since: Timestamp,
         text: &'a str,
         /// The ledger has more of the text.
         cut: bool,

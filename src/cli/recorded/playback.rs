@@ -26,6 +26,7 @@ struct Connection {
 }
 
 struct Running {
+    since: Timestamp,
     statement: Statement,
     begun: bool,
     outcome: Option<Outcome>,
@@ -59,7 +60,12 @@ impl Playback {
             }
             Kind::Statement => {
                 let statement = mark(entry)?;
-                connection.statements.push_back(Running { statement, begun: false, outcome: None });
+                connection.statements.push_back(Running {
+                    since: at,
+                    statement,
+                    begun: false,
+                    outcome: None,
+                });
                 Ok(())
             }
             Kind::Outcome => {
@@ -154,7 +160,7 @@ impl Running {
             return Ok(());
         }
         let Statement { intent, text, cut } = &self.statement;
-        screen.show(at, name, Shown::Statement { intent: *intent, text, cut: *cut })
+        screen.show(at, name, Shown::Statement { intent: *intent, since: self.since, text, cut: *cut })
     }
 
     fn end(&self, at: Timestamp, name: &str, screen: &mut dyn Screen) -> Result<(), CliError> {

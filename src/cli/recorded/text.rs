@@ -39,7 +39,7 @@ impl Screen for Text {
         match shown {
             Shown::Connected => self.say(&format!("-- {at:.3}  {connection} connected")),
             Shown::Disconnected => self.say(&format!("-- {at:.3}  {connection} disconnected")),
-            Shown::Statement { intent, text, cut } => {
+            Shown::Statement { intent, text, cut, .. } => {
                 let other = if self.last == connection { "" } else { connection };
                 self.last = connection.to_owned();
                 let more = if cut { " … (the ledger has all of it)" } else { "" };
@@ -79,7 +79,7 @@ impl Screen for Text {
     }
 }
 
-fn outcome(result: &StatementResult, rows: u64) -> String {
+pub fn outcome(result: &StatementResult, rows: u64) -> String {
     let rows = match rows {
         0 => String::new(),
         1 => ", 1 row".to_owned(),
@@ -97,7 +97,7 @@ fn outcome(result: &StatementResult, rows: u64) -> String {
 }
 
 /// One line, and no longer than a column is wide.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let line = clean(text).replace('\n', "\\n").replace('\t', "\\t");
     if line.chars().count() <= WIDEST {
         return line;

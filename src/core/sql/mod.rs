@@ -9,6 +9,7 @@
 mod cache;
 mod classify;
 mod facts;
+mod highlight;
 mod record;
 mod rewrite;
 mod schema;
@@ -16,6 +17,7 @@ mod walk;
 
 pub use cache::FactsCache;
 pub use facts::{Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect};
+pub use highlight::{Shade, highlight};
 pub use rewrite::{Rewrite, Rewrites, search_path};
 
 use super::model::ErrorKind;

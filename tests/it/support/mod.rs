@@ -2,12 +2,14 @@
 
 pub mod api;
 pub mod env;
+pub mod film;
 pub mod held;
 pub mod incidents;
 pub mod masked;
 pub mod pg_server;
 pub mod pki;
 pub mod providers;
+pub mod pty;
 pub mod raw_pg;
 pub mod session;
 pub mod slack;

@@ -1,0 +1,131 @@
+//! What the page's script reads: the timeline in a form that is short and needs
+//! no reckoning there. Times are microseconds from the session's first moment.
+
+use super::super::Manner;
+use super::super::roll::length;
+use crate::cli::recorded::outcome;
+use crate::core::model::StatementResult;
+use crate::core::sql::{Shade, highlight};
+use crate::core::timeline::{MarkKind, Pace, Statement, Timeline, is_number, moments};
+use jiff::Timestamp;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Data<'t> {
+    session: &'t str,
+    recorded: bool,
+    /// In milliseconds since 1970.
+    begins: i64,
+    speed: f64,
+    /// Stops of the pace: session's time, played time.
+    pace: &'t [(u64, u64)],
+    marks: Vec<(u64, String)>,
+    statements: Vec<Row<'t>>,
+}
+
+#[derive(Serialize)]
+struct Row<'t> {
+    intent: u64,
+    at: u64,
+    /// None while it runs.
+    end: Option<u64>,
+    connection: &'t str,
+    text: &'t str,
+    /// Lengths in UTF-16 units, as the script counts, and what each part is.
+    parts: Vec<(usize, char)>,
+    cut: bool,
+    parameters: &'t [Option<String>],
+    failed: bool,
+    said: String,
+    took: Option<String>,
+    took_us: u64,
+    rows: u64,
+    bytes: Option<u64>,
+    /// Name, type, whether it is a number.
+    columns: Vec<(&'t str, String, bool)>,
+    grid: &'t [Vec<Option<String>>],
+    arrived: Vec<(u64, usize)>,
+    /// Whether it went out, and the text.
+    copied: Vec<(bool, &'t str)>,
+    notices: &'t [String],
+    left_out: u64,
+}
+
+/// JSON that can stand in a script element: without any `<`, `>` or `&`.
+pub fn json(timeline: &Timeline, manner: Manner) -> String {
+    let begins = timeline.begins_at();
+    let since =
+        |at: Timestamp| u64::try_from(at.as_microsecond() - begins.as_microsecond()).unwrap_or_default();
+    let pace = Pace::new(&moments(timeline), manner.idle);
+    let marks = timeline.marks.iter().map(|mark| {
+        let what = match &mark.what {
+            MarkKind::Connected => "connected",
+            MarkKind::Disconnected => "disconnected",
+            MarkKind::Told(text) => text,
+        };
+        (since(mark.at), format!("{} {what}", mark.connection))
+    });
+    let data = Data {
+        session: timeline.session.as_str(),
+        recorded: timeline.recorded,
+        begins: begins.as_millisecond(),
+        speed: manner.speed,
+        pace: pace.stops(),
+        marks: marks.collect(),
+        statements: timeline.statements.iter().map(|statement| row(statement, since)).collect(),
+    };
+    // Texts and numbers: it cannot fail.
+    let json = serde_json::to_string(&data).unwrap_or_default();
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+fn row(statement: &Statement, since: impl Fn(Timestamp) -> u64) -> Row<'_> {
+    let parts = highlight(&statement.text).into_iter();
+    let columns = statement.columns.iter();
+    Row {
+        intent: statement.intent,
+        at: since(statement.at),
+        end: statement.ends_at().map(&since),
+        connection: &statement.connection,
+        text: &statement.text,
+        parts: parts.map(|(range, shade)| (units(statement.text.get(range)), letter(shade))).collect(),
+        cut: statement.cut,
+        parameters: &statement.parameters,
+        failed: statement.error().is_some(),
+        said: statement
+            .result
+            .as_ref()
+            .map_or_else(|| "running".to_owned(), |result| said(result, statement)),
+        took: statement.duration_us.map(length),
+        took_us: statement.duration_us.unwrap_or(0),
+        rows: statement.rows,
+        bytes: statement.bytes,
+        columns: columns
+            .map(|one| (one.name.as_str(), one.type_name().into_owned(), is_number(one.type_oid)))
+            .collect(),
+        grid: &statement.grid,
+        arrived: statement.arrived.iter().map(|arrival| (since(arrival.at), arrival.rows)).collect(),
+        copied: statement.copied.iter().map(|copied| (copied.out, copied.text.as_str())).collect(),
+        notices: &statement.notices,
+        left_out: statement.left_out,
+    }
+}
+
+fn said(result: &StatementResult, statement: &Statement) -> String {
+    outcome(result, statement.rows)
+}
+
+fn units(text: Option<&str>) -> usize {
+    text.map_or(0, |text| text.encode_utf16().count())
+}
+
+fn letter(shade: Shade) -> char {
+    match shade {
+        Shade::Plain => ' ',
+        Shade::Keyword => 'k',
+        Shade::Text => 's',
+        Shade::Number => 'n',
+        Shade::Comment => 'c',
+        Shade::Parameter => 'p',
+    }
+}

@@ -1,0 +1,217 @@
+//! A session as it can be played: its statements with their times and ends,
+//! and what of their results was kept.
+//!
+//! It decides what happens when ([`moments`]) and how long a pause is played
+//! ([`Pace`]). It does not know where the statements come from: the ledger has
+//! those of every session, a recording adds the rows. `cli::replay` makes and
+//! shows it.
+//!
+//! ```text
+//! ledger ────► statements ─┐
+//!                          ├─► Timeline ─► moments ─► Pace
+//! recording ─► results ────┘
+//! ```
+
+mod moments;
+mod pace;
+mod types;
+
+pub use moments::{Moment, What, moments};
+pub use pace::Pace;
+pub use types::{is_number, type_name};
+
+use super::model::{PersonRef, SessionId, StatementResult};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A session's statements, oldest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct Timeline {
+    pub session: SessionId,
+    /// Whose it was; none where a recording is read without a ledger.
+    pub person: Option<PersonRef>,
+    pub target: Option<String>,
+    /// Whether the results are in it, as far as they were kept.
+    pub recorded: bool,
+    pub marks: Vec<Mark>,
+    pub statements: Vec<Statement>,
+}
+
+/// Something that happened beside the statements.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mark {
+    pub at: Timestamp,
+    pub connection: String,
+    pub what: MarkKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    Connected,
+    Disconnected,
+    /// What the client was told outside of any statement.
+    Told(String),
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Statement {
+    /// Its intent's place on the ledger.
+    pub intent: u64,
+    pub at: Timestamp,
+    pub connection: String,
+    pub text: String,
+    /// The ledger has more of the text.
+    pub cut: bool,
+    pub parameters: Vec<Option<String>>,
+    /// None while it runs, or where its end was not seen.
+    pub result: Option<StatementResult>,
+    pub duration_us: Option<u64>,
+    /// That it returned or changed.
+    pub rows: u64,
+    /// None where only the recording is known.
+    pub bytes: Option<u64>,
+    pub columns: Vec<Column>,
+    pub grid: Vec<Vec<Option<String>>>,
+    /// When the rows of the grid came.
+    pub arrived: Vec<Arrival>,
+    /// COPY data, from the client or to it.
+    pub copied: Vec<Copied>,
+    pub notices: Vec<String>,
+    /// Rows and pieces of COPY data that were recorded and are not in here: too many or too long.
+    pub left_out: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Column {
+    pub name: String,
+    #[serde(rename = "type", serialize_with = "by_name")]
+    pub type_oid: u32,
+}
+
+/// From then on so many rows of the grid are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    pub at: Timestamp,
+    pub rows: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Copied {
+    pub out: bool,
+    pub text: String,
+}
+
+impl Timeline {
+    pub fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            person: None,
+            target: None,
+            recorded: false,
+            marks: Vec::new(),
+            statements: Vec::new(),
+        }
+    }
+
+    /// When the first thing happened.
+    pub fn begins_at(&self) -> Timestamp {
+        let statements = self.statements.iter().map(|statement| statement.at);
+        statements.chain(self.marks.iter().map(|mark| mark.at)).min().unwrap_or_default()
+    }
+
+    /// Every text in it that somebody else has written.
+    pub fn texts_mut(&mut self, mut change: impl FnMut(&mut String)) {
+        let mut change = |text: &mut String| change(text);
+        self.person.iter_mut().for_each(|person| change(&mut person.email));
+        self.target.iter_mut().for_each(&mut change);
+        for mark in &mut self.marks {
+            change(&mut mark.connection);
+            if let MarkKind::Told(text) = &mut mark.what {
+                change(text);
+            }
+        }
+        for statement in &mut self.statements {
+            statement.texts_mut(&mut change);
+        }
+    }
+}
+
+impl Statement {
+    /// As it begins; the rest comes.
+    pub fn begun(intent: u64, at: Timestamp, connection: &str, text: String) -> Self {
+        Self {
+            intent,
+            at,
+            connection: connection.to_owned(),
+            text,
+            cut: false,
+            parameters: Vec::new(),
+            result: None,
+            duration_us: None,
+            rows: 0,
+            bytes: None,
+            columns: Vec::new(),
+            grid: Vec::new(),
+            arrived: Vec::new(),
+            copied: Vec::new(),
+            notices: Vec::new(),
+            left_out: 0,
+        }
+    }
+
+    /// None while it runs.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let length = i64::try_from(self.duration_us?).ok()?;
+        let end = self.at.checked_add(SignedDuration::from_micros(length)).ok()?;
+        // The clocks of the ledger and of the recording are read one after the other.
+        Some(self.arrived.last().map_or(end, |last| last.at.max(end)))
+    }
+
+    /// The SQLSTATE and message of a statement that did not succeed.
+    pub fn error(&self) -> Option<(&str, &str)> {
+        match self.result.as_ref()? {
+            StatementResult::Error { sqlstate, message }
+            | StatementResult::Refused { sqlstate, message }
+            | StatementResult::Cut { sqlstate, message } => Some((sqlstate, message)),
+            StatementResult::Ok { .. }
+            | StatementResult::Suspended
+            | StatementResult::Skipped
+            | StatementResult::Unknown => None,
+        }
+    }
+
+    fn texts_mut(&mut self, change: &mut impl FnMut(&mut String)) {
+        change(&mut self.connection);
+        change(&mut self.text);
+        self.parameters.iter_mut().flatten().for_each(&mut *change);
+        match &mut self.result {
+            Some(StatementResult::Ok { tag }) => change(tag),
+            Some(
+                StatementResult::Error { sqlstate, message }
+                | StatementResult::Refused { sqlstate, message }
+                | StatementResult::Cut { sqlstate, message },
+            ) => {
+                change(sqlstate);
+                change(message);
+            }
+            Some(StatementResult::Suspended | StatementResult::Skipped | StatementResult::Unknown) | None => {
+            }
+        }
+        self.columns.iter_mut().for_each(|column| change(&mut column.name));
+        self.grid.iter_mut().flatten().flatten().for_each(&mut *change);
+        self.copied.iter_mut().for_each(|copied| change(&mut copied.text));
+        self.notices.iter_mut().for_each(&mut *change);
+    }
+}
+
+impl Column {
+    pub fn type_name(&self) -> Cow<'static, str> {
+        type_name(self.type_oid)
+    }
+}
+
+fn by_name<S: serde::Serializer>(oid: &u32, ser: S) -> Result<S::Ok, S::Error> {
+    ser.serialize_str(&type_name(*oid))
+}
