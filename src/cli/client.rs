@@ -10,11 +10,12 @@ use crate::core::model::{
 };
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
-    DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, Me, NewBreakGlass, NewDelegation,
-    NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew,
-    Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView,
-    ReviewsQuery, RevokedView, RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery,
-    Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
+    DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, Me, MetricsQuery, MetricsView,
+    NewBreakGlass, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
+    RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
+    ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened,
+    SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -104,6 +105,15 @@ impl Client {
 
     pub async fn rotate_tokens(&self, target: &str, body: &RotateTokens) -> Result<TokensRotated, CliError> {
         self.post(&["targets", target, "rotate-tokens"], body).await
+    }
+
+    pub async fn scan(&self, target: &str) -> Result<Scanned, CliError> {
+        self.post(&["targets", target, "scan"], &Scan {}).await
+    }
+
+    /// Over a long time it takes the server some seconds.
+    pub async fn metrics(&self, query: &MetricsQuery) -> Result<MetricsView, CliError> {
+        self.call(Method::GET, &["metrics"], query, None::<&()>, SESSION_TIMEOUT).await
     }
 
     /// Waits until the views are gone.

@@ -62,6 +62,7 @@ const FIRST_WORDS: [(&[&str], &str); 4] = [
             "request",
             "connect",
             "exec",
+            "scan",
             "doctor",
         ],
         "targets",

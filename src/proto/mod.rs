@@ -5,9 +5,9 @@
 
 use crate::core::model::{
     Absence, AccessRequest, Approval, AskedScope, BreakGlass, Delegation, EndReason, ErrorKind, Explanation,
-    Export, Grant, GrantId, Limits, Path, Permission, Person, PersonRef, PolicySource, RecordingRecord,
-    RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StatementResult, Suspension, Tier, Totals,
-    Verdict,
+    Export, Grant, GrantId, Limits, Metric, Path, Permission, Person, PersonRef, PolicySource,
+    RecordingRecord, RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StandingRole,
+    StatementResult, Suspension, Tier, Totals, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -152,6 +152,43 @@ pub struct TokensRotated {
     pub domain: Option<String>,
     /// How many keys are new.
     pub keys: u32,
+}
+
+/// `POST /v1/targets/{name}/scan`
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scan {}
+
+/// The logins of a target's cluster (R1.5).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Scanned {
+    pub target: String,
+    pub at: Timestamp,
+    /// Neither dbaccess's nor declared as a service's.
+    pub standing: Vec<StandingRole>,
+    pub managed: usize,
+    pub declared: BTreeSet<String>,
+    /// Declared, and no login.
+    pub missing: Vec<String>,
+    /// What could not be read, and why.
+    pub unread: Vec<String>,
+}
+
+/// `GET /v1/metrics`
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsQuery {
+    /// Over how long, up to now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_seconds: Option<u64>,
+}
+
+/// The metrics of privilege reduction (R10).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MetricsView {
+    pub from: Timestamp,
+    pub until: Timestamp,
+    pub metrics: Vec<Metric>,
 }
 
 /// `POST /v1/targets/{name}/suspend`

@@ -2,7 +2,7 @@
 //! knows all the rooms.
 
 use super::access::{Access, Parts};
-use super::config::{Config, IdentityProvider, Server};
+use super::config::{Config, IdentityProvider, MetricsEndpoint, Server};
 use super::gateway::{Gateway, Registry, Watch, end_point};
 use super::identity::{BrowserConfig, IdentityConfig, Provider};
 use super::journal::{EventQuery, Index, Journal, Options};
@@ -79,7 +79,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         store: store.clone(),
     };
     let (alerts, notify) = (config.alerts.clone(), config.notify.clone());
-    let (policy, metrics_listen) = (config.policy.hash().to_owned(), config.metrics);
+    let (policy, metrics_endpoint) = (config.policy.hash().to_owned(), config.metrics);
     let provider = Provider::new(identity_config(&config.identity, &config.server.public_url))?;
     let access = Arc::new(Access::new(Parts {
         provider,
@@ -137,9 +137,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         }
         None => None,
     };
-    if let Some(listen) = metrics_listen {
+    if let Some(endpoint) = metrics_endpoint {
+        let MetricsEndpoint { listen, refresh } = endpoint;
         let listener = bind(listen, "metrics.listen").await?;
         let router = api::metrics_router(metrics);
+        all.spawn(tasks::measure(Arc::clone(&access), refresh));
         all.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "metrics are not served any more");

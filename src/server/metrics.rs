@@ -1,6 +1,10 @@
 //! Prometheus metrics (OpenMetrics text). Counted where things happen, read by `api`.
 
-use jiff::SignedDuration;
+mod privilege;
+
+use crate::core::model::Metric;
+use jiff::{SignedDuration, Timestamp};
+use privilege::Privilege;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +21,7 @@ struct TierLabel {
 
 pub struct Metrics {
     registry: Registry,
+    privilege: Privilege,
     requests: Family<TierLabel, Counter>,
     break_glass_opened: Counter,
     sessions_opened: Counter,
@@ -33,8 +38,10 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let times = || Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        let mut registry = Registry::with_prefix("dbaccess");
         let mut metrics = Self {
-            registry: Registry::with_prefix("dbaccess"),
+            privilege: Privilege::register(&mut registry),
+            registry,
             requests: Family::default(),
             break_glass_opened: Counter::default(),
             sessions_opened: Counter::default(),
@@ -112,6 +119,11 @@ impl Metrics {
 
     pub fn revocation_failed(&self) {
         self.revocation_failures.inc();
+    }
+
+    /// What the record says of the last thirty days (R10).
+    pub fn measured(&self, metrics: &[Metric], at: Timestamp) {
+        self.privilege.set(metrics, at);
     }
 
     /// The metrics in OpenMetrics text.

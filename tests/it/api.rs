@@ -32,7 +32,7 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         }
         ("POST", "/v1/targets/{name}/rotate-tokens") => json!({"domain": "mail"}),
         ("POST", "/v1/targets/{name}/suspend") => json!({"for_seconds": 60}),
-        ("POST", "/v1/targets/{name}/resume") => json!({}),
+        ("POST", "/v1/targets/{name}/resume" | "/v1/targets/{name}/scan") => json!({}),
         ("POST", "/v1/requests/{id}/amend") => {
             json!({"migration": {"name": "v.sql", "text": "DROP TABLE public.orders"}})
         }
@@ -60,6 +60,7 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
         ("GET", "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations") => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
+        ("GET", "/v1/metrics") => Some("since_seconds=0.5"),
         ("GET", "/v1/grants" | "/v1/doctor") => Some("target=no-such-target"),
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
             None
@@ -286,6 +287,8 @@ async fn the_document_describes_what_is_answered() {
     of_target("suspend", json!({"for_seconds": 60})).await;
     plain("/v1/targets").await;
     of_target("resume", json!({})).await;
+    of_target("scan", json!({})).await;
+    seen(&dave, "GET", "/v1/metrics", "/v1/metrics?since_seconds=3600", None).await;
     let explained = format!("/v1/requests/{}/policy", id(&granted));
     seen(&alice, "GET", "/v1/requests/{id}/policy", &explained, None).await;
     let other = "@id(\"no\") @title(\"Nothing\") forbid (principal, action == Action::\"auto\", resource);";

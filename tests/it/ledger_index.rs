@@ -151,3 +151,32 @@ async fn the_index_continues_where_it_stopped_and_is_made_anew_when_it_must() {
         journal.close().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn r10_3_what_a_session_used_adds_up_over_batches_and_comes_back_from_the_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index.db");
+    let (journal, _) = Journal::open(dir.path(), Options::default()).unwrap();
+    let index = Index::open(dir.path(), &path).unwrap();
+    let first = append(&journal, intent(1, "alice", "shop", "one")).await;
+    index.catch_up(first).await.unwrap();
+    append(&journal, intent(2, "bob", "shop", "two")).await;
+    append(&journal, intent(1, "alice", "shop", "three").replace("SELECT", "UPDATE")).await;
+    append(&journal, r#"{"kind":"session.dead","session":"ses-1abc"}"#.into()).await;
+    let asked = |n: u8| SessionId::from_stored(format!("ses-{n}abc"));
+    let check = async |index: &Index| {
+        index.catch_up(journal.last_written()).await.unwrap();
+        let found = index.usage(vec![asked(1), asked(3)]).await.unwrap();
+        let [(session, usage)] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((session, usage.first.seq), (&asked(1), first.0));
+        assert_eq!(usage.used.verbs, ["SELECT", "UPDATE"].map(str::to_owned).into());
+        let lives = index.lives(jiff::Timestamp::UNIX_EPOCH, 0, 9).await.unwrap();
+        assert_eq!(lives.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(), ["session.dead"]);
+        assert!(index.lives(dbaccess::os::now(), 0, 9).await.unwrap().is_empty());
+    };
+    check(&index).await;
+    drop(index);
+    fs::remove_file(&path).unwrap();
+    check(&Index::open(dir.path(), &path).unwrap()).await;
+    journal.close().await.unwrap();
+}

@@ -88,6 +88,8 @@ mod masks_keep_plans;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod migration_effects;
 #[cfg(test)]
 mod migrations;

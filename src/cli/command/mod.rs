@@ -21,6 +21,7 @@ mod ledger;
 mod login;
 mod logout;
 mod man;
+mod metrics;
 mod migrate;
 mod operate;
 mod policy;
@@ -30,6 +31,7 @@ mod request;
 mod requests;
 mod review;
 mod revoke;
+mod scan;
 mod sessions;
 mod show;
 mod target;
@@ -104,6 +106,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     Recording(recording::RecordingArgs),
     Review(review::ReviewArgs),
+    Metrics(metrics::MetricsArgs),
+    Scan(scan::ScanArgs),
     Ledger(ledger::LedgerArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
@@ -163,6 +167,8 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Replay(args) => args.run(&context).await,
         Command::Recording(args) => args.run(&context).await.map(done),
         Command::Review(args) => args.run(&context).await.map(done),
+        Command::Metrics(args) => args.run(&context).await,
+        Command::Scan(args) => args.run(&context).await,
         Command::Ledger(args) => args.run().map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),

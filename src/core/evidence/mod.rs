@@ -11,9 +11,13 @@
 //! It never asks the store: what is not on the ledger is no evidence.
 
 mod history;
+mod metrics;
 mod plot;
+mod privilege;
 
 pub use history::{
-    Asked, Confirmed, Granted, Held, History, Mark, Recorded, Reviewed, Revocation, Statements, Swept,
+    Asked, Confirmed, Granted, Held, History, Mark, Recorded, Reviewed, Revocation, Statements, Swept, Used,
 };
+pub use metrics::{Span, measure};
 pub use plot::{Plot, Shape};
+pub use privilege::{Excess, excess};

@@ -203,13 +203,11 @@ struct Scale {
 
 impl Scale {
     fn step(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "weeks are few")]
         let count = self.count as f64;
         (WIDTH - LEFT - RIGHT) / count
     }
 
     fn x(&self, index: usize) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "weeks are few")]
         let index = index as f64;
         LEFT + (index + 0.5) * self.step()
     }

@@ -3,8 +3,8 @@
 
 use super::{
     Absence, AccessRequest, Approval, BreakGlass, BreakGlassEndReason, BulkRead, ConnectionId, Delegation,
-    DelegationId, EndReason, Grant, GrantId, IncidentId, NoticeKind, PersonRef, PolicySource, RequestId,
-    Review, ReviewFinding, ReviewId, SessionId, Totals, Via,
+    DelegationId, EndReason, Grant, GrantId, IncidentId, NoticeKind, PersonRef, PolicySource, ProbeAnswer,
+    RequestId, Review, ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,12 @@ pub enum Event {
     /// The role is proven gone, this long after the end was decided.
     #[serde(rename = "session.dead")]
     SessionDead { session: SessionId, role: String, latency_ms: u64, totals: Totals },
+    /// Its credential was tried once more, this long after the end was decided (R10.6).
+    #[serde(rename = "credential.probed")]
+    CredentialProbed { session: SessionId, answer: ProbeAnswer, after_ms: u64 },
+    /// Login roles of the target's cluster that people could be using (R1.5).
+    #[serde(rename = "target.scanned")]
+    TargetScanned { target: String, by: Actor, scan: Box<RoleScan> },
     #[serde(rename = "role.swept")]
     RoleSwept { target: String, role: String },
     /// Sessions with views end, and none opens until then.

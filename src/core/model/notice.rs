@@ -37,6 +37,9 @@ pub enum NoticeKind {
     ReviewOverdue,
     #[serde(rename = "alert.bulk_read")]
     BulkRead,
+    /// A credential that must be dead was let in.
+    #[serde(rename = "credential.alive")]
+    CredentialAlive,
     /// The policy on disk cannot be used; the one in force stays.
     #[serde(rename = "policy.refused")]
     PolicyRefused,

@@ -3,6 +3,7 @@
 use super::facts::{Class, Statement};
 use crate::core::model::StatementFacts;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// The most names of one list that a record holds; each has at most 127 bytes,
 /// for the grammar cuts them. The text itself is on record whole: this is what
@@ -16,12 +17,21 @@ pub(super) fn of(statement: &Statement) -> StatementFacts {
         verbs: statement.classes().map(Class::verb).take(MOST_NAMES).collect(),
         reads: names(&mut statement.reads.iter().map(ToString::to_string)),
         writes: names(&mut statement.writes.iter().map(ToString::to_string)),
-        columns: names(&mut statement.columns.iter().cloned()),
+        columns: names(&mut columns(statement).into_iter()),
         functions: names(&mut statement.functions.iter().map(ToString::to_string)),
         export: statement.export,
         cut,
     };
     StatementFacts::of(&record)
+}
+
+/// A whole row is all of its columns.
+fn columns(statement: &Statement) -> BTreeSet<String> {
+    let mut columns = statement.columns.clone();
+    if statement.whole_rows {
+        columns.insert("*".to_owned());
+    }
+    columns
 }
 
 #[derive(Serialize)]
@@ -56,6 +66,7 @@ mod tests {
             record("COPY (SELECT lower(u.b), a FROM s.u JOIN t ON true) TO STDOUT"),
             r#"{"verbs":["COPY TO","SELECT"],"reads":["s.u","t"],"writes":[],"columns":["a","b"],"functions":["lower"],"export":true}"#
         );
+        assert!(record("SELECT c FROM customers c").contains(r#""columns":["*","c"]"#), "a whole row");
         assert_eq!(
             record("SELECT 1"),
             r#"{"verbs":["SELECT"],"reads":[],"writes":[],"columns":[],"functions":[],"export":false}"#

@@ -3,12 +3,13 @@
 //! ```text
 //! exit, expiry, revocation, suspension, client gone, server stopping
 //!     └► Ended (clients are cut) ─┬► Closing, on record
-//!                                 └► the role removed ──► Dead, on record
+//!                                 └► the role removed ──► Dead, on record ──► the credential tried
 //! ```
 //!
 //! The role does not wait for the record: a slow disk must not lengthen access.
 
 use super::holding::abandoned;
+use super::probe::Dead;
 use super::{Access, AccessError, Caller};
 use crate::core::model::{Actor, EndReason, Event, Session, SessionId, SessionState, Totals};
 use crate::proto::{AuditQuery, SessionSummary};
@@ -44,6 +45,14 @@ struct Burial {
     dead_at: Option<Timestamp>,
 }
 
+impl Burial {
+    /// What is left to be proven once it is over.
+    fn dead(&self) -> Dead<'_> {
+        let Self { session, role, target, end, live, .. } = self;
+        Dead { session, role, target, ended: end.at, live: live.as_deref() }
+    }
+}
+
 impl Access {
     /// Watches over one live session until it is dead.
     pub(super) async fn keep(self: Arc<Self>, live: Arc<Live>, held: watch::Receiver<u32>, detached: bool) {
@@ -63,15 +72,16 @@ impl Access {
             live: Some(Arc::clone(&live)),
             dead_at: None,
         };
-        self.bury(burial).await;
+        let burial = self.bury(burial).await;
         live.end_recording();
         self.registry.remove(&live.role);
         self.holders.forget(&live.permit.session);
+        self.probe(burial.dead()).await;
     }
 
     /// Takes an ended session to its grave: each step is idempotent, and a step
     /// that fails is tried again for ever (G5).
-    async fn bury(&self, mut burial: Burial) {
+    async fn bury(&self, mut burial: Burial) -> Burial {
         let mut pause = RETRY.0;
         let mut said = String::new();
         let latency = loop {
@@ -100,6 +110,7 @@ impl Access {
             live.bury(latency);
         }
         self.metrics.session_dead(latency);
+        burial
     }
 
     async fn try_bury(&self, burial: &mut Burial) -> Result<Duration, AccessError> {
@@ -215,7 +226,10 @@ impl Access {
             let Session { id, role, target, .. } = session;
             let burial = Burial { session: id, role, target, end, live: None, dead_at: None };
             let access = Arc::clone(self);
-            tokio::spawn(async move { access.bury(burial).await });
+            tokio::spawn(async move {
+                let burial = access.bury(burial).await;
+                access.probe(burial.dead()).await;
+            });
         }
         Ok(count)
     }

@@ -14,13 +14,16 @@ mod ending;
 mod error;
 mod holding;
 mod incidents;
+mod metrics;
 mod notices;
 mod policy;
+mod probe;
 mod recordings;
 mod request;
 mod review_detail;
 mod reviews;
 mod rotate;
+mod scan;
 mod script;
 mod sessions;
 mod sign_in;
@@ -55,7 +58,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use targets::TargetState;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// Everything the use-cases stand on; built once, in `boot`.
 pub struct Access {
@@ -78,6 +81,8 @@ pub struct Access {
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
     notices: notices::Notices,
+    /// Turns at trying dead credentials.
+    probes: Semaphore,
     pub(super) incidents: Incidents,
     links: Links,
     slack: Option<slack::Workspace>,
@@ -148,6 +153,7 @@ impl Access {
             mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
             notices,
+            probes: Semaphore::new(probe::AT_ONCE),
             incidents,
             links,
             slack,

@@ -427,7 +427,7 @@ fn ended(reason: EndReason) -> End {
 }
 
 /// The passwords are 256 random bits, so more rounds would only cost time.
-fn scram_keys(password: &Secret) -> Result<Keys, AccessError> {
+pub(super) fn scram_keys(password: &Secret) -> Result<Keys, AccessError> {
     Keys::derive(password.expose(), &crate::os::random::<SALT_BYTES>(), DEFAULT_ITERATIONS)
         .map_err(|error| AccessError::internal(error.to_string()))
 }

@@ -6,11 +6,12 @@ use super::{events, recordings, tunnel};
 use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
-    DelegationsQuery, End, Explained, Finding, Login, Logout, Me, NewBreakGlass, NewDelegation, NewRequest,
-    OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew, Replay, Replayed,
-    RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView,
-    RotateTokens, SessionOpened, SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend,
-    SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
+    DelegationsQuery, End, Explained, Finding, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass,
+    NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
+    ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail,
+    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued,
+    TokensRotated, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -66,6 +67,7 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/me", SignedIn, get(me)),
         route("GET", "/v1/targets", SignedIn, get(targets)),
         route("POST", "/v1/targets/{name}/rotate-tokens", SignedIn, post(rotate_tokens)),
+        route("POST", "/v1/targets/{name}/scan", SignedIn, post(scan)),
         route("POST", "/v1/targets/{name}/suspend", SignedIn, post(suspend)),
         route("POST", "/v1/targets/{name}/resume", SignedIn, post(resume)),
         route("GET", "/v1/requests", SignedIn, get(requests)),
@@ -85,6 +87,7 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("DELETE", "/v1/sessions/{id}", SignedIn, delete(close_session)),
         route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
         route("GET", "/v1/audit", SignedIn, get(audit)),
+        route("GET", "/v1/metrics", SignedIn, get(measure)),
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
         route("GET", "/v1/requests/{id}/policy", SignedIn, get(explain)),
         route("POST", "/v1/policy/reload", SignedIn, post(reload_policy)),
@@ -164,6 +167,15 @@ async fn rotate_tokens(
     Body(body): Body<RotateTokens>,
 ) -> Answer<TokensRotated> {
     Ok(Json(access.rotate_tokens(&caller, target, body).await?))
+}
+
+async fn scan(
+    State(access): App,
+    caller: Caller,
+    Id(target): Id,
+    Body(Scan {}): Body<Scan>,
+) -> Answer<Scanned> {
+    Ok(Json(access.scan(&caller, &target).await?))
 }
 
 async fn suspend(
@@ -307,6 +319,14 @@ async fn audit(
     Search(query): Search<AuditQuery>,
 ) -> Answer<Vec<AuditRow>> {
     Ok(Json(access.audit(&caller, query).await?))
+}
+
+async fn measure(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<MetricsQuery>,
+) -> Answer<MetricsView> {
+    Ok(Json(access.measure(&caller, query).await?))
 }
 
 async fn doctor(State(access): App, caller: Caller, Search(query): Search<OfTarget>) -> Answer<Vec<Finding>> {

@@ -32,7 +32,7 @@ use crate::core::policy::{BusinessHours, Policy};
 use crate::core::recording::AuditorKey;
 use lettre::message::Mailbox;
 use reader::{Reader, Section};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,8 +65,15 @@ pub struct Config {
     pub incidents: Incidents,
     /// Whom recordings are sealed to.
     pub auditor_key: Option<AuditorKey>,
-    /// Where Prometheus metrics are served, in plain HTTP.
-    pub metrics: Option<SocketAddr>,
+    pub metrics: Option<MetricsEndpoint>,
+}
+
+/// Prometheus metrics, in plain HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricsEndpoint {
+    pub listen: SocketAddr,
+    /// How often those are measured that come from the record.
+    pub refresh: Duration,
 }
 
 /// Where the server listens and lives.
@@ -118,6 +125,8 @@ pub struct ConfiguredTarget {
     /// Functions of the target's own that sessions may call, as `schema.name`
     /// or `schema.*`, though dbaccess does not find them harmless by itself.
     pub functions: Vec<String>,
+    /// Logins of applications, replication and the like: no person's (R1.5).
+    pub service_roles: BTreeSet<String>,
 }
 
 /// Bounds (G9).

@@ -1,6 +1,7 @@
 //! The sections of a configuration, one function each. A function reads all
 //! its keys before it gives up, so that all problems are reported together.
 
+use super::MetricsEndpoint;
 use super::approvals::approvals;
 use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
@@ -52,8 +53,9 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let auditor_key = root.section("recording").and_then(auditor_key);
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
+        let refresh = length(&section, "refresh", FIVE_MINUTES);
         section.finish();
-        listen
+        Some(MetricsEndpoint { listen: listen?, refresh })
     });
     root.finish();
     let rules = rules?;
@@ -232,6 +234,7 @@ fn time(text: &str) -> Option<Time> {
     Time::strptime("%H:%M", text).ok()
 }
 
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 

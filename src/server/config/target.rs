@@ -47,10 +47,12 @@ fn target(
     let owners = owners.iter().map(|owner| owner.value.to_owned()).collect();
     let classified = section.section("classified").map(classified::rules).unwrap_or_default();
     let functions = functions(&section);
+    let service_roles = section.texts("service_roles", "a list of roles").unwrap_or_default();
+    let service_roles = service_roles.iter().map(|found| found.value.to_owned()).collect();
     let upstream = upstream(&section, outside);
     section.finish();
     let target = Target { name, environment: environment?, service, owners, classified };
-    Some(ConfiguredTarget { target, upstream: upstream?, functions })
+    Some(ConfiguredTarget { target, upstream: upstream?, functions, service_roles })
 }
 
 /// `functions = ["schema.name", "schema.*"]`, the names as the database has them.

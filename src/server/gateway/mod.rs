@@ -14,6 +14,7 @@ mod live;
 mod login;
 mod long;
 mod names;
+mod probe;
 mod refusal;
 mod tape;
 mod upstream;
@@ -22,6 +23,7 @@ mod watch;
 
 pub use binding::end_point;
 pub use live::{Connections, Counters, End, Life, Live, Registry};
+pub use probe::probe;
 pub use upstream::Way;
 pub use watch::{LargeRead, Watch};
 

@@ -54,7 +54,7 @@ impl Way {
     }
 
     /// Opens the TCP (and TLS) connection.
-    async fn dial(&self) -> io::Result<Stream> {
+    pub(super) async fn dial(&self) -> io::Result<Stream> {
         let connect = async {
             let stream = TcpStream::connect((self.to.host.as_str(), self.to.port)).await?;
             crate::server::listen::tune(&stream)?;

@@ -27,6 +27,7 @@ mod findings;
 mod open;
 mod roles;
 mod sample;
+mod scan;
 mod setup;
 mod standby;
 
@@ -35,6 +36,7 @@ pub use error::ProvisionError;
 pub use open::{OpenSession, STATEMENT_TIMEOUT, SessionSettings};
 pub use roles::{ManagedProfile, ManagedRole, SERVER};
 pub use sample::Sampler;
+pub use scan::{LoginRole, LoginRoles};
 pub use setup::{SETUP_VERSION, SetupParams, apply_setup, apply_teardown, setup_sql, teardown_sql};
 
 use crate::core::model::{Catalog, Classification, Scope};

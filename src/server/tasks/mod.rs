@@ -1,5 +1,5 @@
 //! Work that nobody waits for: reminders, lapsing requests and suspensions, reviews,
-//! incidents, the sweeper, catalogs, stale tokens. Each task does one thing, logs what fails, and
+//! incidents, the sweeper, scans, catalogs, stale tokens, metrics. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
 use crate::server::access::{Access, AccessError, Told};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// How often the catalog of roles is reconciled with the state (G5).
 const SWEEP: Duration = Duration::from_secs(60);
@@ -16,6 +16,9 @@ const LAPSE: Duration = Duration::from_secs(10);
 /// How often it is looked for requests that have waited for long.
 const REMIND: Duration = Duration::from_secs(5);
 const CATALOG: Duration = Duration::from_secs(300);
+/// How often login roles are counted (R10.1), and how long after the start first.
+const SCAN: Duration = Duration::from_secs(86_400);
+const SETTLED: Duration = Duration::from_secs(600);
 const TOKENS: Duration = Duration::from_secs(3600);
 
 /// Starts every task; they end when the set is dropped.
@@ -53,6 +56,16 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
             let (access, target) = (Arc::clone(&sweeping), target.clone());
             async move { access.sweep(&target).await }
         }));
+        let (scanning, target) = (Arc::clone(access), name.clone());
+        tasks.spawn(async move {
+            // Not while everything else begins.
+            sleep(SETTLED).await;
+            let scan = move || {
+                let (access, target) = (Arc::clone(&scanning), target.clone());
+                async move { access.scan_daily(&target).await }
+            };
+            every(SCAN, "scanning for standing credentials", scan).await;
+        });
         let catalogs = Arc::clone(access);
         tasks.spawn(every(CATALOG, "reading a catalog", move || {
             let (access, target) = (Arc::clone(&catalogs), name.clone());
@@ -60,6 +73,15 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
         }));
     }
     tasks
+}
+
+/// Measures what the record says of privileges, for Prometheus, for ever.
+pub async fn measure(access: Arc<Access>, period: Duration) {
+    let measuring = move || {
+        let access = Arc::clone(&access);
+        async move { access.refresh_metrics().await }
+    };
+    every(period, "measuring privileges", measuring).await;
 }
 
 /// Weighs the gateway's large reads, one at a time, until the gateway is gone.

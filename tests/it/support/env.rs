@@ -151,6 +151,7 @@ service = "orders"
 owners = ["shop"]
 object_owner = "shop_owner"
 ddl_owners = ["shop_owner"]
+service_roles = ["shop_app"]
 classified = {{ "public.payments.card_number" = "pii", "public.customers.email" = "pii" }}
 
 {targets}

@@ -1,9 +1,9 @@
 //! What is known of each request, grant, session and review.
 
-use super::Mark;
+use super::{Mark, Used};
 use crate::core::model::{
-    AccessRequest, Actor, Approval, EndReason, Grant, GrantId, IncidentId, PersonRef, Recovered, Review,
-    ReviewFinding, Totals,
+    AccessRequest, Actor, Approval, EndReason, Grant, GrantId, IncidentId, PersonRef, ProbeAnswer, Recovered,
+    Review, ReviewFinding, Totals,
 };
 use jiff::Timestamp;
 
@@ -66,10 +66,13 @@ pub struct Held {
     pub dead: Option<Mark>,
     /// From the decision that it ends until the role was proven gone.
     pub latency_ms: Option<u64>,
+    /// What its dead credential was answered, and how long after the decision.
+    pub probed: Option<(ProbeAnswer, u64)>,
     /// As the gateway counted them at the end.
     pub totals: Totals,
     /// As the ledger's lines count them.
     pub statements: Statements,
+    pub used: Used,
     pub recording: Option<Recorded>,
 }
 
@@ -173,8 +176,10 @@ impl Held {
             ending: None,
             dead: None,
             latency_ms: None,
+            probed: None,
             totals: Totals::default(),
             statements: Statements::default(),
+            used: Used::default(),
             recording: None,
         }
     }

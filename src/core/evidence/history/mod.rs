@@ -3,11 +3,13 @@
 //! contradicts itself stays visible for whoever judges it.
 
 mod lives;
+mod used;
 
 pub use lives::{Asked, Confirmed, Granted, Held, Recorded, Reviewed, Revocation, Statements, Swept};
+pub use used::Used;
 
 use crate::core::model::{
-    Approval, Event, GrantId, RecordingRecord, RequestId, ReviewId, SessionId, StatementRecord,
+    Approval, Event, GrantId, RecordingRecord, RequestId, ReviewId, RoleScan, SessionId, StatementRecord,
     StatementResult,
 };
 use jiff::Timestamp;
@@ -32,6 +34,8 @@ pub struct History {
     pub policies: BTreeMap<String, Mark>,
     /// Roles that the sweeper found and removed.
     pub swept: Vec<Swept>,
+    /// What was found of login roles, by target, in the order of the records.
+    pub scans: BTreeMap<String, Vec<(Mark, RoleScan)>>,
     /// Statements of sessions that no record opens: how many, and the first.
     pub strays: Option<(u64, Mark)>,
     /// Records of a form that this version does not know: how many, and the first.
@@ -73,10 +77,13 @@ impl History {
         };
         let told = &mut held.statements;
         match record {
-            StatementRecord::Intent { .. } => {
+            StatementRecord::Intent { facts, .. } => {
                 told.begun += 1;
                 told.first.get_or_insert(mark);
                 told.last = Some(mark);
+                if let Some(facts) = facts {
+                    held.used.add(Used::of(facts));
+                }
             }
             StatementRecord::Outcome { result, rows, bytes, export, .. } => {
                 told.ended += 1;
@@ -146,6 +153,12 @@ impl History {
                 held.latency_ms = Some(latency_ms);
                 held.totals = totals;
             }),
+            Event::CredentialProbed { session, answer, after_ms } => {
+                self.held(&session, |held| held.probed = Some((answer, after_ms)));
+            }
+            Event::TargetScanned { target, scan, .. } => {
+                self.scans.entry(target).or_default().push((mark, *scan));
+            }
             Event::RoleSwept { target, role } => self.swept.push(Swept { mark, target, role }),
             Event::BreakGlassOpened { break_glass, until } => {
                 if let Some(granted) = self.grants.get_mut(&break_glass.grant) {

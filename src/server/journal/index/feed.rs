@@ -1,5 +1,7 @@
 //! From lines to rows.
 
+use super::usage::Gathered;
+use crate::core::evidence::Mark;
 use crate::core::ledger::{Hash, Line, body_kind, segment_name};
 use crate::core::model::{StatementFacts, StatementRecord};
 use crate::server::journal::tail::Cursor;
@@ -8,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Times are microseconds since 1970; `result`, `parameters` and `export` are JSON.
 pub(super) const SCHEMA: &str = "
@@ -38,7 +40,11 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX events_kind ON events (kind, seq);
     CREATE INDEX events_recording ON events (body ->> '$.session', seq) 
         WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended');
-    PRAGMA user_version = 3;
+    -- What the statements of each session used: a row a session.
+    CREATE TABLE usage (
+        session TEXT PRIMARY KEY, first INTEGER NOT NULL, first_at INTEGER NOT NULL, used TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 4;
     COMMIT;";
 
 /// Segment bytes in one transaction.
@@ -70,7 +76,9 @@ pub(super) fn batch(connection: &mut Connection, dir: &Path, from: &Cursor, upto
     let transaction = connection.transaction().map_err(io::Error::other)?;
     let mut rows = Rows::prepare(&transaction).map_err(io::Error::other)?;
     cursor.read(dir, upto, BATCH, |line, record| rows.add(line, record).map_err(io::Error::other))?;
+    let used = std::mem::take(&mut rows.used);
     drop(rows);
+    used.save(&transaction).map_err(io::Error::other)?;
     save(&transaction, &cursor).map_err(io::Error::other)?;
     transaction.commit().map_err(io::Error::other)?;
     Ok(cursor)
@@ -81,6 +89,7 @@ struct Rows<'t> {
     intent: Statement<'t>,
     outcome: Statement<'t>,
     event: Statement<'t>,
+    used: Gathered,
 }
 
 impl<'t> Rows<'t> {
@@ -96,6 +105,7 @@ impl<'t> Rows<'t> {
                  WHERE seq = ?1",
             )?,
             event: transaction.prepare("INSERT INTO events (seq, at, kind, body) VALUES (?1, ?2, ?3, ?4)")?,
+            used: Gathered::default(),
         })
     }
 
@@ -115,20 +125,24 @@ impl<'t> Rows<'t> {
                 class,
                 facts,
                 ..
-            }) => self.intent.execute(params![
-                seq,
-                at,
-                person.subject,
-                person.email,
-                target,
-                session.as_str(),
-                grant.as_str(),
-                connection.as_str(),
-                class,
-                text,
-                serde_json::to_string(&parameters).unwrap_or_default(),
-                facts.as_deref().map(StatementFacts::as_json),
-            ]),
+            }) => {
+                let mark = Mark { seq: line.seq, at: line.at };
+                self.used.add(&session, mark, facts.as_deref());
+                self.intent.execute(params![
+                    seq,
+                    at,
+                    person.subject,
+                    person.email,
+                    target,
+                    session.as_str(),
+                    grant.as_str(),
+                    connection.as_str(),
+                    class,
+                    text,
+                    serde_json::to_string(&parameters).unwrap_or_default(),
+                    facts.as_deref().map(StatementFacts::as_json),
+                ])
+            }
             Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
                 let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());
                 self.outcome.execute(params![

@@ -8,11 +8,14 @@
 
 mod feed;
 mod query;
+mod usage;
 
 pub use query::{EventQuery, EventRow, PastRead};
+pub use usage::Usage;
 
 use super::tail::Cursor;
 use super::{JournalError, Position};
+use crate::core::model::SessionId;
 use crate::proto::{AuditQuery, AuditRow};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
@@ -100,6 +103,22 @@ impl Index {
     pub async fn recording(&self, session: &str, after: u64) -> Result<Vec<EventRow>, JournalError> {
         let session = session.to_owned();
         self.ask(move |store| store.answer(|connection| query::recording(connection, &session, after))).await
+    }
+
+    /// Records of requests, grants, sessions and scans behind `after` and not
+    /// before `since`, oldest first, at most `limit`.
+    pub async fn lives(
+        &self,
+        since: Timestamp,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, JournalError> {
+        self.ask(move |store| store.answer(|connection| usage::lives(connection, since, after, limit))).await
+    }
+
+    /// What these sessions used, of those that ran anything.
+    pub async fn usage(&self, sessions: Vec<SessionId>) -> Result<Vec<(SessionId, Usage)>, JournalError> {
+        self.ask(move |store| store.answer(|connection| usage::usage(connection, &sessions))).await
     }
 
     async fn ask<T: Send + 'static>(

@@ -46,6 +46,16 @@ impl<'k> Client<'k> {
     /// [`WireError::OtherPassword`] when the server's salt or iteration count
     /// is not that of our keys: somebody has set another password for the role.
     pub fn transition(self, server_first: &[u8]) -> Result<(ClientProved, String), WireError> {
+        self.respond(server_first, true)
+    }
+
+    /// The same, whoever's salt it is: what is sent proves nothing then, and the
+    /// server says so. To see a credential refused that must be dead.
+    pub fn answer(self, server_first: &[u8]) -> Result<(ClientProved, String), WireError> {
+        self.respond(server_first, false)
+    }
+
+    fn respond(self, server_first: &[u8], own: bool) -> Result<(ClientProved, String), WireError> {
         let message = text(server_first)?;
         let mut rest = message;
         let nonce = attribute(&mut rest, 'r')
@@ -57,7 +67,7 @@ impl<'k> Client<'k> {
         let salt = salt.ok_or_else(|| malformed("the salt is missing"))?;
         let iterations = attribute(&mut rest, 'i').and_then(|count| count.parse::<u32>().ok());
         let iterations = iterations.ok_or_else(|| malformed("the iteration count is missing"))?;
-        if salt != self.keys.salt || iterations != self.keys.iterations {
+        if own && (salt != self.keys.salt || iterations != self.keys.iterations) {
             return Err(WireError::OtherPassword);
         }
 
