@@ -631,6 +631,9 @@ pub struct Replay {
 pub struct Replayed {
     /// SHA-256 of the policy that was sent.
     pub policy: String,
+    /// It has no rule that permits: every request would be denied.
+    #[serde(default)]
+    pub permits_nothing: bool,
     /// How many requests were decided again, or could not be.
     pub requests: usize,
     pub same: usize,
@@ -653,6 +656,9 @@ pub struct ReplayedChange {
     pub asked: String,
     pub was: Decided,
     pub would_be: Decided,
+    /// The rules that decided then and that the other policy does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// A decision in short.

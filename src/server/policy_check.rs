@@ -2,9 +2,9 @@
 
 mod samples;
 
-use super::config::{Config, ConfigError, PolicyFiles, Unusable, default_source, usable};
+use super::config::{Config, ConfigError, DEFAULT_NAME, PolicyFiles, Unusable, default_source, usable};
 use crate::core::model::{Role, Target};
-use crate::core::policy::Policy;
+use crate::core::policy::{Idle, Policy};
 use crate::proto::{Finding, FindingLevel};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,8 @@ pub fn check(asked: &Asked<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Rules that decide nothing.
+/// Rules that decide nothing. A built-in one is nobody's mistake: others have
+/// taken its place, or no target here needs it.
 fn reach(policy: &Policy, targets: &[Target]) -> Vec<Finding> {
     let reach = policy.reach(targets);
     let tried = format!("{} combinations of the facts that the rules speak of", reach.tried);
@@ -82,20 +83,56 @@ fn reach(policy: &Policy, targets: &[Target]) -> Vec<Finding> {
             remedy: Some("check fewer files at a time".into()),
         }];
     }
-    if reach.idle.is_empty() {
-        return vec![ok("reach", format!("every rule decides for some of {tried}"))];
+    let has_default = policy.sources().contains(&default_source());
+    if !reach.permits {
+        let message = format!("it permits nothing: every request would be denied (of {tried})");
+        let remedy = if has_default {
+            "narrow the rules that forbid"
+        } else {
+            "where these rules are to come before the default policy, say --with-default, and in the \
+             configuration `extra` in place of `files`; else write one that permits"
+        };
+        return vec![problem("reach", message, Some(remedy.into()))];
     }
-    let told = reach.idle.iter().map(|idle| {
-        let place = format!("{}:{}: rule {}", idle.file, idle.line, idle.rule);
-        if idle.behind.is_empty() {
-            let remedy = "remove it, or look for the condition that cannot hold".to_owned();
-            return problem("reach", format!("{place} applies to none of {tried}"), Some(remedy));
-        }
-        let before = idle.behind.join(", ");
-        let why = format!("wherever it applies, {before} decides before it (of {tried})");
-        problem("reach", format!("{place} never decides: {why}"), Some("remove it, or narrow those".into()))
-    });
-    told.collect()
+    let (built_in, own): (Vec<&Idle>, Vec<&Idle>) =
+        reach.idle.iter().partition(|idle| has_default && idle.file == DEFAULT_NAME);
+    if !own.is_empty() {
+        return own.into_iter().map(|idle| decides_nothing(idle, &tried)).collect();
+    }
+    let mut message = format!("every rule decides for some of {tried}");
+    if !built_in.is_empty() {
+        let names: Vec<String> = built_in.into_iter().map(with_those_before).collect();
+        message
+            .push_str(&format!(", but for built-in ones that have nothing to decide: {}", names.join(", ")));
+    }
+    vec![ok("reach", message)]
+}
+
+/// `single-read (behind all-reads)`
+fn with_those_before(idle: &Idle) -> String {
+    match idle.behind.join(", ").as_str() {
+        "" => idle.rule.clone(),
+        before => format!("{} (behind {before})", idle.rule),
+    }
+}
+
+fn decides_nothing(idle: &Idle, tried: &str) -> Finding {
+    let place = format!("{}:{}: rule {}", idle.file, idle.line, idle.rule);
+    let before = idle.behind.join(", ");
+    if idle.elsewhere {
+        return Finding {
+            check: "reach".into(),
+            level: FindingLevel::Warning,
+            message: format!("{place} decides nothing here: it is for targets of another environment"),
+            remedy: Some("keep it, if there will be one".into()),
+        };
+    }
+    if before.is_empty() {
+        let remedy = "remove it, or look for the condition that cannot hold".to_owned();
+        return problem("reach", format!("{place} applies to none of {tried}"), Some(remedy));
+    }
+    let why = format!("wherever it applies, {before} decides before it (of {tried})");
+    problem("reach", format!("{place} never decides: {why}"), Some("remove it, or narrow those".into()))
 }
 
 /// Targets for which an approval that rules ask for could be given by nobody.

@@ -91,14 +91,18 @@ pub(super) fn compile(sources: &[(&str, &str)]) -> Result<Policy, PolicyError> {
             }
         }
     }
-    let (mut set, mut rules, mut by_id) = (PolicySet::new(), Vec::new(), HashMap::new());
+    let (mut set, mut permits) = (PolicySet::new(), PolicySet::new());
+    let (mut rules, mut by_id) = (Vec::new(), HashMap::new());
     for (source, offset, rule, policy) in found {
         if by_id.contains_key(&rule.id) {
             problems
                 .push(source.problem(offset, format!("a rule with @id(\"{}\") is there already", rule.id)));
             continue;
         }
-        if let Err(error) = set.add(policy.new_id(PolicyId::new(&rule.id))) {
+        let policy = policy.new_id(PolicyId::new(&rule.id));
+        let permit = (rule.effect == Effect::Permit).then(|| policy.clone());
+        if let Err(error) = set.add(policy).and_then(|()| permit.map_or(Ok(()), |permit| permits.add(permit)))
+        {
             problems.push(source.problem(offset, error.to_string()));
         }
         by_id.insert(rule.id.clone(), rules.len());
@@ -116,7 +120,7 @@ pub(super) fn compile(sources: &[(&str, &str)]) -> Result<Policy, PolicyError> {
     let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let kept = |(file, text): &(&str, &str)| PolicySource { file: (*file).into(), text: (*text).into() };
     let sources = sources.iter().map(kept).collect();
-    Ok(Policy { rules, by_id, set, schema, vocabulary, sources, hash })
+    Ok(Policy { rules, by_id, set, permits, schema, vocabulary, sources, hash })
 }
 
 /// The rules of one text with their offsets, in the order written, checked against the schema.

@@ -19,7 +19,13 @@ pub(super) fn chosen(facts: &Facts, rule: &Rule, too_long: &[(Tier, &Rule)]) -> 
 }
 
 /// Why nothing allowed it, and what would have been allowed in its place.
-pub(super) fn denied(policy: &Policy, facts: &Facts, tiers: &[Tier], verdict: &Verdict<'_>) -> String {
+pub(super) fn denied(
+    policy: &Policy,
+    facts: &Facts,
+    tiers: &[Tier],
+    verdict: &Verdict<'_>,
+    forbids: &[&Rule],
+) -> String {
     if let Some(error) = &verdict.broken {
         return format!("policy cannot decide {}: {error}", in_words(facts));
     }
@@ -27,7 +33,7 @@ pub(super) fn denied(policy: &Policy, facts: &Facts, tiers: &[Tier], verdict: &V
         let (asked, longest) = (format_duration(facts.window), format_duration(longest));
         return format!("{}; {asked} is too long: the longest possible is {longest}", in_words(facts));
     }
-    let start = match verdict.forbids.first() {
+    let start = match forbids.first() {
         Some(rule) => format!("forbidden by the rule \"{}\": {}", rule.title, in_words(facts)),
         None => format!("no rule allows {}", in_words(facts)),
     };

@@ -55,6 +55,8 @@ pub struct Policy {
     rules: Vec<Rule>,
     by_id: HashMap<String, usize>,
     set: PolicySet,
+    /// Those of the set that permit: what would be so, were nothing forbidden.
+    permits: PolicySet,
     schema: Schema,
     vocabulary: Vocabulary,
     sources: Vec<PolicySource>,
@@ -131,6 +133,16 @@ impl Policy {
         self.rules.is_empty()
     }
 
+    /// Whether it has a rule of this name.
+    pub fn has(&self, rule: &str) -> bool {
+        self.by_id.contains_key(rule)
+    }
+
+    /// Whether no rule permits a tier, so that every request is denied.
+    pub fn permits_nothing(&self) -> bool {
+        !self.rules.iter().any(|rule| rule.permits().is_some())
+    }
+
     /// SHA-256 in hex of the sources, one after the other.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -181,17 +193,37 @@ impl Policy {
                 policy: self.hash.clone(),
                 facts: told,
             },
-            None => Decision {
-                tier: Tier::Deny,
-                rules: verdict.forbids.iter().map(|rule| rule.to_ref()).collect(),
-                why: explain::denied(self, facts, tiers, &verdict),
-                slots: Vec::new(),
-                longest: verdict.longest().unwrap_or_default(),
-                limits: Limits::default(),
-                policy: self.hash.clone(),
-                facts: told,
-            },
+            None => {
+                let forbids = self.in_the_way(facts, &verdict);
+                Decision {
+                    tier: Tier::Deny,
+                    rules: forbids.iter().map(|rule| rule.to_ref()).collect(),
+                    why: explain::denied(self, facts, tiers, &verdict, &forbids),
+                    slots: Vec::new(),
+                    longest: verdict.longest().unwrap_or_default(),
+                    limits: Limits::default(),
+                    policy: self.hash.clone(),
+                    facts: told,
+                }
+            }
         }
+    }
+
+    /// The forbids that took a tier away: where no rule would permit it anyway,
+    /// a forbid is not why it is denied.
+    fn in_the_way<'p>(&self, facts: &Facts, verdict: &Verdict<'p>) -> Vec<&'p Rule> {
+        let mut forbids: Vec<&Rule> = Vec::new();
+        let Ok(entities) = self.vocabulary.entities(facts) else { return forbids };
+        for (tier, rule) in &verdict.forbids {
+            let known = forbids.iter().any(|known| known.id == rule.id);
+            let permits = || self.applying(&self.permits, facts, *tier, &entities).unwrap_or_default();
+            let is_kept =
+                |place: usize| self.rules.get(place).is_some_and(|permit| permit.can_be_kept(facts));
+            if !known && permits().into_iter().any(is_kept) {
+                forbids.push(*rule);
+            }
+        }
+        forbids
     }
 
     /// The roles out of `roles` in which `approver` may approve what
@@ -228,7 +260,7 @@ impl Policy {
             Err(error) => return Verdict { broken: Some(error.to_string()), ..verdict },
         };
         for &tier in tiers {
-            let rules = match self.applying(facts, tier, &entities) {
+            let rules = match self.applying(&self.set, facts, tier, &entities) {
                 Ok(rules) => rules,
                 Err(error) => {
                     verdict.broken = Some(error);
@@ -238,11 +270,7 @@ impl Policy {
             for rule in rules.into_iter().filter_map(|place| self.rules.get(place)) {
                 match rule.effect {
                     Effect::Permit if !rule.can_be_kept(facts) => {}
-                    Effect::Forbid => {
-                        if !verdict.forbids.iter().any(|known| known.id == rule.id) {
-                            verdict.forbids.push(rule);
-                        }
-                    }
+                    Effect::Forbid => verdict.forbids.push((tier, rule)),
                     Effect::Permit if rule.longest >= facts.window => {
                         return Verdict { chosen: Some((tier, rule)), ..verdict };
                     }
@@ -254,10 +282,17 @@ impl Policy {
     }
 
     /// The rules that answer for a tier, by their places, in order: those that
-    /// permit it, or where one forbids it those that do.
-    fn applying(&self, facts: &Facts, tier: Tier, entities: &Entities) -> Result<Vec<usize>, String> {
+    /// permit it, or where one forbids it those that do. `set` is all rules, or
+    /// those that permit.
+    fn applying(
+        &self,
+        set: &PolicySet,
+        facts: &Facts,
+        tier: Tier,
+        entities: &Entities,
+    ) -> Result<Vec<usize>, String> {
         let request = self.vocabulary.access(facts, tier, &self.schema).map_err(|error| error.to_string())?;
-        let response = Authorizer::new().is_authorized(&request, &self.set, entities);
+        let response = Authorizer::new().is_authorized(&request, set, entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return Err(error.to_string());
         }
@@ -300,7 +335,8 @@ struct Verdict<'p> {
     chosen: Option<(Tier, &'p Rule)>,
     /// Permits that apply, but not to a window as long as this.
     too_long: Vec<(Tier, &'p Rule)>,
-    forbids: Vec<&'p Rule>,
+    /// With the tiers that they forbid.
+    forbids: Vec<(Tier, &'p Rule)>,
     /// A rule or fact could not be evaluated.
     broken: Option<String>,
 }

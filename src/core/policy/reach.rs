@@ -16,6 +16,9 @@ use std::time::Duration;
 /// More combinations than this are not tried.
 const MOST: usize = 60_000;
 
+const ENVIRONMENTS: [Environment; 3] =
+    [Environment::Production, Environment::Staging, Environment::Development];
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -23,6 +26,8 @@ pub struct Reach {
     pub tried: usize,
     /// Whether those were all: a policy that speaks of very many names has more.
     pub all: bool,
+    /// Whether any of it is permitted.
+    pub permits: bool,
     pub idle: Vec<Idle>,
 }
 
@@ -34,27 +39,31 @@ pub struct Idle {
     pub line: usize,
     /// The rules that came before it wherever it applied; empty where it never did.
     pub behind: Vec<String>,
+    /// Whether it would decide, did one of the targets stand in another environment.
+    pub elsewhere: bool,
 }
 
 impl Policy {
     /// Asks about every combination of facts. `targets` are those that there
     /// are; without any, one of each kind is made up.
     pub fn reach(&self, targets: &[Target]) -> Reach {
-        let mut reach = Reach { all: true, ..Reach::default() };
-        let mut seen = Seen::default();
-        for tiers in [TIERS, EMERGENCY] {
-            let cells = self.cells(tiers, targets);
-            reach.all &= cells.len() <= MOST;
-            for facts in cells.iter().take(MOST) {
-                reach.tried += 1;
-                self.try_one(facts, tiers, &mut seen);
-            }
+        let mut seen = self.seen(targets);
+        let permits = |place: &usize| self.rules.get(*place).is_some_and(|rule| rule.permits().is_some());
+        let mut reach = Reach {
+            tried: seen.tried,
+            all: !seen.cut,
+            permits: seen.decided.iter().any(permits),
+            idle: Vec::new(),
+        };
+        // Who may approve is not tried here.
+        let is_idle =
+            |(place, rule): &(usize, &Rule)| !rule.tiers.is_empty() && !seen.decided.contains(place);
+        let idle: Vec<(usize, &Rule)> = self.rules.iter().enumerate().filter(is_idle).collect();
+        if idle.is_empty() {
+            return reach;
         }
-        for (place, rule) in self.rules.iter().enumerate() {
-            // Who may approve is not tried here.
-            if rule.tiers.is_empty() || seen.decided.contains(&place) {
-                continue;
-            }
+        let elsewhere = self.seen(&everywhere(targets)).decided;
+        for (place, rule) in idle {
             let behind = seen.behind.remove(&place).unwrap_or_default();
             let behind = behind.into_iter().filter_map(|place| self.rules.get(place));
             reach.idle.push(Idle {
@@ -62,9 +71,24 @@ impl Policy {
                 file: rule.file.clone(),
                 line: rule.line,
                 behind: behind.map(|rule| rule.id.clone()).collect(),
+                elsewhere: elsewhere.contains(&place),
             });
         }
         reach
+    }
+
+    /// What every rule did, of all combinations.
+    fn seen(&self, targets: &[Target]) -> Seen {
+        let mut seen = Seen::default();
+        for tiers in [TIERS, EMERGENCY] {
+            let cells = self.cells(tiers, targets);
+            seen.cut |= cells.len() > MOST;
+            for facts in cells.iter().take(MOST) {
+                seen.tried += 1;
+                self.try_one(facts, tiers, &mut seen);
+            }
+        }
+        seen
     }
 
     /// The approvals that rules ask for at a target and that nobody could give,
@@ -93,14 +117,9 @@ impl Policy {
                 })
             })
         };
-        let mut seen = Seen::default();
-        for tiers in [TIERS, EMERGENCY] {
-            for facts in self.cells(tiers, std::slice::from_ref(target)).iter().take(MOST) {
-                self.try_one(facts, tiers, &mut seen);
-            }
-        }
+        let decided = self.seen(std::slice::from_ref(target)).decided;
         let mut lacking: Vec<(Slot, Vec<String>)> = Vec::new();
-        for rule in seen.decided.into_iter().filter_map(|place| self.rules.get(place)) {
+        for rule in decided.into_iter().filter_map(|place| self.rules.get(place)) {
             for slot in rule.slots.iter().filter(|slot| !fills(slot)) {
                 match lacking.iter_mut().find(|(known, _)| known == slot) {
                     Some((_, rules)) => rules.push(rule.id.clone()),
@@ -116,7 +135,7 @@ impl Policy {
         // Permits that apply, lightest tier first, each with the longest window it allows.
         let mut applying: Vec<(usize, Duration)> = Vec::new();
         for &tier in tiers {
-            let Ok(rules) = self.applying(facts, tier, &entities) else { continue };
+            let Ok(rules) = self.applying(&self.set, facts, tier, &entities) else { continue };
             for place in rules {
                 match self.rules.get(place) {
                     Some(Rule { effect: Effect::Forbid, .. }) => {
@@ -267,8 +286,17 @@ impl Apart<'_> {
 /// What was seen of the rules, by their places.
 #[derive(Default)]
 struct Seen {
+    tried: usize,
+    /// There were more than are tried.
+    cut: bool,
     decided: BTreeSet<usize>,
     behind: BTreeMap<usize, BTreeSet<usize>>,
+}
+
+/// Each of these targets, in each environment.
+fn everywhere(targets: &[Target]) -> Vec<Target> {
+    let in_each = |target: &Target| ENVIRONMENTS.map(|environment| Target { environment, ..target.clone() });
+    targets.iter().flat_map(in_each).collect()
 }
 
 /// Every cell with every option; one beyond the bound is enough to know of it.
@@ -336,7 +364,7 @@ fn start(said: &Mentioned, targets: &[Target]) -> Vec<Facts> {
             if said.speaks_of("service") { services.collect() } else { vec![None] };
         let names: Vec<&str> = ["some-target"].into_iter().chain(said.named("Target")).collect();
         let owners: Vec<&str> = ["the-owners"].into_iter().chain(teams.iter().copied()).collect();
-        for environment in [Environment::Production, Environment::Staging, Environment::Development] {
+        for environment in ENVIRONMENTS {
             for service in &services {
                 for name in names.iter().copied().chain(inside(said)) {
                     for owner in &owners {
@@ -467,12 +495,12 @@ mod tests {
         assert_eq!((reach.idle, reach.all), (Vec::new(), true));
         assert!(reach.tried > 300, "{}", reach.tried);
         // So it is for the targets of one place, where there are all kinds.
-        let kinds = [Environment::Production, Environment::Staging, Environment::Development];
-        let targets: Vec<Target> = kinds.into_iter().map(target).collect();
+        let targets: Vec<Target> = ENVIRONMENTS.into_iter().map(target).collect();
         assert_eq!(policy.reach(&targets).idle, []);
-        // Without a development database its rule decides nothing.
+        // Without a development database its rule decides nothing, and would if there were one.
         let idle = policy.reach(&targets[..2]).idle;
-        assert_eq!(idle.iter().map(|idle| idle.rule.as_str()).collect::<Vec<_>>(), ["auto-development"]);
+        let told = idle.iter().map(|idle| (idle.rule.as_str(), idle.elsewhere)).collect::<Vec<_>>();
+        assert_eq!(told, [("auto-development", true)]);
     }
 
     #[test]
@@ -507,6 +535,24 @@ mod tests {
             when { context.tables.contains(Table::"a/public.orders") && resource == Target::"b" };
         "#;
         assert_eq!(idle(rules, false), ["own.cedar:6 never behind []", "own.cedar:12 elsewhere behind []"]);
+    }
+
+    #[test]
+    fn b8_a_policy_that_permits_nothing_is_found_whatever_it_speaks_of() {
+        let production = [target(Environment::Production)];
+        let permits = |rules: &str| {
+            let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
+            (policy.permits_nothing(), policy.reach(&production).permits)
+        };
+        let forbid = r#"@id("no") @title("No") forbid (principal, action, resource);"#;
+        let read = r#"@id("read") @title("Read") @longest("1h")
+            permit (principal, action == Action::"auto", resource)
+            when { resource.environment == Environment::"staging" };"#;
+        assert_eq!(permits(forbid), (true, false));
+        // It has a rule that permits, and that comes to nothing here.
+        assert_eq!(permits(read), (false, false));
+        assert_eq!(permits(&format!("{read}{forbid}")), (false, false));
+        assert_eq!(permits(&read.replace("staging", "production")), (false, true));
     }
 
     #[test]

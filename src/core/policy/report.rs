@@ -179,9 +179,16 @@ mod tests {
         "#;
         let policy = Policy::compile(&[("own.cedar", rules)]).unwrap();
         let lines = said(&policy, "shop", "read", &[], false, 1);
-        assert_eq!(lines[0], "Decided forbid never: ");
+        // It forbids what nobody permits: it decided nothing.
+        assert_eq!(lines[0], "Applied forbid never: ");
         let missed = &lines[1];
         assert!(missed.starts_with("Missed auto only-bob: principal == Person::\"bob\""), "{missed}");
         assert!(missed.contains("on call: no") && missed.contains("within business hours: no"), "{missed}");
+        let rules = rules
+            .replace("principal == Person::\"bob\"", "principal")
+            .replace("Target::\"a\"", "Target::\"prod-orders\"");
+        let policy = Policy::compile(&[("own.cedar", &rules)]).unwrap();
+        let lines = said(&policy, "shop", "read", &[], true, 1);
+        assert_eq!(lines, ["Decided forbid never: ", "Applied auto only-bob: "]);
     }
 }

@@ -24,7 +24,7 @@ pub use approvals::Approvals;
 pub use break_glass::BreakGlass;
 pub use directory::Directory;
 pub use incidents::{IncidentApi, Incidents};
-pub use policy::{PolicyFiles, Unusable, default_source, usable};
+pub use policy::{DEFAULT_NAME, PolicyFiles, Unusable, default_source, usable};
 pub use reader::Problem;
 
 use crate::core::model::{Budgets, BulkRule, ErrorKind, Notice, NoticeKind, Secret, Target, Urgency};

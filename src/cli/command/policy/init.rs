@@ -89,6 +89,8 @@ pub struct InitArgs {
 pub struct Written {
     pub config: PathBuf,
     pub extra: Option<PathBuf>,
+    /// What the first database is called.
+    target: String,
 }
 
 /// The interview's answers.
@@ -126,7 +128,7 @@ impl InitArgs {
         }
         let answers = self.ask()?;
         let rules = answers.rules();
-        let mut written = Written { config, extra: None };
+        let mut written = Written { config, extra: None, target: answers.target.clone() };
         if let Some(rules) = &rules {
             create(&extra, rules)?;
             written.extra = Some(extra);
@@ -217,11 +219,11 @@ impl Written {
         if let Some(extra) = &self.extra {
             note(&format!("+ {}", extra.display()));
         }
-        let config = self.config.display();
+        let (target, config) = (&self.target, self.config.display());
         note(&format!(
-            "Next: say in it where the database's password is, then\n  dbaccess target setup TARGET --config \
-             {config}\n  dbaccess target classify TARGET --config {config}\n  dbaccess server --check --config \
-             {config}"
+            "Next: say in it where the database's password is, then\n  dbaccess target setup {target} --config \
+             {config}\n  dbaccess target classify {target} --config {config}\n  dbaccess policy check --config \
+             {config}\n  dbaccess server --check --config {config}"
         ));
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::view::short_text;
 use crate::core::model::PolicySource;
 use crate::core::policy::DEFAULT;
 use crate::os;
-use crate::proto::{Decided, Replay, Replayed};
+use crate::proto::{Decided, Replay, Replayed, ReplayedChange};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +46,14 @@ impl ReplayArgs {
         output::print_list(self.output.output, &listing(&replayed, self.output.output), &replayed)?;
         if self.output.output == Format::Table {
             note(&summary(&replayed));
+            if replayed.permits_nothing {
+                let unless = if self.with_default {
+                    ""
+                } else {
+                    ": --with-default puts the default policy after them"
+                };
+                note(&format!("These rules permit nothing, so every request would be denied{unless}"));
+            }
         }
         Ok(())
     }
@@ -84,10 +92,21 @@ fn listing(replayed: &Replayed, format: Format) -> Listing {
             if people { short_text(&change.asked) } else { change.asked.clone() },
             in_short(&change.was),
             in_short(&change.would_be),
-            change.would_be.rules.join(", "),
+            because(change),
         ]);
     }
     listing
+}
+
+/// The rules that would decide; where none would, that, and which are no longer there.
+fn because(change: &ReplayedChange) -> String {
+    if !change.would_be.rules.is_empty() {
+        return change.would_be.rules.join(", ");
+    }
+    match change.missing.join(", ").as_str() {
+        "" => "none permits it".to_owned(),
+        missing => format!("none permits it: there is no {missing}"),
+    }
 }
 
 fn in_short(decided: &Decided) -> String {

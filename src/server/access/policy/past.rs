@@ -58,7 +58,11 @@ impl Access {
     pub async fn replay(&self, caller: &Caller, asked: Replay) -> Result<Replayed, AccessError> {
         caller.may_look_back()?;
         let policy = Arc::new(self.policy_of(asked.sources).await?);
-        let mut replayed = Replayed { policy: policy.hash().to_owned(), ..Replayed::default() };
+        let mut replayed = Replayed {
+            policy: policy.hash().to_owned(),
+            permits_nothing: policy.permits_nothing(),
+            ..Replayed::default()
+        };
         let mut walk = Walk::since(asked.since);
         while let Some(page) = walk.next(self).await? {
             let policy = Arc::clone(&policy);
@@ -109,6 +113,7 @@ fn compared(policy: &Policy, request: AccessRequest) -> Compared {
         asked: request.scope.to_string(),
         was: decided(then),
         would_be: decided(&now),
+        missing: then.rules.iter().map(|rule| rule.id.clone()).filter(|rule| !policy.has(rule)).collect(),
     }))
 }
 
