@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-struct Emergency {
-    env: TestEnv,
-    pagerduty: Vendor,
+pub struct Emergency {
+    pub env: TestEnv,
+    pub pagerduty: Vendor,
     /// What the webhook was told.
     told: Arc<Mutex<Vec<Value>>>,
     metrics: u16,
@@ -23,7 +23,7 @@ struct Emergency {
 
 impl Emergency {
     /// `rules` are keys of `[break_glass]`.
-    async fn with(rules: &str) -> Self {
+    pub async fn with(rules: &str) -> Self {
         let (pagerduty, secrets) = (Vendor::pagerduty().await, tempfile::tempdir().unwrap());
         let told: Arc<Mutex<Vec<Value>>> = Arc::default();
         let (into, listener) = (Arc::clone(&told), TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -44,7 +44,7 @@ impl Emergency {
     }
 
     /// Waits for a notice of one kind.
-    async fn notice(&self, kind: &str) -> Value {
+    pub async fn notice(&self, kind: &str) -> Value {
         self.env
             .eventually(&format!("the webhook is told of {kind}"), || {
                 self.told.lock().unwrap().iter().find(|told| told["kind"] == kind).cloned()
@@ -57,24 +57,24 @@ impl Emergency {
     }
 }
 
-const USUAL: &str = "poll = \"1s\"";
+pub const USUAL: &str = "poll = \"1s\"";
 /// Renewed when 4 s are left, without the incident system when 1.3 s are.
-const SHORT: &str = "window = \"12s\"\npoll = \"1s\"";
+pub const SHORT: &str = "window = \"12s\"\npoll = \"1s\"";
 
-fn break_glass(person: &TestPerson<'_>, more: &[&str]) -> Ran {
+pub fn break_glass(person: &TestPerson<'_>, more: &[&str]) -> Ran {
     let asking = ["break-glass", "prod-orders", "--incident", "PD-Q1", "--reason", "orders are stuck"];
     person.run(&[&asking, more].concat())
 }
 
-fn opened(person: &TestPerson<'_>) -> Value {
+pub fn opened(person: &TestPerson<'_>) -> Value {
     break_glass(person, &["--output", "json"]).ok().json()
 }
 
-fn time(value: &Value) -> Timestamp {
+pub fn time(value: &Value) -> Timestamp {
     value.as_str().unwrap_or_else(|| panic!("no time: {value}")).parse().unwrap()
 }
 
-fn grant_of(view: &Value) -> String {
+pub fn grant_of(view: &Value) -> String {
     view["grant"]["id"].as_str().unwrap_or_else(|| panic!("no grant: {view}")).to_owned()
 }
 

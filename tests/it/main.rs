@@ -17,6 +17,8 @@ mod bad_input_server;
 #[cfg(test)]
 mod break_glass;
 #[cfg(test)]
+mod break_glass_bounds;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod builtins;

@@ -111,6 +111,13 @@ async fn slack_signatures_that_are_forged_old_or_replayed_are_refused() {
     let large = signed(&json!({"type": "x".repeat(100_000)}), now(), SIGNING_SECRET);
     assert_eq!(post_signed(&env, &large).await, 413);
 
+    // Clocks may be minutes apart: four are heard, to either side.
+    for (id, off) in [("7", -240), ("8", 240)] {
+        let other = asked(&alice, "INC-6").await;
+        let off = signed(&slack.press("U-carol", "approve", &other, id), now() + off, SIGNING_SECRET);
+        assert_eq!(post_signed(&env, &off).await, 200);
+        assert!(slack.answer(id).await.starts_with("Approved"));
+    }
     assert_eq!(post_signed(&env, &good).await, 200);
     assert!(slack.answer("1").await.starts_with("Approved"));
     let other = asked(&alice, "INC-5").await;
