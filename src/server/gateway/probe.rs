@@ -28,7 +28,7 @@ pub async fn probe(way: &Way, role: &str, keys: &scram::Keys) -> ProbeAnswer {
 async fn try_login(way: &Way, role: &str, keys: &scram::Keys) -> io::Result<ProbeAnswer> {
     let mut stream = way.dial().await?;
     let mut out = BytesMut::new();
-    startup::startup(&mut out, 0, [("user", role), ("database", way.to.database.as_str())].into_iter());
+    startup::startup(&mut out, 0, [("user", role), ("database", way.to.database.as_str())]);
     let nonce = Secret::from_random(crate::os::random());
     let (client, first) = scram::Client::start(keys, nonce.expose(), None);
     let mut client = Some(client);
