@@ -10,8 +10,8 @@ use crate::core::model::{
 };
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
-    DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, Me, MetricsQuery, MetricsView,
-    NewBreakGlass, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
+    DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, MakeReport, Me, MetricsQuery,
+    MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
     RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
     ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened,
     SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView,
@@ -258,6 +258,11 @@ impl Client {
     /// A session's recording as it is written; it takes as long as it is large.
     pub async fn recording_file(&self, session: &str) -> Result<Response, CliError> {
         self.send(Method::GET, &["recordings", session, "file"], &(), None::<&()>, None).await
+    }
+
+    /// A bundle of evidence; it takes as long as the ledger is large.
+    pub async fn report(&self, asked: &MakeReport) -> Result<Response, CliError> {
+        self.send(Method::POST, &["reports"], &(), Some(asked), None).await
     }
 
     /// The stream that holds a session; it has no timeout of its own.

@@ -11,6 +11,7 @@
 //! ```
 
 mod ask;
+pub mod bundle;
 pub mod client;
 pub mod command;
 pub mod device_login;

@@ -2,6 +2,7 @@
 //! Text that came from elsewhere is made harmless to the terminal first.
 
 use super::error::CliError;
+pub use crate::core::csv::csv_line;
 use crate::core::model::{ErrorKind, format_duration};
 use comfy_table::{
     Attribute, Cell, Color, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
@@ -215,21 +216,6 @@ pub fn json_line<T: Serialize>(value: &T) -> Result<(), CliError> {
     result(&format!("{text}\n"))
 }
 
-/// One CSV record. NULL is an empty field and an empty text is `""`, as in
-/// PostgreSQL's own COPY (manual, COPY, "CSV Format").
-pub fn csv_line<'a>(fields: impl Iterator<Item = Option<&'a str>>) -> String {
-    let fields: Vec<String> = fields
-        .map(|field| match field {
-            None => String::new(),
-            Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
-                format!("\"{}\"", text.replace('"', "\"\""))
-            }
-            Some(text) => text.to_owned(),
-        })
-        .collect();
-    format!("{}\r\n", fields.join(","))
-}
-
 /// Writes a result to stdout.
 ///
 /// # Errors
@@ -439,12 +425,6 @@ mod tests {
         ] {
             assert_eq!(relative(Timestamp::from_second(1_000_000 + offset).unwrap(), now), text);
         }
-    }
-
-    #[test]
-    fn csv_tells_null_from_empty() {
-        let line = csv_line([Some("a"), None, Some(""), Some("x,\"y\"\n")].into_iter());
-        assert_eq!(line, "a,,\"\",\"x,\"\"y\"\"\n\"\r\n");
     }
 
     #[test]

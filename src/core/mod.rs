@@ -4,6 +4,7 @@
 pub mod approval;
 pub mod break_glass;
 pub mod classify;
+pub mod csv;
 pub mod delegation;
 pub mod evidence;
 pub mod guard;
@@ -21,4 +22,5 @@ pub mod rows;
 pub mod scope;
 pub mod seal;
 pub mod sql;
+pub mod text;
 pub mod timeline;

@@ -5,7 +5,7 @@
 
 use crate::core::model::{
     Absence, AccessRequest, Approval, AskedScope, BreakGlass, Delegation, EndReason, ErrorKind, Explanation,
-    Export, Grant, GrantId, Limits, Metric, Path, Permission, Person, PersonRef, PolicySource,
+    Export, Framework, Grant, GrantId, Limits, Metric, Path, Permission, Person, PersonRef, PolicySource,
     RecordingRecord, RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StandingRole,
     StatementResult, Suspension, Tier, Totals, Verdict,
 };
@@ -753,6 +753,17 @@ pub struct AbsenceView {
 pub struct BackView {
     /// The absence that this ended, if there was one.
     pub was: Option<Absence>,
+}
+
+/// `POST /v1/reports`: evidence of an interval, as a bundle.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MakeReport {
+    /// Whose controls.
+    pub framework: Framework,
+    pub from: Timestamp,
+    /// The first moment that is not in it any more.
+    pub until: Timestamp,
 }
 
 /// `GET /v1/recordings/{id}?after=`, where the id is a session's.

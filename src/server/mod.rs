@@ -5,6 +5,7 @@ pub mod api;
 pub mod boot;
 pub mod classify;
 pub mod config;
+pub mod evidence;
 pub mod gateway;
 pub mod identity;
 pub mod incidents;

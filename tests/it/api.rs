@@ -44,6 +44,9 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/sessions") => json!({"grant": "grt-000000000000"}),
         ("POST", "/v1/policy/reload") => json!({}),
         ("POST", "/v1/policy/replay") => json!({"sources": [], "since": "2026-01-01T00:00:00Z"}),
+        ("POST", "/v1/reports") => {
+            json!({"framework": "soc2", "from": "2026-01-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"})
+        }
         ("POST", "/v1/reviews/{id}") => json!({"verdict": "justified", "finding": "x"}),
         ("POST", "/v1/delegations") => {
             json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})

@@ -45,6 +45,8 @@ mod demo;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod exports;

@@ -47,6 +47,7 @@ system_packages() {
   has_venv || missing+=(python3-venv)
   has javac || missing+=(default-jdk-headless)
   has openssl || missing+=(openssl)
+  has pdftotext || missing+=(poppler-utils)
   if [ "$(uname)" = Linux ]; then
     has dbus-run-session || missing+=(dbus)
     has gnome-keyring-daemon || missing+=(gnome-keyring)
@@ -123,6 +124,7 @@ brew_install() {
     case "$package" in
       postgresql) formulas+=(postgresql@16) ;;
       libclang-dev) formulas+=(llvm) ;;
+      poppler-utils) formulas+=(poppler) ;;
       nodejs | npm) formulas+=(node) ;;
       python3 | python3-venv) formulas+=(python) ;;
       default-jdk-headless) formulas+=(openjdk) ;;

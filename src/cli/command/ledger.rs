@@ -79,7 +79,7 @@ struct Checked {
     bad_records: Vec<String>,
 }
 
-fn read_key(path: &Path) -> Result<PublicKey, CliError> {
+pub(super) fn read_key(path: &Path) -> Result<PublicKey, CliError> {
     let text = fs::read_to_string(path)
         .map_err(|error| CliError::local(format!("cannot read {}", path.display()), error))?;
     PublicKey::from_hex(&text).ok_or_else(|| {

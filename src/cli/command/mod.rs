@@ -27,6 +27,7 @@ mod operate;
 mod policy;
 mod recording;
 mod replay;
+mod report;
 mod request;
 mod requests;
 mod review;
@@ -109,6 +110,7 @@ pub enum Command {
     Metrics(metrics::MetricsArgs),
     Scan(scan::ScanArgs),
     Ledger(ledger::LedgerArgs),
+    Report(report::ReportArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -170,6 +172,7 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Metrics(args) => args.run(&context).await,
         Command::Scan(args) => args.run(&context).await,
         Command::Ledger(args) => args.run().map(done),
+        Command::Report(args) => args.run(&context).await.map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),
         Command::Completions(args) => args.run().map(done),

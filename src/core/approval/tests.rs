@@ -33,7 +33,7 @@ fn grant_id() -> GrantId {
     GrantId::from_stored("grt-1")
 }
 
-fn asked(tier: Tier) -> Submission {
+pub(in crate::core) fn asked(tier: Tier) -> Submission {
     let slots = match tier {
         Tier::Single => vec![slot(&["lead", "security"])],
         Tier::Dual => vec![slot(&["peer"]), slot(&["lead", "manager", "security"])],

@@ -20,6 +20,20 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Whether the key has signed the text; the signature is in hex.
+    pub(super) fn has_signed(&self, text: &str, signature: &str) -> Option<bool> {
+        let signature = Signature::from_bytes(&from_hex(signature)?);
+        let key = VerifyingKey::from_bytes(&self.0);
+        Some(key.and_then(|key| key.verify_strict(text.as_bytes(), &signature)).is_ok())
+    }
+}
+
+/// An Ed25519 signature in hex.
+pub(super) fn signature(text: &str, key: &SigningKey) -> String {
+    String::from_utf8(hex(&key.sign(text.as_bytes()).to_bytes())).unwrap_or_default()
+}
+
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
@@ -63,13 +77,8 @@ fn text(of: u64, hash: &Hash) -> String {
 impl Checkpoint {
     /// Signs line `of`, whose hash is `hash`.
     pub fn sign(of: u64, hash: &Hash, key: &SigningKey) -> Self {
-        let signature = key.sign(text(of, hash).as_bytes());
-        Self {
-            of,
-            hash: hash.to_string(),
-            key: PublicKey::of(key).to_string(),
-            signature: String::from_utf8(hex(&signature.to_bytes())).unwrap_or_default(),
-        }
+        let signature = signature(&text(of, hash), key);
+        Self { of, hash: hash.to_string(), key: PublicKey::of(key).to_string(), signature }
     }
 
     /// The body of its line.
@@ -101,11 +110,11 @@ impl Checkpoint {
         if expected.is_some_and(|key| key != named) {
             return Err(CheckpointFault::OtherKey);
         }
-        let signature: [u8; 64] = from_hex(&stated.signature).ok_or(CheckpointFault::Malformed)?;
-        VerifyingKey::from_bytes(&named.0)
-            .and_then(|key| key.verify_strict(text(of, hash).as_bytes(), &Signature::from_bytes(&signature)))
-            .map(|()| named)
-            .map_err(|_| CheckpointFault::BadSignature)
+        match named.has_signed(&text(of, hash), &stated.signature) {
+            Some(true) => Ok(named),
+            Some(false) => Err(CheckpointFault::BadSignature),
+            None => Err(CheckpointFault::Malformed),
+        }
     }
 }
 

@@ -14,11 +14,13 @@
 //! rules, the command line feeds a [`Verifier`] line by line.
 
 mod checkpoint;
+mod detached;
 mod line;
 mod segment;
 mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointFault, PublicKey};
+pub use detached::{Detached, NotSigned};
 pub use line::{BlobRef, Hash, Line, NotALine, body_kind, push_line};
 pub use segment::{first_seq, order_segments, segment_name};
 pub use verify::{Broken, Fault, Report, Verifier};

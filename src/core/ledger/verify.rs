@@ -6,7 +6,7 @@
 //! with one noted elsewhere.
 
 use super::checkpoint::{Checkpoint, CheckpointFault, PublicKey};
-use super::line::{BlobRef, Hash, Line};
+use super::line::{BlobRef, Hash, Line, push_line};
 use super::segment::first_seq;
 use jiff::Timestamp;
 use std::fmt;
@@ -26,6 +26,8 @@ pub struct Verifier {
     number: u64,
     /// Whether the last line was a good checkpoint.
     closed: bool,
+    /// The last line's hash if nothing of it was changed but the hash that it carries.
+    mended: Option<Hash>,
     report: Report,
 }
 
@@ -112,6 +114,7 @@ impl Verifier {
             segment: String::new(),
             number: 0,
             closed: true,
+            mended: None,
             report: Report { key, ..Report::default() },
         }
     }
@@ -176,6 +179,7 @@ impl Verifier {
 
     /// Whether the line is the one that was written here.
     fn place(&mut self, line: &Line<'_>) {
+        let mended = self.mended.take();
         if line.seq > self.next {
             self.broken(Fault::Deleted { from: self.next, to: line.seq - 1 });
         } else if line.seq < self.next {
@@ -189,7 +193,16 @@ impl Verifier {
         } else if line.prev != self.prev {
             // The first line names no other line, so it is itself at fault.
             let seq = if self.report.lines == 0 { line.seq } else { line.seq - 1 };
+            if mended.is_some_and(|hash| hash == line.prev)
+                && let Some(Broken { fault: Fault::Edited { seq: named }, .. }) = &mut self.report.broken
+                && *named + 1 == seq
+            {
+                // Not the line before it: that one is as it was.
+                *named = seq;
+            }
             self.broken(Fault::Edited { seq });
+            let mut whole = Vec::new();
+            self.mended = Some(push_line(&mut whole, line.seq, line.at, &self.prev, line.body));
         }
     }
 
@@ -431,6 +444,18 @@ mod tests {
             tamper(&mut ledger);
             let broken = ledger.verify(Some(&KEY)).broken.unwrap_or_else(|| panic!("{name} went unseen"));
             assert_eq!((broken.number, &broken.fault), (number, &fault), "{name}: {broken}");
+        }
+    }
+
+    #[test]
+    fn a_line_whose_own_hash_of_the_one_before_was_changed_is_itself_named() {
+        for (line, seq) in [(0, 1), (1, 2), (3, 4)] {
+            let mut ledger = Ledger::whole();
+            let text = String::from_utf8(ledger.segments[0].1[line].clone()).unwrap();
+            let (before, prev) = text.split_once("\"prev\":\"").unwrap();
+            let other = if prev.starts_with('0') { "1" } else { "0" };
+            ledger.segments[0].1[line] = format!("{before}\"prev\":\"{other}{}", &prev[1..]).into_bytes();
+            assert_eq!(ledger.verify(None).broken.unwrap().fault, Fault::Edited { seq }, "{line}");
         }
     }
 

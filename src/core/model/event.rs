@@ -3,8 +3,8 @@
 
 use super::{
     Absence, AccessRequest, Approval, BreakGlass, BreakGlassEndReason, BulkRead, ConnectionId, Delegation,
-    DelegationId, EndReason, Grant, GrantId, IncidentId, NoticeKind, PersonRef, PolicySource, ProbeAnswer,
-    RequestId, Review, ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Via,
+    DelegationId, EndReason, Framework, Grant, GrantId, IncidentId, NoticeKind, PersonRef, PolicySource,
+    ProbeAnswer, RequestId, Review, ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,19 @@ pub enum Event {
     /// Somebody has asked for a session's recording.
     #[serde(rename = "recording.read")]
     RecordingRead { session: SessionId, by: PersonRef },
+    /// A bundle of evidence was made: `manifest` is the SHA-256 of its manifest,
+    /// and `first` to `last` the lines of the ledger that are in it.
+    #[serde(rename = "report.made")]
+    ReportMade {
+        by: PersonRef,
+        framework: Framework,
+        from: Timestamp,
+        until: Timestamp,
+        first: u64,
+        last: u64,
+        exceptions: u64,
+        manifest: String,
+    },
     /// Break-glass access has ended, and somebody must look at it (R8.5).
     #[serde(rename = "review.opened")]
     ReviewOpened { review: Box<Review> },

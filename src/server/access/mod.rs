@@ -12,6 +12,7 @@ mod delegate;
 mod doctor;
 mod ending;
 mod error;
+mod evidence;
 mod holding;
 mod incidents;
 mod metrics;
@@ -74,6 +75,8 @@ pub struct Access {
     policy: RwLock<Arc<Policy>>,
     /// Held by whoever reads the policy's files again.
     loading: Mutex<()>,
+    /// Held while a report is made.
+    reporting: Arc<Mutex<()>>,
     targets: BTreeMap<String, TargetState>,
     holders: holding::Holders,
     idle: sweep::Idle,
@@ -147,6 +150,7 @@ impl Access {
             metrics,
             policy,
             loading: Mutex::new(()),
+            reporting: Arc::default(),
             targets,
             holders: holding::Holders::default(),
             idle: sweep::Idle::default(),

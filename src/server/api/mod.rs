@@ -5,6 +5,7 @@ mod auth;
 mod events;
 mod failure;
 mod recordings;
+mod reports;
 mod routes;
 mod tunnel;
 

@@ -2,7 +2,7 @@
 
 use super::auth::Bearer;
 use super::failure::Failure;
-use super::{events, recordings, tunnel};
+use super::{events, recordings, reports, tunnel};
 use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
@@ -101,6 +101,7 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/absences/end", SignedIn, post(back)),
         route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
         route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
+        route("POST", "/v1/reports", SignedIn, post(reports::make)),
         route("GET", "/v1/reviews", SignedIn, get(reviews)),
         route("GET", "/v1/reviews/{id}", SignedIn, get(review)),
         route("POST", "/v1/reviews/{id}", SignedIn, post(write_review)),
@@ -417,7 +418,7 @@ async fn write_review(
 }
 
 /// A JSON body whose refusal has the API's own form.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;

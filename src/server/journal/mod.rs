@@ -39,8 +39,9 @@ pub use error::{JournalError, NotAppended};
 pub use index::{EventQuery, EventRow, Index, PastRead};
 pub use recover::Recovered;
 
-use crate::core::ledger::PublicKey;
+use crate::core::ledger::{Detached, PublicKey};
 use disk::{Disk, RealDisk};
+use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
 use progress::Progress;
 use queue::{Health, Hurry, Queue};
@@ -106,6 +107,7 @@ struct Handle(Arc<Shared>);
 /// What handles, writer and sync thread share.
 struct Shared {
     dir: PathBuf,
+    key: SigningKey,
     options: Options,
     queue: Queue,
     written: Progress,
@@ -135,6 +137,7 @@ impl Journal {
         let last = tail.next - 1;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
+            key,
             queue: Queue::new(tail.next, options.queue_bytes, options.queue_lines),
             written: Progress::new(last),
             synced: Progress::new(last),
@@ -154,7 +157,7 @@ impl Journal {
             let told = journal.try_append(crate::os::now(), recovered.to_body());
             told.map_err(NotAppended::into_error)?;
         }
-        writer::start(shared, disk, key, tail, lock)?;
+        writer::start(shared, disk, tail, lock)?;
         Ok((journal, opened))
     }
 
@@ -266,6 +269,15 @@ impl Journal {
     /// before this call is at or before it.
     pub fn last_queued(&self) -> Position {
         Position(self.shared().queue.last())
+    }
+
+    /// Signs what goes with a copy of the ledger, with the ledger's own key.
+    pub fn sign(&self, file: &[u8]) -> Detached {
+        Detached::sign(file, &self.shared().key)
+    }
+
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey::of(&self.shared().key)
     }
 
     /// Whether records can be written at the moment, and if not, why.

@@ -11,7 +11,6 @@ use super::queue::{NotPlain, Record, Work};
 use super::recover::Tail;
 use super::{JournalError, Shared, blob, sync};
 use crate::core::ledger::{Checkpoint, Hash, push_line, segment_name};
-use ed25519_dalek::SigningKey;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -32,7 +31,6 @@ const ROUNDS: usize = 4;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
-    key: SigningKey,
     file: Arc<File>,
     /// The end of the last whole line in the file.
     offset: u64,
@@ -48,7 +46,6 @@ struct Stopped;
 pub(super) fn start(
     shared: Arc<Shared>,
     disk: Arc<dyn Disk>,
-    key: SigningKey,
     tail: Tail,
     lock: File,
 ) -> Result<(), JournalError> {
@@ -57,7 +54,6 @@ pub(super) fn start(
     let writer = Writer {
         shared: Arc::clone(&shared),
         disk: Arc::clone(&disk),
-        key,
         file: tail.file,
         offset: tail.offset,
         prev: tail.prev,
@@ -261,7 +257,7 @@ impl Writer {
             self.due = Some(Instant::now() + self.shared.options.checkpoint_every);
         }
         if work.sign {
-            let body = Checkpoint::sign(seq - 1, &self.prev, &self.key).to_body();
+            let body = Checkpoint::sign(seq - 1, &self.prev, &self.shared.key).to_body();
             self.prev = push_line(&mut self.buffer, seq, crate::os::now(), &self.prev, &body);
             seq += 1;
             self.due = None;

@@ -5,6 +5,7 @@ use crate::core::model::{
     AccessRequest, Approval, Migration, Person, RequestId, RequestState, ScriptStatement, Tier, Via,
     format_duration,
 };
+use crate::core::text::shown;
 use crate::proto::{Denial, History, RequestView};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -317,22 +318,6 @@ fn sentence(text: &str) -> Markup {
             @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
-}
-
-/// Without what would make the page say something else than was written:
-/// control characters, and marks that turn the direction of text.
-fn shown(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\n' => c,
-        '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(harmless).collect()
 }
 
 fn respond(status: StatusCode, title: &str, you: Option<&Person>, body: &Markup) -> Response {

@@ -46,6 +46,11 @@ pub fn glewlwyd() -> PathBuf {
     directory().join("glewlwyd")
 }
 
+/// Poppler's reader of PDFs.
+pub fn pdftotext() -> PathBuf {
+    on_path(&["pdftotext"])
+}
+
 /// A Chromium without a window.
 pub fn browser() -> PathBuf {
     on_path(&["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"])

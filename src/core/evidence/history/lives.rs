@@ -35,6 +35,8 @@ pub struct Granted {
     /// People owe a confirmation of what the incident system could not say.
     pub owes: bool,
     pub confirmed: Vec<Confirmed>,
+    /// When it was told that the confirmation is overdue.
+    pub unconfirmed: Option<Mark>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -119,6 +121,14 @@ pub struct Swept {
     pub role: String,
 }
 
+/// Records of one sort that should not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    pub count: u64,
+    pub first: Mark,
+    pub last: Mark,
+}
+
 impl Asked {
     pub(super) fn new(created: Mark, request: AccessRequest) -> Self {
         Self { request, created, amended: None, approvals: Vec::new(), closed: None, grant: None }
@@ -148,6 +158,7 @@ impl Granted {
             ended: None,
             owes: false,
             confirmed: Vec::new(),
+            unconfirmed: None,
         }
     }
 
@@ -194,5 +205,17 @@ impl Recorded {
 impl Reviewed {
     pub(super) fn new(opened: Mark, review: Review) -> Self {
         Self { review, opened, overdue: None, findings: Vec::new() }
+    }
+}
+
+impl Tally {
+    /// Of none yet.
+    pub(super) fn since(first: Mark) -> Self {
+        Self { count: 0, first, last: first }
+    }
+
+    pub(super) fn add(&mut self, mark: Mark) {
+        self.count += 1;
+        self.last = mark;
     }
 }

@@ -5,9 +5,10 @@
 mod lives;
 mod used;
 
-pub use lives::{Asked, Confirmed, Granted, Held, Recorded, Reviewed, Revocation, Statements, Swept};
+pub use lives::{Asked, Confirmed, Granted, Held, Recorded, Reviewed, Revocation, Statements, Swept, Tally};
 pub use used::Used;
 
+use crate::core::ledger::body_kind;
 use crate::core::model::{
     Approval, Event, GrantId, RecordingRecord, RequestId, ReviewId, RoleScan, SessionId, StatementRecord,
     StatementResult,
@@ -30,16 +31,18 @@ pub struct History {
     pub grants: BTreeMap<GrantId, Granted>,
     pub sessions: BTreeMap<SessionId, Held>,
     pub reviews: BTreeMap<ReviewId, Reviewed>,
-    /// Policies by their hash, with when they came into force first.
-    pub policies: BTreeMap<String, Mark>,
+    /// Policies by their hash, with each time that they came into force.
+    pub policies: BTreeMap<String, Vec<Mark>>,
     /// Roles that the sweeper found and removed.
     pub swept: Vec<Swept>,
     /// What was found of login roles, by target, in the order of the records.
     pub scans: BTreeMap<String, Vec<(Mark, RoleScan)>>,
-    /// Statements of sessions that no record opens: how many, and the first.
-    pub strays: Option<(u64, Mark)>,
-    /// Records of a form that this version does not know: how many, and the first.
-    pub unknown: Option<(u64, Mark)>,
+    /// Statements of sessions that no record opens, by session.
+    pub strays: BTreeMap<SessionId, Tally>,
+    /// Records of a form that this version does not know, by their kind.
+    pub unknown: BTreeMap<String, Tally>,
+    /// Where a crash had torn the ledger's last line, which was then cut off.
+    pub torn: Vec<Mark>,
     pub first: Option<Mark>,
     pub last: Option<Mark>,
 }
@@ -51,8 +54,11 @@ impl History {
         self.last = Some(mark);
         let is =
             |prefix: &str| body.strip_prefix("{\"kind\":\"").is_some_and(|rest| rest.starts_with(prefix));
-        if is("checkpoint\"") || is("ledger.") {
+        if is("checkpoint\"") {
             return;
+        }
+        if is("ledger.recovered\"") {
+            return self.torn.push(mark);
         }
         if is("statement.")
             && let Ok(record) = serde_json::from_str(body)
@@ -66,14 +72,17 @@ impl History {
         }
         match serde_json::from_str(body) {
             Ok(event) => self.event(mark, event),
-            Err(_) => count(&mut self.unknown, mark),
+            Err(_) => {
+                let kind = body_kind(body).unwrap_or_default();
+                self.unknown.entry(kind).or_insert(Tally::since(mark)).add(mark);
+            }
         }
     }
 
     fn statement(&mut self, mark: Mark, record: &StatementRecord<'_>) {
         let (StatementRecord::Intent { session, .. } | StatementRecord::Outcome { session, .. }) = record;
         let Some(held) = self.sessions.get_mut(session.as_ref()) else {
-            return count(&mut self.strays, mark);
+            return self.strays.entry(session.as_ref().clone()).or_insert(Tally::since(mark)).add(mark);
         };
         let told = &mut held.statements;
         match record {
@@ -182,6 +191,9 @@ impl History {
                     granted.confirmed.push(Confirmed { mark, by: confirmation, complete });
                 });
             }
+            Event::BreakGlassUnconfirmed { grant, .. } => {
+                self.granted(&grant, |granted| granted.unconfirmed = Some(mark));
+            }
             Event::ReviewOpened { review } => {
                 self.reviews.insert(review.id.clone(), Reviewed::new(mark, *review));
             }
@@ -196,7 +208,7 @@ impl History {
                 }
             }
             Event::ServerStarted { policy, .. } | Event::PolicyLoaded { policy, .. } => {
-                self.policies.entry(policy).or_insert(mark);
+                self.policies.entry(policy).or_default().push(mark);
             }
             // Nothing that changes who may do what.
             Event::BreakGlassRefused { .. }
@@ -215,8 +227,8 @@ impl History {
             | Event::NoticeGivenUp { .. }
             | Event::ConnectionOpened { .. }
             | Event::ConnectionClosed { .. }
-            | Event::BreakGlassUnconfirmed { .. }
             | Event::RecordingRead { .. }
+            | Event::ReportMade { .. }
             | Event::ReviewReminded { .. }
             | Event::PolicyRefused { .. }
             | Event::BreakGlassOften { .. } => {}
@@ -240,11 +252,6 @@ impl History {
             change(held);
         }
     }
-}
-
-/// One more, and the first stays named.
-fn count(told: &mut Option<(u64, Mark)>, mark: Mark) {
-    told.get_or_insert((0, mark)).0 += 1;
 }
 
 #[cfg(test)]
