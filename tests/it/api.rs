@@ -221,10 +221,11 @@ async fn the_document_describes_what_is_answered() {
     let amended =
         json!({"migration": script("ALTER TABLE public.orders ADD COLUMN note text"), "schemas": ["public"]});
     let amended = decide(&alice, &migration, "amend", amended).await;
-    let sha256 = &amended["request"]["migration"]["sha256"];
-    decide(&carol, &migration, "approve", json!({"sha256": sha256})).await;
+    let second = &amended["request"]["migration"];
+    let shown = json!({"sha256": second["sha256"], "revision": second["revision"]});
+    decide(&carol, &migration, "approve", shown.clone()).await;
     let bob = env.signed_in("bob").await.api();
-    decide(&bob, &migration, "approve", json!({"sha256": sha256})).await;
+    decide(&bob, &migration, "approve", shown).await;
     person.run(&["migrate", &migration]).ok();
     let compare = format!("/v1/compare/{migration}");
     let other = json!({"script": script("DROP TABLE public.orders")});
