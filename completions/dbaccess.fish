@@ -240,11 +240,25 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l session -d 'Only this session, by id or unique prefix' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l person -d 'Only this person, by e-mail address' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l target -d 'Only this target' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l since -d 'Only since then: a length of time back (90d) or a time (2026-11-01T00:00:00Z)' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l limit -d 'At most so many, newest first' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l person -d 'Of this person, by e-mail address' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l team -d 'Of this team\'s members, as the teams were when they asked for access' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l target -d 'On this target' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l environment -d 'On targets that were production, staging or development' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l table -d 'That name this table, TABLE or SCHEMA.TABLE, to read or to change it' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l sensitivity -d 'That name classified columns which their grant showed unmasked: pii, financial, health, secret, any; unknown where the grant is not on record' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l verb -d 'That are, or hold, such a command: select, delete, "copy to", …' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l export -d 'That took data out: by COPY, or as a result of so many rows and more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l rows -d 'That returned or changed so many rows and more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l result -d 'That ended so: ok, failed, refused, cut, skipped, unknown, running; or ran, for all that reached the database' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l text -d 'Whose text has this in it; ASCII letters in any case' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l grant -d 'Under this grant, by id or unique prefix' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l session -d 'Of this session, by id or unique prefix' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l incident -d 'Under break-glass for this incident' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l since -d 'Since then: a length of time back (90d), a day (2026-11-01), a time, or today, week, month, quarter, year: since its beginning' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l between -d 'From one time up to another; a day as the second counts with all its hours' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l before -d 'Older than this place in the ledger: what a page said to go on with' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l count-by -d 'Count them by person, team, target, environment, table, sensitivity, verb, export, grant, session, incident, result or day' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l limit -d 'At most so many lines' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"

@@ -9,7 +9,7 @@ use crate::core::model::{
     Absence, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
 };
 use crate::proto::{
-    About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
+    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, Compare, Confirm,
     DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, MakeReport, Me, MetricsQuery,
     MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
     RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
@@ -212,8 +212,12 @@ impl Client {
         self.get(&["sessions"], query).await
     }
 
-    pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, CliError> {
+    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditPage, CliError> {
         self.get(&["audit"], query).await
+    }
+
+    pub async fn audit_counts(&self, query: &AuditQuery) -> Result<AuditCounts, CliError> {
+        self.call(Method::GET, &["audit", "counts"], query, None::<&()>, SESSION_TIMEOUT).await
     }
 
     pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {

@@ -2,6 +2,7 @@
 //! time, randomness and ids come in from outside, nothing is read or written.
 
 pub mod approval;
+pub mod audit;
 pub mod break_glass;
 pub mod classify;
 pub mod csv;

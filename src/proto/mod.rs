@@ -3,11 +3,15 @@
 //! lengths of time are whole seconds. A request with a field that is not known
 //! is refused: a misspelt narrowing must not be taken for none.
 
+mod audit;
+
+pub use audit::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy, ResultKind, TouchedKind};
+
 use crate::core::model::{
     Absence, AccessRequest, Approval, AskedScope, BreakGlass, Delegation, EndReason, ErrorKind, Explanation,
-    Export, Framework, Grant, GrantId, Limits, Metric, Path, Permission, Person, PersonRef, PolicySource,
-    RecordingRecord, RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StandingRole,
-    StatementResult, Suspension, Tier, Totals, Verdict,
+    Framework, Grant, GrantId, Limits, Metric, Path, Permission, Person, PersonRef, PolicySource,
+    RecordingRecord, RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StandingRole, Suspension,
+    Tier, Totals, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -474,80 +478,6 @@ pub struct SessionView {
     pub scope: String,
     pub reason: String,
     pub connections: u32,
-}
-
-/// `GET /v1/audit?session=&person=&target=&since=&limit=&before=`, newest first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuditQuery {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub person: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
-    /// Only records before this ledger position, for paging.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-}
-
-/// One statement of a session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditRow {
-    /// Position of the intent record in the ledger.
-    pub seq: u64,
-    pub at: Timestamp,
-    pub person: PersonRef,
-    pub target: String,
-    pub session: SessionId,
-    pub grant: GrantId,
-    pub connection: String,
-    pub text: String,
-    pub parameters: Vec<Option<String>>,
-    /// What the grammar found in it: `verbs`, `reads`, `writes`, `columns`,
-    /// `functions`, `export`. `None` where the text could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub facts: Option<serde_json::Value>,
-    /// `None` while it runs.
-    pub result: Option<StatementResult>,
-    pub rows: u64,
-    pub bytes: u64,
-    pub duration_us: Option<u64>,
-    /// Of the data that an export took out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub export: Option<Export>,
-    /// Whether the session's recording holds what it returned.
-    #[serde(default)]
-    pub recorded: bool,
-}
-
-impl AuditRow {
-    /// The names in one list of the facts.
-    pub fn names(&self, list: &str) -> impl Iterator<Item = &str> {
-        let names = self.facts.as_ref().and_then(|facts| facts.get(list)?.as_array());
-        names.into_iter().flatten().filter_map(|name| name.as_str())
-    }
-
-    /// Whether it failed, was refused, or was cut.
-    pub fn failed(&self) -> bool {
-        matches!(
-            self.result,
-            Some(
-                StatementResult::Error { .. } | StatementResult::Refused { .. } | StatementResult::Cut { .. }
-            )
-        )
-    }
-
-    /// Whether it may have changed something: by what it says, where that could be
-    /// read, and unless the database never saw it.
-    pub fn writes(&self) -> bool {
-        let refused = matches!(self.result, Some(StatementResult::Refused { .. } | StatementResult::Skipped));
-        !refused && (self.facts.is_none() || self.names("writes").next().is_some())
-    }
 }
 
 /// One finding of `GET /v1/doctor?target=`.

@@ -3,6 +3,7 @@
 
 use super::access::{Access, Parts};
 use super::config::{Config, IdentityProvider, MetricsEndpoint, Server};
+use super::forward::Forward;
 use super::gateway::{Gateway, Registry, Watch, end_point};
 use super::identity::{BrowserConfig, IdentityConfig, Provider};
 use super::journal::{EventQuery, Index, Journal, Options};
@@ -78,7 +79,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         public_url: config.server.public_url.clone(),
         store: store.clone(),
     };
-    let (alerts, notify) = (config.alerts.clone(), config.notify.clone());
+    let (alerts, notify, forwards) = (config.alerts.clone(), config.notify.clone(), config.forward.clone());
+    let host = config.server.host().to_owned();
     let (policy, metrics_endpoint) = (config.policy.hash().to_owned(), config.metrics);
     let provider = Provider::new(identity_config(&config.identity, &config.server.public_url))?;
     let access = Arc::new(Access::new(Parts {
@@ -105,6 +107,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let left = recordings.left()?;
     all.spawn(recover(recordings.clone(), left, index.clone()));
     all.spawn(follow(index, journal.clone()));
+    for forward in Forward::all(&forwards, &journal, &metrics, &data_dir.join("forward"), &host)? {
+        all.spawn(forward.run());
+    }
     let started = Event::ServerStarted { version: env!("CARGO_PKG_VERSION").to_owned(), policy };
     store.write(move |tx| tx.record(crate::os::now(), &started)).await?;
     access.policy_started().await?;

@@ -19,6 +19,12 @@ struct TierLabel {
     tier: &'static str,
 }
 
+/// A `[forward.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ForwardLabel {
+    name: String,
+}
+
 pub struct Metrics {
     registry: Registry,
     privilege: Privilege,
@@ -33,6 +39,7 @@ pub struct Metrics {
     pub statements: Counter,
     pub refused: Counter,
     pub login_failures: Counter,
+    forward_behind: Family<ForwardLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -53,6 +60,7 @@ impl Default for Metrics {
             statements: Counter::default(),
             refused: Counter::default(),
             login_failures: Counter::default(),
+            forward_behind: Family::default(),
         };
         let r = &mut metrics.registry;
         r.register("requests", "Access requests by the tier that policy gave them", metrics.requests.clone());
@@ -84,6 +92,11 @@ impl Default for Metrics {
             "Attempts to remove a role that failed and are retried",
             metrics.revocation_failures.clone(),
         );
+        r.register(
+            "forward_behind_lines",
+            "Ledger lines that a destination has not taken yet",
+            metrics.forward_behind.clone(),
+        );
         r.register("connections", "Client connections in the gateway", metrics.connections.clone());
         r.register("statements", "Statements that passed the gateway", metrics.statements.clone());
         r.register("statements_refused", "Statements that the gateway refused", metrics.refused.clone());
@@ -100,6 +113,12 @@ impl Metrics {
     /// The emergency path was used (R10.5).
     pub fn broke_glass(&self) {
         self.break_glass_opened.inc();
+    }
+
+    /// So many lines have not reached this destination yet.
+    pub fn forward_behind(&self, name: &str, lines: u64) {
+        let label = ForwardLabel { name: name.to_owned() };
+        self.forward_behind.get_or_create(&label).set(i64::try_from(lines).unwrap_or(i64::MAX));
     }
 
     /// From here on there may be a role.

@@ -6,6 +6,7 @@ pub mod boot;
 pub mod classify;
 pub mod config;
 pub mod evidence;
+pub mod forward;
 pub mod gateway;
 pub mod identity;
 pub mod incidents;

@@ -64,6 +64,7 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
         ("GET", "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations") => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/metrics") => Some("since_seconds=0.5"),
+        ("GET", "/v1/audit/counts") => Some("by=chance"),
         ("GET", "/v1/grants" | "/v1/doctor") => Some("target=no-such-target"),
         ("GET", "/healthz" | "/v1/openapi.json" | "/v1/about" | "/v1/me" | "/v1/targets" | "/v1/tunnel") => {
             None
@@ -239,7 +240,11 @@ async fn the_document_describes_what_is_answered() {
     let open = json!({"grant": grant, "detached": true});
     let session = seen(&alice, "POST", "/v1/sessions", "/v1/sessions", Some(open)).await;
     let session = session["session"].as_str().unwrap();
-    for list in ["/v1/targets", "/v1/requests", "/v1/grants", "/v1/sessions", "/v1/audit", "/v1/doctor"] {
+    let page = plain("/v1/audit").await;
+    assert!(!page["statements"].as_array().unwrap().is_empty(), "{page}");
+    let counts = seen(&alice, "GET", "/v1/audit/counts", "/v1/audit/counts?by=verb", None).await;
+    assert_eq!(counts["counts"][0]["key"], "SELECT", "{counts}");
+    for list in ["/v1/targets", "/v1/requests", "/v1/grants", "/v1/sessions", "/v1/doctor"] {
         let value = plain(list).await;
         assert!(
             !value.as_array().unwrap().is_empty() || list == "/v1/requests",

@@ -11,7 +11,11 @@ use std::path::Path;
 
 fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
     let record = StatementRecord::Intent {
-        session: Cow::Owned(SessionId::from_stored(format!("ses-{n}abc"))),
+        // A session has one target.
+        session: Cow::Owned(SessionId::from_stored(match target {
+            "prod" => format!("ses-{n}abd"),
+            _ => format!("ses-{n}abc"),
+        })),
         grant: Cow::Owned(GrantId::from_stored("grt-1")),
         connection: Cow::Owned(ConnectionId::from_stored("con-1")),
         person: Cow::Owned(PersonRef {

@@ -9,6 +9,10 @@ mod approvals;
 #[cfg(test)]
 mod approving;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod audit_large;
+#[cfg(test)]
 mod authorization_codes;
 #[cfg(test)]
 mod bad_input;
@@ -50,6 +54,8 @@ mod evidence;
 mod expiry;
 #[cfg(test)]
 mod exports;
+#[cfg(test)]
+mod forward;
 #[cfg(test)]
 #[path = "../fuzz/mod.rs"]
 mod fuzz;

@@ -1,34 +1,33 @@
 mod compare;
+mod filters;
 
 use super::Context;
+use crate::cli::client::Client;
 use crate::cli::error::CliError;
-use crate::cli::output::{self, Format, Listing, OutputArgs, relative, short_ids};
-use crate::core::model::{StatementResult, parse_duration};
+use crate::cli::output::{self, Format, Listing, OutputArgs, note, relative, short_ids};
+use crate::core::model::StatementResult;
 use crate::os;
-use crate::proto::{AuditQuery, AuditRow};
-use jiff::Timestamp;
+use crate::proto::{AuditCounts, AuditQuery, AuditRow, CountBy};
+use filters::{Filters, named};
 
 /// Show the statements that were run: who, when, what, how it ended.
+///
+/// Security and auditors see everybody's statements, others their own. Newest
+/// first; with --count-by how many there are of what, in place of a list.
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct AuditArgs {
-    /// Only this session, by id or unique prefix
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// Only this person, by e-mail address
-    #[arg(long, value_name = "EMAIL")]
-    person: Option<String>,
-    /// Only this target
-    #[arg(long, value_name = "TARGET")]
-    target: Option<String>,
-    /// Only since then: a length of time back (90d) or a time (2026-11-01T00:00:00Z)
-    #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Timestamp>,
-    /// At most so many, newest first
+    /// Count them by person, team, target, environment, table, sensitivity, verb,
+    /// export, grant, session, incident, result or day
+    #[arg(long, value_name = "WHAT", value_parser = named::<CountBy>, conflicts_with = "before")]
+    count_by: Option<CountBy>,
+    /// At most so many lines
     #[arg(long, default_value_t = 100, value_name = "N")]
     limit: u32,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    filters: Filters,
     #[command(subcommand)]
     command: Option<AuditCommand>,
 }
@@ -46,28 +45,85 @@ impl AuditArgs {
         if let Some(AuditCommand::Compare(args)) = self.command {
             return args.run(context).await;
         }
+        let mut query = self.filters.query()?;
         let client = context.client()?;
-        let mut query = AuditQuery {
-            session: self.session,
-            person: self.person,
-            target: self.target,
-            since: self.since,
-            before: None,
-            limit: None,
-        };
-        let mut rows: Vec<AuditRow> = Vec::new();
-        loop {
-            let missing = self.limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-            if missing == 0 {
-                break;
-            }
-            query.limit = Some(missing.min(PAGE));
-            let page = client.audit(&query).await?;
-            let Some(last) = page.last() else { break };
-            query.before = Some(last.seq);
-            rows.extend(page);
+        if let Some(by) = self.count_by {
+            query.by = Some(by);
+            query.limit = Some(self.limit);
+            let counts = client.audit_counts(&query).await?;
+            return print_counts(&counts, by, self.output.output).map(|()| 0);
         }
-        print(&rows, self.output.output).map(|()| 0)
+        let (rows, more) = pages(&client, query, self.limit).await?;
+        print(&rows, self.output.output)?;
+        if let Some(next) = more {
+            note(&format!(
+                "there are more: the same with --before {next} goes on, --limit shows more at a time"
+            ));
+        }
+        Ok(0)
+    }
+}
+
+/// Page after page until so many are there, or all are; then where to go on, too.
+async fn pages(
+    client: &Client,
+    mut query: AuditQuery,
+    limit: u32,
+) -> Result<(Vec<AuditRow>, Option<u64>), CliError> {
+    let mut rows: Vec<AuditRow> = Vec::new();
+    loop {
+        let missing = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        if missing == 0 {
+            return Ok((rows, query.before));
+        }
+        query.limit = Some(missing.min(PAGE));
+        let page = client.audit(&query).await?;
+        rows.extend(page.statements);
+        if page.next.is_none() {
+            return Ok((rows, None));
+        }
+        query.before = page.next;
+    }
+}
+
+fn print_counts(counts: &AuditCounts, by: CountBy, format: Format) -> Result<(), CliError> {
+    let now = os::now();
+    let people = format == Format::Table;
+    let time = |at| if people { relative(at, now) } else { format!("{at}") };
+    let mut listing =
+        Listing::new([header(by), "statements", "refused", "rows", "first", "last"], "no statements");
+    for count in &counts.counts {
+        listing.row([
+            count.key.clone(),
+            count.statements.to_string(),
+            count.refused.to_string(),
+            count.rows.to_string(),
+            time(count.first),
+            time(count.last),
+        ]);
+    }
+    output::print_list(format, &listing, &counts.counts)?;
+    if counts.left_out > 0 {
+        note(&format!("{} more lines, of fewer statements each: --limit shows more", counts.left_out));
+    }
+    Ok(())
+}
+
+fn header(by: CountBy) -> &'static str {
+    match by {
+        CountBy::Person => "person",
+        CountBy::Team => "team",
+        CountBy::Target => "target",
+        CountBy::Environment => "environment",
+        CountBy::Table => "table",
+        CountBy::Sensitivity => "sensitivity",
+        CountBy::Verb => "verb",
+        CountBy::Export => "export",
+        CountBy::Grant => "grant",
+        CountBy::Session => "session",
+        CountBy::Incident => "incident",
+        CountBy::Result => "result",
+        CountBy::Day => "day",
     }
 }
 
@@ -107,30 +163,5 @@ fn words(result: &StatementResult) -> String {
         StatementResult::Cut { sqlstate, message } => format!("cut {sqlstate}: {message}"),
         StatementResult::Skipped => "skipped".to_owned(),
         StatementResult::Unknown => "unknown".to_owned(),
-    }
-}
-
-/// A time, or how long ago.
-fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    let back = parse_duration(text).map_err(|_| {
-        format!("`{text}` is neither a length of time such as 90d nor a time such as 2026-11-01T00:00:00Z")
-    })?;
-    let seconds = i64::try_from(back.as_secs()).map_err(|error| error.to_string())?;
-    Timestamp::from_second(os::now().as_second() - seconds).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_is_a_time_or_a_while_ago() {
-        assert_eq!(since("2026-11-01T00:00:00Z").unwrap().as_second(), 1_793_491_200);
-        let day_ago = os::now().as_second() - 86_400;
-        assert!((since("1d").unwrap().as_second() - day_ago).abs() < 5);
-        assert!(since("yesterday").unwrap_err().contains("90d"));
     }
 }

@@ -130,8 +130,8 @@ enum Failed {
 /// What the server has on record of the session's one export.
 async fn recorded(api: &Client, session: &str) -> Result<Export, CliError> {
     let query = AuditQuery { session: Some(session.to_owned()), ..AuditQuery::default() };
-    let rows = api.audit(&query).await?;
-    rows.into_iter().find_map(|row| row.export).ok_or_else(|| {
+    let page = api.audit(&query).await?;
+    page.statements.into_iter().find_map(|row| row.export).ok_or_else(|| {
         CliError::new(ErrorKind::Internal, "the server has no export on record, so the file was removed")
             .hint("the grant must have export: dbaccess request TARGET … --export")
     })

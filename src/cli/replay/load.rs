@@ -60,8 +60,8 @@ pub async fn load(
 
 async fn of_server(client: &Client, session: &str) -> Result<(Timeline, Option<Recorded>), CliError> {
     let mut rows: Vec<AuditRow> = Vec::new();
+    let mut before = None;
     while rows.len() < MOST_STATEMENTS {
-        let before = rows.last().map(|row| row.seq);
         let query = AuditQuery {
             session: Some(session.to_owned()),
             before,
@@ -69,10 +69,11 @@ async fn of_server(client: &Client, session: &str) -> Result<(Timeline, Option<R
             ..AuditQuery::default()
         };
         let page = client.audit(&query).await?;
-        if page.is_empty() {
+        rows.extend(page.statements);
+        before = page.next;
+        if before.is_none() {
             break;
         }
-        rows.extend(page);
     }
     if rows.len() >= MOST_STATEMENTS {
         output::note(&format!("the newest {} statements are played: there are more", rows.len()));

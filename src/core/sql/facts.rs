@@ -47,6 +47,8 @@ pub struct Statement {
     pub whole_rows: bool,
     /// A common table expression holds INSERT, UPDATE, DELETE or MERGE.
     pub modifying_cte: bool,
+    /// Those, and what a MERGE does to rows.
+    pub inner: BTreeSet<Class>,
     /// FOR UPDATE, FOR SHARE and kin.
     pub locks_rows: bool,
     /// The prepared statement, cursor, savepoint or channel that is named; for
@@ -256,6 +258,7 @@ impl Statement {
             expression_attributes: false,
             whole_rows: false,
             modifying_cte: false,
+            inner: BTreeSet::new(),
             locks_rows: false,
             subject: None,
             export: false,

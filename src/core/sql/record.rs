@@ -13,8 +13,9 @@ const MOST_NAMES: usize = 100;
 pub(super) fn of(statement: &Statement) -> StatementFacts {
     let mut cut = false;
     let mut names = |names: &mut dyn Iterator<Item = String>| bounded(names, &mut cut);
+    let inner = statement.inner.iter().copied();
     let record = Record {
-        verbs: statement.classes().map(Class::verb).take(MOST_NAMES).collect(),
+        verbs: statement.classes().chain(inner).map(Class::verb).take(MOST_NAMES).collect(),
         reads: names(&mut statement.reads.iter().map(ToString::to_string)),
         writes: names(&mut statement.writes.iter().map(ToString::to_string)),
         columns: names(&mut columns(statement).into_iter()),
@@ -36,7 +37,8 @@ fn columns(statement: &Statement) -> BTreeSet<String> {
 
 #[derive(Serialize)]
 struct Record {
-    /// Its own and those of the statements it carries, outermost first.
+    /// Its own, those of the statements it carries, outermost first, and what a
+    /// WITH or a MERGE in it does to rows.
     verbs: Vec<&'static str>,
     reads: Vec<String>,
     writes: Vec<String>,
@@ -71,6 +73,30 @@ mod tests {
             record("SELECT 1"),
             r#"{"verbs":["SELECT"],"reads":[],"writes":[],"columns":[],"functions":[],"export":false}"#
         );
+    }
+
+    /// Nobody hides a DELETE in a WITH, or a column behind its table's name.
+    #[test]
+    fn r5_2_a_record_tells_what_stands_inside() {
+        let record = |text: &str| analyse(text).unwrap().statements[0].record.as_json().to_owned();
+        for (text, verbs, columns) in [
+            (
+                "WITH gone AS (DELETE FROM t RETURNING a) SELECT a FROM gone",
+                r#"["SELECT","DELETE"]"#,
+                r#"["a"]"#,
+            ),
+            (
+                "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (u.a)",
+                r#"["MERGE","INSERT","DELETE"]"#,
+                r#"["a"]"#,
+            ),
+            ("SELECT to_json(c) FROM customers c", r#"["SELECT"]"#, r#"["*","c"]"#),
+            ("TABLE customers", r#"["SELECT"]"#, r#"["*"]"#),
+        ] {
+            let record = record(text);
+            assert!(record.contains(&format!(r#""verbs":{verbs}"#)), "{text}: {record}");
+            assert!(record.contains(&format!(r#""columns":{columns}"#)), "{text}: {record}");
+        }
     }
 
     #[test]

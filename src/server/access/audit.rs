@@ -1,43 +1,63 @@
 //! Who ran what: the search over the ledger's index.
 
 use super::{Access, AccessError, Caller};
-use crate::proto::{AuditQuery, AuditRow};
-
-/// The most rows one answer holds.
-const PAGE: u32 = 1000;
+use crate::proto::{AuditCounts, AuditPage, AuditQuery};
 
 impl Access {
     /// Statements, newest first. Whoever is not security or auditor sees their own.
-    pub async fn audit(&self, caller: &Caller, mut query: AuditQuery) -> Result<Vec<AuditRow>, AccessError> {
-        if !caller.sees_all() {
-            let asked_for_another = query
-                .person
-                .as_ref()
-                .is_some_and(|person| *person != caller.person.email && *person != caller.person.subject);
-            if asked_for_another {
-                return Err(AccessError::denied("other people's statements are for security and auditors")
-                    .hint("leave `--person` out to see your own"));
-            }
-            query.person = Some(caller.person.subject.clone());
+    pub async fn audit(&self, caller: &Caller, query: AuditQuery) -> Result<AuditPage, AccessError> {
+        if query.by.is_some() {
+            return Err(AccessError::usage("`by` is for counts: GET /v1/audit/counts"));
+        }
+        let (query, only) = self.searchable(caller, query).await?;
+        let page = self.index.search(query.clone(), only).await?;
+        let nothing = page.statements.is_empty() && page.next.is_none() && query.before.is_none();
+        self.not_misspelt(&query, nothing).map(|()| page)
+    }
+
+    /// How many there are of what.
+    pub async fn audit_counts(&self, caller: &Caller, query: AuditQuery) -> Result<AuditCounts, AccessError> {
+        let Some(by) = query.by else {
+            return Err(AccessError::usage("`by` says what to count by, such as by=person"));
+        };
+        let (query, only) = self.searchable(caller, query).await?;
+        let counts = self.index.counts(query.clone(), by, only).await.map_err(|error| {
+            AccessError::from(error).hint("count less: `--since`, `--target` or `--person` narrow it")
+        })?;
+        self.not_misspelt(&query, counts.counts.is_empty()).map(|()| counts)
+    }
+
+    /// What may be searched for, and of whom alone; everything that was answered
+    /// before this call is found by it.
+    async fn searchable(
+        &self,
+        caller: &Caller,
+        mut query: AuditQuery,
+    ) -> Result<(AuditQuery, Option<String>), AccessError> {
+        let only = (!caller.sees_all()).then(|| caller.person.subject.clone());
+        if only.is_some()
+            && query.person.take().is_some_and(|person| {
+                !person.eq_ignore_ascii_case(&caller.person.email) && person != caller.person.subject
+            })
+        {
+            return Err(AccessError::denied("other people's statements are for security and auditors")
+                .hint("leave `--person` out to see your own"));
         }
         if let Some(session) = &mut query.session {
             *session = self.find_session(caller, session).await?.id.to_string();
         }
-        query.limit = Some(query.limit.unwrap_or(100).min(PAGE));
-        // Everything that was answered before this call is found by it.
         let newest = self.journal.last_queued();
         self.journal.written(newest).await?;
         self.index.catch_up(newest).await?;
-        let mut found = self.index.statements(&query).await?;
-        if !caller.sees_all() {
-            // The search takes an e-mail address, too, and somebody's subject may read like another's.
-            found.retain(|row| row.person.subject == caller.person.subject);
-        }
-        // A misspelt target must not look like a clean record; one that is not
-        // configured any more keeps its own.
+        Ok((query, only))
+    }
+
+    /// A misspelt target must not look like a clean record; one that is not
+    /// configured any more keeps its own.
+    fn not_misspelt(&self, query: &AuditQuery, nothing: bool) -> Result<(), AccessError> {
         match &query.target {
-            Some(target) if found.is_empty() && query.before.is_none() => self.target(target).map(|_| found),
-            _ => Ok(found),
+            Some(target) if nothing => self.target(target).map(drop),
+            _ => Ok(()),
         }
     }
 }

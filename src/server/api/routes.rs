@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::{events, recordings, reports, tunnel};
 use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
 use crate::proto::{
-    About, AbsenceView, Amend, Approve, AuditQuery, AuditRow, Away, BackView, Compare, Confirm,
+    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, Compare, Confirm,
     DelegationsQuery, End, Explained, Finding, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass,
     NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
     ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail,
@@ -87,6 +87,7 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("DELETE", "/v1/sessions/{id}", SignedIn, delete(close_session)),
         route("GET", "/v1/sessions/{id}/events", SignedIn, get(events::hold)),
         route("GET", "/v1/audit", SignedIn, get(audit)),
+        route("GET", "/v1/audit/counts", SignedIn, get(audit_counts)),
         route("GET", "/v1/metrics", SignedIn, get(measure)),
         route("GET", "/v1/doctor", SignedIn, get(doctor)),
         route("GET", "/v1/requests/{id}/policy", SignedIn, get(explain)),
@@ -314,12 +315,16 @@ async fn close_session(State(access): App, caller: Caller, Id(id): Id) -> Answer
     Ok(Json(access.close_session(&caller, id).await?))
 }
 
-async fn audit(
+async fn audit(State(access): App, caller: Caller, Search(query): Search<AuditQuery>) -> Answer<AuditPage> {
+    Ok(Json(access.audit(&caller, query).await?))
+}
+
+async fn audit_counts(
     State(access): App,
     caller: Caller,
     Search(query): Search<AuditQuery>,
-) -> Answer<Vec<AuditRow>> {
-    Ok(Json(access.audit(&caller, query).await?))
+) -> Answer<AuditCounts> {
+    Ok(Json(access.audit_counts(&caller, query).await?))
 }
 
 async fn measure(

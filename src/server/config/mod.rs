@@ -9,6 +9,7 @@ mod break_glass;
 mod budgets;
 mod classified;
 mod directory;
+mod forward;
 mod incidents;
 mod notify;
 mod policy;
@@ -23,6 +24,7 @@ mod tests;
 pub use approvals::Approvals;
 pub use break_glass::BreakGlass;
 pub use directory::Directory;
+pub use forward::{Forward, ForwardTo, OtlpTo, SyslogTo};
 pub use incidents::{IncidentApi, Incidents};
 pub use policy::{DEFAULT_NAME, PolicyFiles, Unusable, default_source, usable};
 pub use reader::Problem;
@@ -59,6 +61,8 @@ pub struct Config {
     pub budgets: Budgets,
     pub alerts: Alerts,
     pub notify: Notify,
+    /// Where the ledger is sent to.
+    pub forward: Vec<Forward>,
     pub approvals: Approvals,
     pub break_glass: BreakGlass,
     /// Who says whether there is an incident (R8.1).
@@ -89,6 +93,14 @@ pub struct Server {
     pub data_dir: PathBuf,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
+}
+
+impl Server {
+    /// The name that people know it by.
+    pub fn host(&self) -> &str {
+        let rest = self.public_url.split_once("://").map_or(self.public_url.as_str(), |(_, rest)| rest);
+        rest.split(['/', ':']).next().unwrap_or_default()
+    }
 }
 
 /// The identity provider, and the client that we are there.

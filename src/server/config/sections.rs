@@ -5,6 +5,7 @@ use super::MetricsEndpoint;
 use super::approvals::approvals;
 use super::break_glass::{auditor_key, break_glass};
 use super::budgets::{alerts, budgets};
+use super::forward::forward;
 use super::incidents::incidents;
 use super::notify::notify;
 use super::reader::{Found, Section};
@@ -47,6 +48,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let budgets = budgets(root.section("budgets"));
     let alerts = alerts(root.section("alerts"), outside);
     let notify = notify(root.section("notify"), outside);
+    let forward = root.section("forward").map(|section| forward(section, outside)).unwrap_or_default();
     let approvals = approvals(root.section("approvals"), &directory);
     let break_glass = break_glass(root.section("break_glass"));
     let incidents = incidents(root.section("incidents"), outside);
@@ -73,6 +75,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         budgets,
         alerts,
         notify,
+        forward,
         approvals,
         break_glass,
         incidents,

@@ -20,12 +20,15 @@ pub enum JournalError {
     NotARecord,
     #[error("the ledger is closed: the server is stopping")]
     Closed,
+    #[error("the search took longer than {0} seconds and was broken off")]
+    TooLong(u64),
 }
 
 impl JournalError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Closed | Self::Io { .. } => ErrorKind::Unreachable,
+            Self::TooLong(_) => ErrorKind::TooMany,
             Self::InUse(_) => ErrorKind::Conflict,
             Self::Broken { .. } | Self::Key { .. } | Self::NotARecord => ErrorKind::Internal,
         }

@@ -25,6 +25,7 @@
 mod blob;
 mod disk;
 mod error;
+mod follow;
 mod index;
 mod key;
 mod progress;
@@ -36,6 +37,7 @@ mod writer;
 
 pub use blob::read_record;
 pub use error::{JournalError, NotAppended};
+pub use follow::{Batch, Follower, LedgerLine};
 pub use index::{EventQuery, EventRow, Index, PastRead};
 pub use recover::Recovered;
 

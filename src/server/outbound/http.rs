@@ -14,7 +14,7 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 /// Of a text of the other end's, for our log.
 const MOST_WORDS: usize = 200;
 
-pub(super) fn client(ca: Option<&Path>) -> Result<reqwest::Client, TlsError> {
+pub(in crate::server) fn client(ca: Option<&Path>) -> Result<reqwest::Client, TlsError> {
     tls::install_provider();
     let tls = tls::client_config(ca, &[b"http/1.1"])?;
     Ok(reqwest::Client::builder()
@@ -27,7 +27,7 @@ pub(super) fn client(ca: Option<&Path>) -> Result<reqwest::Client, TlsError> {
 }
 
 /// Sends, and returns the body of a success.
-pub(super) async fn send(request: RequestBuilder) -> Result<Vec<u8>, OutboundError> {
+pub(in crate::server) async fn send(request: RequestBuilder) -> Result<Vec<u8>, OutboundError> {
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     let pause =

@@ -9,7 +9,7 @@
 //!                                                      └ refuses this one: others go on; given up after some tries
 //! ```
 
-mod http;
+pub(in crate::server) mod http;
 mod links;
 mod mail;
 mod pagerduty;
@@ -22,6 +22,7 @@ mod tests;
 
 pub use links::Links;
 pub use route::Route;
+pub(in crate::server) use webhook::signature;
 
 use super::config::{self, Alerts};
 use super::outbox::Outbox;

@@ -67,7 +67,7 @@ impl Webhook {
 }
 
 /// Proves who posts, and when: HMAC-SHA256 over the time, a dot and the body.
-fn signature(secret: &[u8], time: i64, body: &str) -> Result<String, OutboundError> {
+pub(in crate::server) fn signature(secret: &[u8], time: i64, body: &str) -> Result<String, OutboundError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| OutboundError::Secret)?;
     mac.update(format!("{time}.{body}").as_bytes());
     let mut text = format!("t={time},v1=");

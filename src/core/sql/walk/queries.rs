@@ -1,5 +1,6 @@
 //! Queries and changes of rows, with what is in scope in each of their parts.
 
+use super::super::facts::Class;
 use super::Walker;
 use super::words::is_temporary;
 use pg_query::{NodeEnum, protobuf as pg};
@@ -82,6 +83,12 @@ impl<'t> Walker<'t> {
                 self.unknown("a part of MERGE that it does not know");
                 continue;
             };
+            self.out.inner.extend(match pg::CmdType::try_from(when.command_type) {
+                Ok(pg::CmdType::CmdInsert) => Some(Class::Insert),
+                Ok(pg::CmdType::CmdUpdate) => Some(Class::Update),
+                Ok(pg::CmdType::CmdDelete) => Some(Class::Delete),
+                _ => None,
+            });
             self.maybe(&when.condition);
             self.assigned(&when.target_list);
             self.nodes(&when.values);
@@ -109,6 +116,13 @@ impl<'t> Walker<'t> {
         for cte in queries {
             if let Some(query) = &cte.ctequery {
                 self.out.modifying_cte |= !matches!(query.node, Some(NodeEnum::SelectStmt(_)));
+                self.out.inner.extend(match query.node {
+                    Some(NodeEnum::InsertStmt(_)) => Some(Class::Insert),
+                    Some(NodeEnum::UpdateStmt(_)) => Some(Class::Update),
+                    Some(NodeEnum::DeleteStmt(_)) => Some(Class::Delete),
+                    Some(NodeEnum::MergeStmt(_)) => Some(Class::Merge),
+                    _ => None,
+                });
                 self.node(query);
             }
             if let Some(cycle) = &cte.cycle_clause {

@@ -1,13 +1,20 @@
 //! The index for searches: what the segments say, in SQLite, so that a
 //! question costs no walk through the ledger. It decides nothing and proves
 //! nothing: it may be deleted at any time, and is made anew from the segments
-//! when it is missing, damaged, or of another ledger.
+//! when it is missing, damaged, of another version, or of another ledger.
 //!
-//! It has a thread of its own and reads the segments behind the writer's back,
-//! so that a statement never pays for it.
+//! It has three threads: one reads the segments behind the writer's back, so
+//! that a statement never pays for it, and answers the server's own small
+//! questions; the others answer people's searches, pages and counts, each over
+//! a connection of its own, so that nothing waits for a slow one.
 
+mod codes;
 mod feed;
+mod filter;
 mod query;
+mod schema;
+mod search;
+mod searcher;
 mod usage;
 
 pub use query::{EventQuery, EventRow, PastRead};
@@ -16,13 +23,17 @@ pub use usage::Usage;
 use super::tail::Cursor;
 use super::{JournalError, Position};
 use crate::core::model::SessionId;
-use crate::proto::{AuditQuery, AuditRow};
+use crate::proto::{AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
+use searcher::Searcher;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Questions that may wait; beyond, callers wait.
@@ -32,14 +43,28 @@ type Question = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// A handle to the index. Cheap to clone; the thread ends with the last one.
 #[derive(Clone)]
-pub struct Index(mpsc::Sender<Question>);
+pub struct Index {
+    questions: mpsc::Sender<Question>,
+    pages: Searcher,
+    counts: Searcher,
+}
 
-/// What the thread owns.
+/// What the feeding thread owns.
 struct Store {
     dir: PathBuf,
     path: PathBuf,
     connection: Connection,
     cursor: Cursor,
+    file: Arc<File>,
+}
+
+/// What both threads know of the index's file.
+#[derive(Default)]
+struct File {
+    /// How often it was made anew: whoever else has it open opens it again.
+    made: AtomicU64,
+    /// A search has found that it is damaged.
+    damaged: AtomicBool,
 }
 
 impl Index {
@@ -47,6 +72,7 @@ impl Index {
     /// segment yet: [`Index::catch_up`] does.
     pub fn open(dir: &Path, path: &Path) -> Result<Self, JournalError> {
         let mut store = Store::open(dir, path)?;
+        let file = Arc::clone(&store.file);
         let (questions, mut incoming) = mpsc::channel::<Question>(PENDING);
         let run = move || {
             // Statements come first: on Linux this is the thread's own priority, and the
@@ -61,7 +87,9 @@ impl Index {
         };
         let thread = thread::Builder::new().name("ledger-index".into()).spawn(run);
         thread.map_err(JournalError::io("starting a thread for", path))?;
-        Ok(Self(questions))
+        let pages = Searcher::start(path, Arc::clone(&file))?;
+        let counts = Searcher::start(path, file)?;
+        Ok(Self { questions, pages, counts })
     }
 
     /// Makes every line up to `position`, which must be written, searchable.
@@ -71,10 +99,31 @@ impl Index {
         self.ask(move |store| store.catch_up(position.0)).await
     }
 
-    /// Statements that fit, newest first. At most 1,000; 100 if nothing is said.
+    /// A session's statements that fit, newest first: at most 1,000, 100 if
+    /// nothing is said. For what names a session: others take their time here.
     pub async fn statements(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, JournalError> {
         let query = query.clone();
-        self.ask(move |store| store.answer(|connection| query::statements(connection, &query))).await
+        self.ask(move |store| {
+            store.answer(|connection| search::page(connection, &query, None, Duration::MAX))
+        })
+        .await
+        .map(|page| page.statements)
+    }
+
+    /// A page of a person's search. `only` is the subject whose statements alone
+    /// may be seen. Cancel-safe: what nobody waits for is not begun.
+    pub async fn search(&self, query: AuditQuery, only: Option<String>) -> Result<AuditPage, JournalError> {
+        self.pages.page(query, only).await
+    }
+
+    /// All statements that fit, counted; cancel-safe alike.
+    pub async fn counts(
+        &self,
+        query: AuditQuery,
+        by: CountBy,
+        only: Option<String>,
+    ) -> Result<AuditCounts, JournalError> {
+        self.counts.counts(query, by, only).await
     }
 
     /// Records other than statements that fit, newest first, bounded alike.
@@ -130,7 +179,7 @@ impl Index {
             // Who asked may be gone by now.
             let _ = reply.send(question(store));
         });
-        self.0.send(question).await.map_err(|_| JournalError::Closed)?;
+        self.questions.send(question).await.map_err(|_| JournalError::Closed)?;
         answer.await.map_err(|_| JournalError::Closed)?
     }
 }
@@ -146,13 +195,19 @@ impl Store {
             Some(cursor) => cursor,
             None => Cursor::start(dir).map_err(JournalError::io("reading", dir))?,
         };
-        Ok(Self { dir: dir.to_owned(), path: path.to_owned(), connection, cursor })
+        Ok(Self { dir: dir.to_owned(), path: path.to_owned(), connection, cursor, file: Arc::default() })
     }
 
     fn catch_up(&mut self, upto: u64) -> Result<(), JournalError> {
         // An index that is ahead of the ledger has seen lines that a power cut took.
         let ahead = self.cursor.next > upto + 1 && !feed::leads_to(&self.cursor, &self.dir);
-        let first = if ahead { Err(io::Error::other("it is ahead of the ledger")) } else { self.feed(upto) };
+        let first = if ahead {
+            Err(io::Error::other("it is ahead of the ledger"))
+        } else if self.file.damaged.swap(false, Ordering::SeqCst) {
+            Err(io::Error::other("it is damaged"))
+        } else {
+            self.feed(upto)
+        };
         let Err(error) = first else { return Ok(()) };
         tracing::warn!(%error, "the ledger's index does not fit the ledger and is made anew");
         self.rebuild().and_then(|()| self.feed(upto)).map_err(JournalError::io("indexing", &self.dir))
@@ -171,6 +226,7 @@ impl Store {
         remove(&self.path)?;
         (self.connection, _) = open_file(&self.path)?;
         self.cursor = Cursor::start(&self.dir)?;
+        self.file.made.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -179,16 +235,18 @@ impl Store {
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, JournalError> {
         question(&self.connection).map_err(|error| {
-            let damaged = matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            );
-            if damaged && let Err(error) = self.rebuild() {
+            if is_damage(&error)
+                && let Err(error) = self.rebuild()
+            {
                 tracing::error!(%error, "the ledger's index cannot be made anew");
             }
             JournalError::io("searching", &self.path)(io::Error::other(error))
         })
     }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Opens the file, and reads how far it has come if it is an index of ours.
@@ -198,13 +256,14 @@ fn open_file(path: &Path) -> io::Result<(Connection, Option<Cursor>)> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         // A lost tail is read again: the cursor is in the same transaction.
         connection.pragma_update(None, "synchronous", "normal")?;
+        connection.set_prepared_statement_cache_capacity(64);
         let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
             0 => {
-                connection.execute_batch(feed::SCHEMA)?;
+                connection.execute_batch(schema::SCHEMA)?;
                 Ok((connection, None))
             }
-            feed::VERSION => {
+            schema::VERSION => {
                 let cursor = feed::cursor(&connection)?;
                 Ok((connection, cursor))
             }

@@ -1,9 +1,7 @@
-//! From questions to rows. Conditions are built only for what was asked, so
-//! that SQLite finds the index for them; values are always parameters.
+//! What the server itself asks of the index: small, and answered at once.
 
-use super::feed::{integer, natural};
-use crate::core::model::{GrantId, PersonRef, SessionId};
-use crate::proto::{AuditQuery, AuditRow};
+use super::feed::{DAY, integer, natural};
+use super::filter::Conditions;
 use jiff::Timestamp;
 use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, Row, params_from_iter};
@@ -35,44 +33,6 @@ pub struct EventRow {
     pub body: String,
 }
 
-pub(super) fn statements(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<Vec<AuditRow>> {
-    let mut wanted = Conditions::default();
-    if let Some(session) = &query.session {
-        wanted.prefix("session", session);
-    }
-    if let Some(person) = &query.person {
-        wanted.add("(subject = ? OR email = ?)", [person.clone().into(), person.clone().into()]);
-    }
-    if let Some(target) = &query.target {
-        wanted.add("target = ?", [target.clone().into()]);
-    }
-    wanted.page(query.since, query.before, query.limit);
-    let columns = "seq, at, subject, email, target, session, grant_id, connection, text, parameters, \
-                   result, rows, bytes, duration_us, export, facts, \
-                   EXISTS (SELECT 1 FROM events WHERE kind IN ('recording.started', 'recording.chunk', \
-                   'recording.ended') AND body ->> '$.session' = session)";
-    wanted.select(connection, columns, "statements", |row| {
-        Ok(AuditRow {
-            seq: natural(row, 0)?,
-            at: time(row, 1)?,
-            person: PersonRef { subject: row.get(2)?, email: row.get(3)? },
-            target: row.get(4)?,
-            session: SessionId::from_stored(row.get::<_, String>(5)?),
-            grant: GrantId::from_stored(row.get::<_, String>(6)?),
-            connection: row.get(7)?,
-            text: row.get(8)?,
-            parameters: json(9, &row.get::<_, String>(9)?)?,
-            result: row.get::<_, Option<String>>(10)?.map(|text| json(10, &text)).transpose()?,
-            rows: natural(row, 11)?,
-            bytes: natural(row, 12)?,
-            duration_us: row.get::<_, Option<i64>>(13)?.map(i64::unsigned_abs),
-            export: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
-            recorded: row.get(16)?,
-            facts: row.get::<_, Option<String>>(15)?.map(|text| json(15, &text)).transpose()?,
-        })
-    })
-}
-
 /// A statement that has returned rows, as a part of what is usual.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastRead {
@@ -92,12 +52,17 @@ pub(super) fn past_reads(
     let mut wanted = vec![Value::from(target.to_owned()), Value::from(since.as_microsecond())];
     wanted.extend(subject.map(|subject| Value::from(subject.to_owned())));
     let of_person = if subject.is_some() { "AND subject = ?3" } else { "" };
-    // The partial index serves only a condition that it can be seen in. Long texts
-    // are cut by their reader: they would only cost time here.
+    // The partial index serves only a condition that it can be seen in, and the
+    // days bound how much of it is looked at. Long texts are cut by their reader:
+    // they would only cost time here.
     let sql = format!(
-        "SELECT seq, session, text, rows FROM statements
-         WHERE target = ?1 AND at >= ?2 {of_person} AND rows >= 100 AND length(text) < 100000
-         ORDER BY at DESC LIMIT {MOST_PAST}"
+        "SELECT s.seq, e.session, t.text, s.rows
+         FROM statements s INDEXED BY statements_large
+         CROSS JOIN sessions e ON e.no = s.session CROSS JOIN texts t ON t.seq = s.seq
+         WHERE s.seq >= (SELECT min(first) FROM days WHERE day >= ?2 / {DAY})
+         AND s.at >= ?2 AND (s.rows >= 100 OR s.export = 1) AND s.rows >= 100
+         AND e.target = ?1 {of_person} AND length(t.text) < 100000
+         ORDER BY s.seq DESC LIMIT {MOST_PAST}"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let read = |row: &Row<'_>| {
@@ -116,10 +81,22 @@ pub(super) fn events(connection: &Connection, query: &EventQuery) -> rusqlite::R
     if let Some(kind) = &query.kind {
         wanted.prefix("kind", kind);
     }
-    wanted.page(query.since, query.before, query.limit);
-    wanted.select(connection, "seq, at, kind, body", "events", |row| {
+    if let Some(since) = query.since {
+        wanted.add("at >= ?", [since.as_microsecond().into()]);
+    }
+    if let Some(before) = query.before {
+        wanted.add("seq < ?", [integer(before).into()]);
+    }
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let sql = format!(
+        "SELECT seq, at, kind, body FROM events WHERE {} ORDER BY seq DESC LIMIT {limit}",
+        wanted.sql()
+    );
+    let read = |row: &Row<'_>| {
         Ok(EventRow { seq: natural(row, 0)?, at: time(row, 1)?, kind: row.get(2)?, body: row.get(3)? })
-    })
+    };
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params_from_iter(wanted.values()), read)?.collect()
 }
 
 /// What is said of a session's recording behind a place, oldest first.
@@ -139,55 +116,11 @@ pub(super) fn recording(
     statement.query_map((session, integer(after)), read)?.collect()
 }
 
-#[derive(Default)]
-struct Conditions {
-    sql: Vec<String>,
-    values: Vec<Value>,
-    limit: u32,
-}
-
-impl Conditions {
-    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
-        self.sql.push(condition.to_owned());
-        self.values.extend(values);
-    }
-
-    /// A range, where LIKE would read some characters of the value as a pattern.
-    fn prefix(&mut self, column: &str, prefix: &str) {
-        let end = format!("{prefix}{}", char::MAX);
-        self.add(&format!("{column} >= ? AND {column} < ?"), [prefix.to_owned().into(), end.into()]);
-    }
-
-    fn page(&mut self, since: Option<Timestamp>, before: Option<u64>, limit: Option<u32>) {
-        if let Some(since) = since {
-            self.add("at >= ?", [since.as_microsecond().into()]);
-        }
-        if let Some(before) = before {
-            self.add("seq < ?", [integer(before).into()]);
-        }
-        self.limit = limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    }
-
-    fn select<T>(
-        self,
-        connection: &Connection,
-        columns: &str,
-        table: &str,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Vec<T>> {
-        let filter = if self.sql.is_empty() { "TRUE".to_owned() } else { self.sql.join(" AND ") };
-        let sql =
-            format!("SELECT {columns} FROM {table} WHERE {filter} ORDER BY seq DESC LIMIT {}", self.limit);
-        let mut statement = connection.prepare(&sql)?;
-        statement.query_map(params_from_iter(self.values), read)?.collect()
-    }
-}
-
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable(column, error))
 }
 
-fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+pub(super) fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|error| unreadable(column, error))
 }
 
