@@ -17,6 +17,8 @@ use filters::{Filters, named};
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct AuditArgs {
+    #[command(flatten)]
+    filters: Filters,
     /// Count them by person, team, target, environment, table, sensitivity, verb,
     /// export, grant, session, incident, result or day
     #[arg(long, value_name = "WHAT", value_parser = named::<CountBy>, conflicts_with = "before")]
@@ -26,8 +28,6 @@ pub struct AuditArgs {
     limit: u32,
     #[command(flatten)]
     output: OutputArgs,
-    #[command(flatten)]
-    filters: Filters,
     #[command(subcommand)]
     command: Option<AuditCommand>,
 }
