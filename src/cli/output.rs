@@ -4,6 +4,7 @@
 use super::error::CliError;
 pub use crate::core::csv::csv_line;
 use crate::core::model::{ErrorKind, format_duration};
+use crate::core::text::is_misleading;
 use comfy_table::{
     Attribute, Cell, Color, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
 };
@@ -293,9 +294,7 @@ fn columns(stream: impl AsFd + IsTerminal) -> Option<u16> {
 pub fn clean(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        let forges = c.is_control() && c != '\n' && c != '\t';
-        let reorders = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if forges || reorders {
+        if is_misleading(c) && c != '\n' && c != '\t' {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);

@@ -71,7 +71,8 @@ pub fn in_pieces(script: &Migration, from: usize) -> String {
     }
 }
 
-/// `script V1.sql (revision 2, sha256 0123456789ab; 1 danger, 2 cautions)`: what a yes is given to.
+/// `script "V1.sql" (revision 2, sha256 0123456789ab; 1 danger, 2 cautions)`: what a
+/// yes is given to. Quoted, so that a name cannot go on as the sentence does.
 pub fn in_short(script: &Migration) -> String {
     let hazards = || script.statements.iter().flat_map(|statement| &statement.hazards);
     let count = |severity: Severity, word| match hazards().filter(|one| one.severity == severity).count() {
@@ -83,7 +84,7 @@ pub fn in_short(script: &Migration) -> String {
         .flatten()
         .collect();
     let found = if found.is_empty() { "no danger seen".to_owned() } else { found.join(", ") };
-    format!("script {} ({}; {found})", script.name, revision(script))
+    format!("script {:?} ({}; {found})", script.name, revision(script))
 }
 
 /// `revision 2, sha256 0123456789ab`.

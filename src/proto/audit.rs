@@ -175,13 +175,6 @@ impl AuditRow {
             )
         )
     }
-
-    /// Whether it may have changed something: by what it says, where that could be
-    /// read, and unless the database never saw it.
-    pub fn writes(&self) -> bool {
-        let refused = matches!(self.result, Some(StatementResult::Refused { .. } | StatementResult::Skipped));
-        !refused && (self.facts.is_none() || self.names("writes").next().is_some())
-    }
 }
 
 /// Statements by something, most first.

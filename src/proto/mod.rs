@@ -795,8 +795,10 @@ pub struct ReviewedRecording {
 pub struct ReviewSummary {
     pub sessions: u64,
     pub statements: u64,
-    /// Those that write, and were not refused.
+    /// Those that may have changed something, and were not refused.
     pub writing: u64,
+    /// Those of them that `statements` has no room for.
+    pub writing_left_out: u64,
     /// Those that failed, were refused, or were cut.
     pub failed: u64,
     /// Rows that were returned or changed.

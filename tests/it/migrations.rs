@@ -118,7 +118,7 @@ async fn r2_2_a_script_is_reviewed_run_as_approved_and_compared() {
     says(&world.migrate(&id, &[]).exits(4), &["waits for approval", "peer"]);
     let sha256 = request["migration"]["sha256"].as_str().unwrap();
     let question = format!(
-        "Approve as peer: script V1__notes.sql (revision 1, sha256 {}; no danger seen) on prod-orders for 1h?",
+        "Approve as peer: script \"V1__notes.sql\" (revision 1, sha256 {}; no danger seen) on prod-orders for 1h?",
         &sha256[..12]
     );
     says(&world.bob.run(&["approve", &id]).exits(2), &[&question]);

@@ -213,10 +213,9 @@ fn describe(detail: &ReviewDetail, now: Timestamp, width: Option<u16>) -> String
     detail.statements.iter().for_each(|row| lines.push_str(&statement(row)));
     let more = summary.statements.saturating_sub(detail.statements.len() as u64);
     if more > 0 {
-        let shown = detail.statements.iter().filter(|row| row.writes()).count() as u64;
-        let writing = summary.writing.saturating_sub(shown);
+        let writing = summary.writing_left_out;
         lines.push_str(&format!(
-            "and {more} more, {writing} of which write: dbaccess audit --session ID shows them\n"
+            "and {more} more, {writing} of which may have changed something: dbaccess audit --session ID shows them\n"
         ));
     }
     lines

@@ -113,6 +113,52 @@ fn may_have_effect(statement: &Statement, known: &Vocabulary) -> bool {
         || statement.attributes.iter().any(|attribute| known.may_have_effect(attribute))
 }
 
+/// The same of a statement as the ledger has it, long after: by its verbs, what
+/// it writes, and the functions that it calls. The target's own functions are
+/// not at hand: whatever is not PostgreSQL's and plain may have an effect.
+pub fn may_have_changed<'a>(
+    mut verbs: impl Iterator<Item = &'a str>,
+    mut writes: impl Iterator<Item = &'a str>,
+    mut functions: impl Iterator<Item = &'a str>,
+) -> bool {
+    let plain = |name: &str| match name.rsplit_once('.') {
+        Some((schema, name)) => schema == "pg_catalog" && functions::is_plain(name),
+        None => functions::is_plain(name),
+    };
+    writes.next().is_some()
+        || verbs.any(|verb| !HARMLESS.contains(&verb))
+        || functions.any(|name| !plain(name))
+}
+
+/// Verbs of which nothing comes by themselves: reads, transactions, settings. A
+/// cursor's functions stand with its DECLARE, so that FETCH is one of them.
+const HARMLESS: &[&str] = &[
+    "SELECT",
+    "VALUES",
+    "SHOW",
+    "EXPLAIN",
+    "PREPARE",
+    "DEALLOCATE",
+    "DECLARE CURSOR",
+    "FETCH",
+    "MOVE",
+    "CLOSE",
+    "SET",
+    "RESET",
+    "SET CONSTRAINTS",
+    "DISCARD",
+    "LISTEN",
+    "UNLISTEN",
+    "COPY TO",
+    "LOCK TABLE",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "RELEASE SAVEPOINT",
+    "ROLLBACK TO SAVEPOINT",
+];
+
 /// Classes of which nothing durable comes, the functions in them aside.
 /// EXPLAIN and PREPARE are judged by what they carry.
 fn is_plain_read(class: Class) -> bool {

@@ -19,7 +19,7 @@ mod settings;
 mod startup;
 mod vocabulary;
 
-pub use durability::{Durability, TxStatus};
+pub use durability::{Durability, TxStatus, may_have_changed};
 pub use functions::is_steady;
 pub use large_objects::check_function_call;
 pub use reason::{hint, request_with};

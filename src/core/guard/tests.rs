@@ -64,6 +64,35 @@ fn refused(write: bool, text: &str) -> Option<Refusal> {
     })
 }
 
+/// What the record of a text says of it afterwards.
+#[test]
+fn r8_5_a_record_tells_what_may_have_changed_something() {
+    let table = [
+        ("SELECT lower(a) FROM t", false),
+        ("BEGIN", false),
+        ("SELECT pg_catalog.lower(a) FROM t", false),
+        ("FETCH 10 FROM c", false),
+        ("INSERT INTO t VALUES (1)", true),
+        ("WITH w AS (DELETE FROM t RETURNING 1) SELECT * FROM w", true),
+        ("EXPLAIN ANALYZE DELETE FROM t", true),
+        ("EXECUTE p(1)", true),
+        ("SELECT setval('s', 1)", true),
+        ("SELECT app.lower(a) FROM t", true),
+        ("SELECT archive_orders()", true),
+        ("NOTIFY c", true),
+    ];
+    for (text, expected) in table {
+        let facts = analyse(text).unwrap();
+        let record: serde_json::Value = serde_json::from_str(facts.statements[0].record.as_json()).unwrap();
+        let names = |list: &str| record[list].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+        assert_eq!(
+            may_have_changed(names("verbs"), names("writes"), names("functions")),
+            expected,
+            "{text}: {record}"
+        );
+    }
+}
+
 fn durability(write: bool, text: &str, tx: TxStatus) -> Durability {
     let facts = analyse(text).unwrap();
     match check(&exporting(write), &facts.statements[0], tx) {

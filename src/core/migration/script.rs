@@ -4,6 +4,7 @@ use super::effects::{self, Effects};
 use super::hazards::Reviewer;
 use crate::core::model::{Catalog, Classification, ErrorKind, Migration, ScriptStatement, name_part};
 use crate::core::sql::{self, Class, Facts, SqlError, Statement};
+use crate::core::text::is_misleading;
 use pg_query::NodeEnum;
 use pg_query::protobuf::{ScanToken, Token};
 use sha2::{Digest as _, Sha256};
@@ -81,7 +82,7 @@ impl Script {
         let told = || name.to_owned();
         if name.is_empty()
             || name.chars().count() > LONGEST_NAME
-            || name.contains(|c: char| c == '/' || c.is_control())
+            || name.contains(|c: char| c == '/' || is_misleading(c))
         {
             return Err(ScriptError::Name);
         }

@@ -124,7 +124,7 @@ pub enum Event {
     /// Access without approval, because of an incident (R8).
     #[serde(rename = "break_glass.opened")]
     BreakGlassOpened { break_glass: Box<BreakGlass>, until: Timestamp },
-    /// It was asked for, and refused before policy was asked: `target` and
+    /// It was asked for, and refused without a request: `target` and
     /// `incident` as they were typed.
     #[serde(rename = "break_glass.refused")]
     BreakGlassRefused { person: PersonRef, target: String, incident: String, why: String },

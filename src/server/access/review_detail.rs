@@ -3,11 +3,13 @@
 
 use super::visible::{Loaded, Loading};
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Grant, RecordingRecord, Review, Session, SessionId};
+use crate::core::guard;
+use crate::core::model::{Grant, RecordingRecord, Review, Session, SessionId, StatementResult};
 use crate::proto::{
     AuditQuery, AuditRow, LedgerEvent, ReviewDetail, ReviewSummary, ReviewedRecording, ReviewedSession,
 };
 use crate::server::journal::EventQuery;
+use std::cmp::Reverse;
 
 /// Statements that one answer holds; all are looked through, and counted.
 const MOST_STATEMENTS: usize = 2000;
@@ -51,6 +53,7 @@ impl Access {
                 reviewed.push(ReviewedSession { session, recording });
             }
         }
+        summary.writing_left_out = summary.writing - shown.writing();
         let request = &loaded.request;
         Ok(ReviewDetail {
             rules: request.decision.rules.clone(),
@@ -168,22 +171,35 @@ fn count(summary: &mut ReviewSummary, row: &AuditRow) {
     summary.statements += 1;
     summary.rows += row.rows;
     summary.failed += u64::from(row.failed());
-    summary.writing += u64::from(row.writes());
+    summary.writing += u64::from(writes(row));
     summary.reads.extend(row.names("reads").map(str::to_owned));
     summary.writes.extend(row.names("writes").map(str::to_owned));
 }
 
+/// Whether it may have changed something: by what it says, where that could be
+/// read, and unless the database never saw it.
+fn writes(row: &AuditRow) -> bool {
+    let refused = matches!(row.result, Some(StatementResult::Refused { .. } | StatementResult::Skipped));
+    let changes = || guard::may_have_changed(row.names("verbs"), row.names("writes"), row.names("functions"));
+    !refused && (row.facts.is_none() || changes())
+}
+
 /// The statements that an answer shows. Harmless ones give way to those that a
-/// reviewer must not miss, so that nobody hides a write behind many reads.
+/// reviewer must not miss, and those of few rows to those of many, so that nobody
+/// hides a write behind many reads, or behind many writes of nothing.
 #[derive(Default)]
 struct Shown(Vec<AuditRow>);
 
 impl Shown {
     fn add(&mut self, rows: Vec<AuditRow>) {
         self.0.extend(rows);
-        let rank = |row: &AuditRow| (!row.writes(), !row.failed(), row.seq);
+        let rank = |row: &AuditRow| (!writes(row), !row.failed(), Reverse(row.rows), row.seq);
         self.0.sort_by_key(rank);
         self.0.truncate(MOST_STATEMENTS);
+    }
+
+    fn writing(&self) -> u64 {
+        self.0.iter().filter(|row| writes(row)).count() as u64
     }
 
     /// Oldest first.
@@ -231,7 +247,13 @@ mod tests {
         // Nor do failures hide what was written.
         let mut shown = Shown::default();
         shown.add((1..=most).map(|seq| row(seq, &[], failed.clone())).collect());
-        shown.add(vec![row(most + 1, &["t"], fine)]);
+        shown.add(vec![row(most + 1, &["t"], fine.clone())]);
+        assert_eq!(shown.writing(), 1);
+        assert_eq!(shown.rows().last().unwrap().seq, most + 1);
+        // Nor do writes of nothing hide one of much.
+        let mut shown = Shown::default();
+        shown.add((1..=most).map(|seq| row(seq, &["t"], fine.clone())).collect());
+        shown.add(vec![AuditRow { rows: 9, ..row(most + 1, &["t"], fine) }]);
         assert_eq!(shown.rows().last().unwrap().seq, most + 1);
     }
 }

@@ -12,8 +12,8 @@ use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, Submission};
 use crate::core::break_glass::{self, ConfirmError, Earlier};
 use crate::core::model::{
-    AskedScope, BreakGlass, Decision, ErrorKind, Event, Grant, GrantId, IncidentFact, Person, Role, Scope,
-    Tier,
+    AccessRequest, AskedScope, BreakGlass, Decision, ErrorKind, Event, Grant, GrantId, IncidentFact, Person,
+    Role, Scope, Tier,
 };
 use crate::core::policy::{Question, Touched};
 use crate::core::review;
@@ -44,15 +44,15 @@ impl Access {
         caller: &Caller,
         asked: NewBreakGlass,
     ) -> Result<RequestView, AccessError> {
-        let typed = |text: &str| text.chars().take(LONGEST_TYPED).collect();
+        let typed = |text: &str| -> String { text.chars().take(LONGEST_TYPED).collect() };
         let (target, incident) = (typed(&asked.target), typed(&asked.incident));
         let refused = match self.try_break_glass(caller, asked).await {
-            Ok(view) => return Ok(view),
+            Ok(request) => return self.view(caller, request).await,
             Err(error) => error,
         };
         // Who tried is evidence, too (R8.4); what policy says no to is on record as a request.
         let person = caller.person.to_ref();
-        let event = Event::BreakGlassRefused { person, target, incident, why: refused.message.clone() };
+        let event = Event::BreakGlassRefused { person, target, incident, why: typed(&refused.message) };
         self.store.write(move |tx| tx.record(crate::os::now(), &event).map_err(AccessError::from)).await?;
         self.wake();
         Err(refused)
@@ -62,7 +62,7 @@ impl Access {
         self: &Arc<Self>,
         caller: &Caller,
         asked: NewBreakGlass,
-    ) -> Result<RequestView, AccessError> {
+    ) -> Result<AccessRequest, AccessError> {
         reasoned("breaking the glass", &asked.reason)?;
         let scope = AskedScope { unmask: asked.unmask, write: true, ..AskedScope::default() };
         few_and_short(&scope)?;
@@ -93,7 +93,7 @@ impl Access {
             });
         }
         self.wake();
-        self.view(caller, request).await
+        Ok(request)
     }
 
     /// What policy says of the emergency path. Asked at each renewal, too.

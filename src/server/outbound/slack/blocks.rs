@@ -4,6 +4,7 @@
 
 use super::{APPROVE, DENY};
 use crate::core::model::{Notice, Urgency};
+use crate::core::text::is_misleading;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -62,7 +63,7 @@ pub(super) fn outcome(title: &str) -> Value {
 
 /// A fact's name in a line of ours, its value behind a bar.
 fn fact(name: &str, value: &str) -> [Value; 2] {
-    let value = if value.is_empty() { "–".to_owned() } else { short(value, LONGEST_VALUE) };
+    let value = if value.is_empty() { "–".to_owned() } else { short(&lines(value), LONGEST_VALUE) };
     [
         json!({"type": "rich_text_section", "elements": [{"type": "text", "text": name, "style": {"bold": true}}]}),
         json!({"type": "rich_text_quote", "elements": [{"type": "text", "text": value}]}),
@@ -76,7 +77,12 @@ fn words(text: &str) -> Value {
 
 /// A line break would make a line that passes for ours.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_misleading(c) { ' ' } else { c }).collect()
+}
+
+/// Lines as they were written, and nothing that reads differently than it is.
+fn lines(text: &str) -> String {
+    text.chars().map(|c| if is_misleading(c) && c != '\n' { ' ' } else { c }).collect()
 }
 
 fn actions(buttons: Buttons<'_>, request: &str) -> Value {
@@ -133,6 +139,7 @@ mod tests {
         assert_eq!(facts[1]["elements"], json!([{"type": "text", "text": hostile}]));
         assert_eq!(facts[3]["elements"][0]["text"].as_str().unwrap().chars().count(), LONGEST_VALUE);
         assert_eq!(facts[5]["elements"][0]["text"], "–");
+        assert_eq!(fact("f", "a\u{202e}b\nc")[1]["elements"][0]["text"], "a b\nc");
         // Nothing but our time is markup.
         let outcome = outcome("denied:\n*approved*");
         for element in [&all[2], &outcome].iter().flat_map(|block| block["elements"].as_array().unwrap()) {
