@@ -7,10 +7,11 @@ use super::access::{Access, Session};
 use super::controls::Control;
 use super::exceptions::{self, Case, Exception};
 use super::history::History;
+use super::metrics::{Span, measure};
 use super::population::Population;
 use super::reading::{Proven, Read};
 use super::{Period, sample};
-use crate::core::model::Framework;
+use crate::core::model::{Framework, Metric};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub struct Report {
     pub ledger: Proven,
     pub totals: Totals,
     pub controls: Vec<Finding>,
+    pub metrics: Vec<Measured>,
     pub accesses: Vec<Access>,
     pub sessions: Vec<Session>,
 }
@@ -44,6 +46,18 @@ pub struct Totals {
     pub rows: u64,
     pub exports: u64,
     pub exceptions: u64,
+}
+
+/// A metric of privilege reduction, as far as these lines tell of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    pub metric: String,
+    pub title: String,
+    pub value: Option<f64>,
+    /// The value as people read it, and what it should be.
+    pub said: Option<String>,
+    pub target: String,
+    pub met: Option<bool>,
 }
 
 /// What was found for one control.
@@ -106,6 +120,7 @@ impl Report {
             ledger: read.proven.clone(),
             totals,
             controls,
+            metrics: Measured::all(history, period, population.as_of),
             accesses,
             sessions,
         }
@@ -117,6 +132,21 @@ impl Report {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
+    }
+}
+
+impl Measured {
+    fn all(history: &History, period: Period, as_of: Timestamp) -> Vec<Self> {
+        let span = Span { from: period.from, until: period.until.min(as_of).max(period.from) };
+        let of = |metric: Metric| Self {
+            said: metric.value.map(|value| metric.unit.say(value)),
+            target: metric.goal.say(metric.unit),
+            metric: metric.id,
+            title: metric.title,
+            value: metric.value,
+            met: metric.met,
+        };
+        measure(history, span).into_iter().map(of).collect()
     }
 }
 

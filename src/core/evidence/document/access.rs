@@ -278,14 +278,14 @@ fn whole(report: &Report, named: &Named<'_>, access: &Access, blocks: &mut Vec<B
         return;
     }
     let mut table = Table::new(&[
-        ("session and role", 2.4, false),
-        ("opened", 1.7, false),
-        ("ended", 2.0, false),
-        ("role gone", 1.7, false),
-        ("after", 1.0, true),
-        ("statements", 1.2, true),
-        ("rows", 1.0, true),
-        ("recording", 1.8, false),
+        ("session and role", 3.0, false),
+        ("opened", 1.5, false),
+        ("ended", 2.6, false),
+        ("role gone", 1.5, false),
+        ("after", 1.1, true),
+        ("statements", 1.4, true),
+        ("rows", 0.9, true),
+        ("recording", 1.6, false),
     ]);
     for session in sessions {
         let dead = session

@@ -89,6 +89,7 @@ impl Document {
         let (period, named) = (report.period, access::Named::of(report));
         let mut blocks = Vec::new();
         summary(report, &mut blocks);
+        metrics(report, &mut blocks);
         for finding in &report.controls {
             control::blocks(&named, finding, &mut blocks);
         }
@@ -155,6 +156,35 @@ fn summary(report: &Report, blocks: &mut Vec<Block>) {
         plot::latency(report),
         plot::exceptions(report),
     ]));
+}
+
+fn metrics(report: &Report, blocks: &mut Vec<Block>) {
+    blocks.push(Block::heading(1, "Metrics", Some("metrics")));
+    blocks.push(Block::Text(
+        "How well access was kept small in the interval, as far as these lines tell. `dbaccess metrics` shows trends \
+         and what is behind each number."
+            .to_owned(),
+    ));
+    let mut table = Table::new(&[
+        ("metric", 0.9, false),
+        ("what", 5.0, false),
+        ("value", 1.4, true),
+        ("target", 1.6, true),
+    ]);
+    for measured in &report.metrics {
+        let tone = match measured.met {
+            Some(true) => Tone::Good,
+            Some(false) => Tone::Bad,
+            None => Tone::Soft,
+        };
+        table.row([
+            Cell::plain(&measured.metric),
+            Cell::plain(&measured.title),
+            Cell::new(measured.said.as_deref().unwrap_or("not measured"), tone),
+            Cell::soft(&measured.target),
+        ]);
+    }
+    blocks.push(Block::Table(table));
 }
 
 /// How to check all of this, and what it does not show.
