@@ -100,9 +100,12 @@ pub(super) fn compile(sources: &[(&str, &str)]) -> Result<Policy, PolicyError> {
             continue;
         }
         let policy = policy.new_id(PolicyId::new(&rule.id));
-        let permit = (rule.effect == Effect::Permit).then(|| policy.clone());
-        if let Err(error) = set.add(policy).and_then(|()| permit.map_or(Ok(()), |permit| permits.add(permit)))
+        if rule.effect == Effect::Permit
+            && let Err(error) = permits.add(policy.clone())
         {
+            problems.push(source.problem(offset, error.to_string()));
+        }
+        if let Err(error) = set.add(policy) {
             problems.push(source.problem(offset, error.to_string()));
         }
         by_id.insert(rule.id.clone(), rules.len());
