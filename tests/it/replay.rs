@@ -185,6 +185,98 @@ fn r8_4_without_a_terminal_the_whole_session_is_printed() {
     assert_eq!(bare.json()["statements"][0]["duration_us"], 300_000);
 }
 
+#[test]
+fn r8_4_a_sealed_recording_without_its_key_leaves_the_statements() {
+    let mut film = Film::begin();
+    let key = film.seal();
+    let rows = vec![vec![Some("ana")]];
+    film.statement("SELECT name FROM t", 30, &Returns::Rows { columns: &[("name", 25)], rows });
+    let shot = Shot::of(film);
+    let without = shot.run(&[]).ok();
+    assert!(without.out.contains("SELECT name FROM t\n→ SELECT 1, 1 row  30.0 ms\n"), "{}", without.out);
+    assert!(without.err.contains("without the rows: ") && without.err.contains("--key"), "{}", without.err);
+    let model = shot.run(&["-o", "json"]).ok().json();
+    assert_eq!((&model["recorded"], &model["statements"][0]["grid"]), (&false.into(), &json!([])));
+    let file = shot.dir.path().join("auditor.key");
+    std::fs::write(&file, key).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let key = file.display().to_string();
+    let model = shot.run(&["--key", &key, "-o", "json"]).ok().json();
+    assert_eq!((&model["recorded"], &model["statements"][0]["grid"]), (&true.into(), &json!([["ana"]])));
+    // Nothing is there without a ledger.
+    let bare = Command::new(BINARY).args(["replay", &shot.file]).output().unwrap();
+    let bare = Ran::from(bare).exits(5);
+    assert!(bare.err.contains("must be named with --key"), "{}", bare.err);
+}
+
+#[test]
+fn r8_4_of_a_broken_recording_the_part_before_is_played_and_it_is_an_error() {
+    let mut film = Film::begin();
+    for word in ["early", "late"] {
+        let rows = vec![vec![Some(word)]];
+        film.statement(&format!("SELECT {word}"), 10, &Returns::Rows { columns: &[("w", 25)], rows });
+        film.cut();
+    }
+    let shot = Shot::of(film);
+    let mut bytes = std::fs::read(&shot.file).unwrap();
+    let header = bytes.windows(16).position(|part| part == b"ses-film00000000").unwrap() + 16;
+    let first = u32::from_be_bytes(bytes[header + 4..header + 8].try_into().unwrap());
+    // In the payload of the second chunk.
+    let at = header + 40 + usize::try_from(first).unwrap() + 45;
+    bytes[at] ^= 1;
+    std::fs::write(&shot.file, &bytes).unwrap();
+    let ran = shot.run(&[]).exits(1);
+    assert!(ran.out.contains("  early\n→ SELECT 1, 1 row") && !ran.out.contains("  late\n"), "{}", ran.out);
+    assert!(ran.out.contains("SELECT late\n→ SELECT 1, 1 row"), "the ledger has it: {}", ran.out);
+    let mark = "  the recording is broken: chunk 1 is not as it was written; what was recorded after that is not played\n";
+    let (early, late) = (ran.out.find("SELECT early").unwrap(), ran.out.find("SELECT late").unwrap());
+    let told = ran.out.find(mark).unwrap_or_else(|| panic!("{}", ran.out));
+    assert!(early < told && told < late + 100, "{}", ran.out);
+    assert!(ran.err.contains("it is evidence") && !ran.err.contains("stands above"), "{}", ran.err);
+    let html = shot.dir.path().join("page.html").display().to_string();
+    shot.run(&["--html", &html]).exits(1);
+    assert!(std::fs::read_to_string(&html).unwrap().contains("<p>the recording is broken: chunk 1"));
+}
+
+#[test]
+fn r8_4_a_copy_of_the_ledger_that_is_not_whole_is_not_played() {
+    let shot = short();
+    let segment = std::fs::read_dir(&shot.ledger).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read_to_string(&segment).unwrap();
+    let edited = whole.replacen("UPDATE customers", "UPDATE suppliers", 1);
+    let dropped = whole.lines().skip(1).map(|line| format!("{line}\n")).collect();
+    for (copy, says) in
+        [(edited, "was edited"), (dropped, "is missing"), (format!("{whole}?\n"), "not a ledger line")]
+    {
+        std::fs::write(&segment, copy).unwrap();
+        for what in [shot.file.as_str(), "ses-film"] {
+            let ran = Command::new(BINARY).args(["replay", what, "--ledger", &shot.ledger]).output().unwrap();
+            let ran = Ran::from(ran).exits(1);
+            assert!(ran.err.contains(says) && ran.out.is_empty(), "{says}: {} {}", ran.err, ran.out);
+        }
+    }
+}
+
+#[test]
+fn r8_4_how_sure_a_replay_is_goes_with_it() {
+    let shot = short();
+    let [html, cast] = ["page.html", "a.cast"].map(|name| shot.dir.path().join(name).display().to_string());
+    let bare = |args: &[&str]| -> Ran {
+        Command::new(BINARY).args(["replay", &shot.file]).args(args).output().unwrap().into()
+    };
+    bare(&["--html", &html, "--cast", &cast]).ok();
+    let note = "not compared with a ledger";
+    assert!(std::fs::read_to_string(&html).unwrap().contains(&format!("<p>{note}")));
+    let cast = std::fs::read_to_string(&cast).unwrap();
+    let first: Value = serde_json::from_str(cast.lines().nth(1).unwrap()).unwrap();
+    assert!(first[0] == 0.0 && first[2].as_str().unwrap().contains(note), "{first}");
+    let model = bare(&["-o", "json"]).ok().json();
+    assert!(model["notes"][0].as_str().unwrap().contains(note), "{model}");
+    let compared = shot.run(&["-o", "json"]).ok().json();
+    let notes = compared["notes"].to_string();
+    assert!(notes.contains("as on the ledger, to the end") && notes.contains("ledger verify"), "{notes}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn r8_4_b3_a_terminal_plays_steps_seeks_and_searches() {
     let shot = short();

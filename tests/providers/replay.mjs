@@ -42,7 +42,9 @@ const long = async (page, shoot) => {
   assert.match(await option.innerText(), /UPDATE orders/);
 
   // Click a statement; its rows are there, the first of them at once.
-  await page.locator('[role=option]', { hasText: 'o.id, c.email' }).first().click();
+  const commented = page.locator('[role=option]', { hasText: 'o.id, c.email' }).first();
+  assert.match(await commented.innerText(), /…\s*SELECT o\.id/, 'a comment is left out, and that is seen');
+  await commented.click();
   assert.match(await heading.innerText(), /Statement 6 of/);
   assert.ok((await page.locator('.detail .k').count()) > 5, 'SQL is highlighted');
   assert.match(await page.locator('.detail thead').innerText(), /email\s*text/);

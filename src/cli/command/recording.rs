@@ -104,7 +104,15 @@ impl ShowArgs {
         } else {
             Recorded::of_server(context.client()?.as_ref(), &self.what).await?
         };
-        recorded.show(secret.as_ref(), screen.as_mut()).await
+        let played = recorded.show(secret.as_ref(), screen.as_mut()).await?;
+        played.said.iter().for_each(|line| output::note(line));
+        match played.broken {
+            Some(broken) => {
+                Err(broken
+                    .hint("what stands above is as it was written; keep the file as it is: it is evidence"))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, colour_on_stdout};
-use crate::cli::replay::{self, Asked, Manner};
+use crate::cli::replay::{self, Asked, FASTEST, Loaded, Manner, SLOWEST};
 use crate::core::model::parse_duration;
-use crate::core::timeline::moments;
+use crate::core::timeline::{Timeline, moments};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,12 +50,18 @@ struct Idle(Option<Duration>);
 
 impl ReplayArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        let format = self.output.output;
-        if format == Format::Csv {
+        if self.output.output == Format::Csv {
             return Err(CliError::usage("a session is no table").hint("--output table, or json"));
         }
         let asked = Asked { what: &self.id, key: self.key.as_deref(), ledger: self.ledger.as_deref() };
-        let timeline = replay::load(&asked, || context.client()).await?;
+        let Loaded { timeline, broken } = replay::load(&asked, || context.client()).await?;
+        match (self.play(timeline).await?, broken) {
+            (0, Some(broken)) => Err(broken),
+            (code, _) => Ok(code),
+        }
+    }
+
+    async fn play(&self, timeline: Timeline) -> Result<u8, CliError> {
         let manner = Manner { speed: self.speed, idle: self.idle_limit.0 };
         if self.html.is_some() || self.cast.is_some() {
             let timeline = replay::for_people(timeline);
@@ -67,7 +73,7 @@ impl ReplayArgs {
             }
             return Ok(0);
         }
-        if format == Format::Json {
+        if self.output.output == Format::Json {
             return output::json(&timeline).map(|()| 0);
         }
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
@@ -93,9 +99,9 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let wrong = || format!("`{text}` is no speed: a number from 0.1 to 100, 1 is as it was");
+    let wrong = || format!("`{text}` is no speed: a number from {SLOWEST} to {FASTEST}, 1 is as it was");
     let speed: f64 = text.trim_end_matches(['x', '×']).parse().map_err(|_| wrong())?;
-    (0.1..=100.0).contains(&speed).then_some(speed).ok_or_else(wrong)
+    (SLOWEST..=FASTEST).contains(&speed).then_some(speed).ok_or_else(wrong)
 }
 
 fn idle(text: &str) -> Result<Idle, String> {

@@ -4,10 +4,10 @@ use super::ledger_copy::each_line;
 use super::{Playback, Screen};
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
-use crate::cli::output;
 use crate::core::model::{ErrorKind, RecordingRecord, Recovered, SessionId};
-use crate::core::recording::{AuditorSecret, Chunk, Chunks, Entries, Header, Opener, Proof, RecordingError};
-use crate::os;
+use crate::core::recording::{
+    AuditorSecret, Chunk, Chunks, Entries, Header, Mismatch, Opener, Proof, RecordingError,
+};
 use jiff::Timestamp;
 use reqwest::Response;
 use std::fs::File;
@@ -46,12 +46,66 @@ impl Recorded {
         Ok(Self { source: Source::File(file), proof })
     }
 
-    /// Shows it as far as it is what it should be, and says on stderr how sure that is.
-    pub async fn show(self, secret: Option<&AuditorSecret>, screen: &mut dyn Screen) -> Result<(), CliError> {
+    /// Shows it as far as it is what it should be.
+    pub async fn show(
+        self,
+        secret: Option<&AuditorSecret>,
+        screen: &mut dyn Screen,
+    ) -> Result<Played, CliError> {
         let Self { source, proof } = self;
-        let checked = play(source, proof.as_ref(), secret, screen).await?;
-        said(proof.as_ref(), &checked).iter().for_each(|line| output::note(line));
-        Ok(())
+        let proof = proof.as_ref();
+        let (mut playback, mut at) = (Playback::default(), None);
+        let played = match play(source, proof, secret, &mut playback, &mut at, screen).await {
+            Ok(checked) => Played { said: said(proof, &checked), at, broken: None },
+            // Nobody knows what else would have been there to compare.
+            Err(Stop::Broken(why)) => Played {
+                said: proof.is_none().then(|| NOT_COMPARED.to_owned()).into_iter().collect(),
+                at,
+                broken: Some(CliError::new(ErrorKind::Internal, "the recording is broken").why(why)),
+            },
+            Err(Stop::Other(error)) => return Err(error),
+        };
+        // Where nothing was played, nothing is left to be shown.
+        playback.finish(at.unwrap_or_default(), screen)?;
+        Ok(played)
+    }
+}
+
+/// How a recording was played.
+#[derive(Debug)]
+pub struct Played {
+    /// How sure it is: a sentence each.
+    pub said: Vec<String>,
+    /// When the last happened that was played.
+    pub at: Option<Timestamp>,
+    /// It is not what was written: played is what stands before that.
+    pub broken: Option<CliError>,
+}
+
+const NOT_COMPARED: &str = "not compared with a ledger: name a copy of it with --ledger";
+
+/// Why no more of it is played.
+enum Stop {
+    /// It is not what was written: evidence of something.
+    Broken(String),
+    Other(CliError),
+}
+
+impl From<CliError> for Stop {
+    fn from(error: CliError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<RecordingError> for Stop {
+    fn from(error: RecordingError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<Mismatch> for Stop {
+    fn from(error: Mismatch) -> Self {
+        Self::Broken(error.to_string())
     }
 }
 
@@ -91,46 +145,47 @@ async fn play(
     mut source: Source,
     proof: Option<&Proof>,
     secret: Option<&AuditorSecret>,
+    playback: &mut Playback,
+    at: &mut Option<Timestamp>,
     screen: &mut dyn Screen,
-) -> Result<Checked, CliError> {
+) -> Result<Checked, Stop> {
     let mut head = Vec::new();
     let (header, length) = loop {
-        match Header::decode(&head).map_err(|error| broken(&error))? {
+        match Header::decode(&head)? {
             Some(found) => break found,
-            None if head.len() > LONGEST_HEADER => return Err(broken(&RecordingError::NotARecording)),
+            None if head.len() > LONGEST_HEADER => return Err(RecordingError::NotARecording.into()),
             None => match source.next().await? {
                 Some(piece) => head.extend_from_slice(&piece),
-                None => return Err(broken(&RecordingError::NoHeader)),
+                None => return Err(RecordingError::NoHeader.into()),
             },
         }
     };
     let rest = head.split_off(length);
     if let Some(proof) = proof {
-        proof.header(&head).map_err(|error| broken(&error))?;
+        proof.header(&head)?;
     }
     let opener = Opener::of(&header, secret).map_err(|error| {
         CliError::new(ErrorKind::Denied, "this recording cannot be read").why(error.to_string())
     })?;
-    let (mut chunks, mut playback, mut at) = (Chunks::default(), Playback::default(), os::now());
+    let mut chunks = Chunks::default();
     let mut piece = Some(rest);
     while let Some(bytes) = piece {
         chunks.feed(&bytes);
-        while let Some(chunk) = chunks.next_chunk().map_err(|error| broken(&error))? {
+        while let Some(chunk) = chunks.next_chunk()? {
             if let Some(proof) = proof {
-                proof.chunk(&chunk).map_err(|error| broken(&error))?;
+                proof.chunk(&chunk)?;
             }
-            show(chunk, opener.as_ref(), &mut playback, &mut at, screen)?;
+            show(chunk, opener.as_ref(), playback, at, screen)?;
         }
         piece = source.next().await?;
     }
-    playback.finish(at, screen)?;
     if let Some(proof) = proof {
-        proof.end(chunks.next_index()).map_err(|error| broken(&error))?;
+        proof.end(chunks.next_index())?;
     }
     let torn = chunks.finish().err();
     match torn {
         // The end of one that goes on may be on its way.
-        Some(error) if proof.is_some_and(Proof::is_ended) => Err(broken(&error)),
+        Some(error) if proof.is_some_and(Proof::is_ended) => Err(error.into()),
         torn => Ok(Checked { chunks: chunks.next_index(), torn }),
     }
 }
@@ -139,24 +194,24 @@ fn show(
     chunk: Chunk,
     opener: Option<&Opener>,
     playback: &mut Playback,
-    at: &mut Timestamp,
+    at: &mut Option<Timestamp>,
     screen: &mut dyn Screen,
-) -> Result<(), CliError> {
+) -> Result<(), Stop> {
     let index = chunk.index;
-    let entries = chunk.open(opener).map_err(|error| broken(&error))?;
+    let entries = chunk.open(opener)?;
     for entry in Entries::new(index, &entries) {
-        let entry = entry.map_err(|error| broken(&error))?;
-        *at = entry.at;
+        let entry = entry?;
+        *at = Some(entry.at);
         playback.entry(&entry, screen)?;
     }
     Ok(())
 }
 
-/// How sure it is, for stderr.
+/// How sure it is: a sentence each.
 fn said(proof: Option<&Proof>, checked: &Checked) -> Vec<String> {
     let Checked { chunks, torn } = checked;
     let Some(proof) = proof else {
-        let mut lines = vec!["not compared with a ledger: name a copy of it with --ledger".to_owned()];
+        let mut lines = vec![NOT_COMPARED.to_owned()];
         lines.extend(torn.as_ref().map(|torn| format!("the recording was cut off: {torn}")));
         return lines;
     };
@@ -185,13 +240,6 @@ fn said(proof: Option<&Proof>, checked: &Checked) -> Vec<String> {
         }
     }
     lines
-}
-
-/// Not what was written: evidence of something.
-fn broken(error: &dyn std::fmt::Display) -> CliError {
-    CliError::new(ErrorKind::Internal, "the recording is broken")
-        .why(error.to_string())
-        .hint("what stands above is as it was written; keep the file as it is: it is evidence")
 }
 
 /// Whether it can only be meant as a file.

@@ -28,6 +28,15 @@ pub fn cast(timeline: &Timeline, manner: Manner) -> String {
     }
     let mut cast = format!("{header}\n");
     let mut shown = 0;
+    let mut show = |cast: &mut String, seconds: f64, upto: usize| {
+        let lines = roll.shown(timeline, std::mem::replace(&mut shown, upto)..upto, COLUMNS, true);
+        let text: String = lines.map(|line| format!("{line}\r\n")).collect();
+        if !text.is_empty() {
+            cast.push_str(&format!("{}\n", json!([seconds, "o", text])));
+        }
+    };
+    // How sure all of it is.
+    show(&mut cast, 0.0, roll.upto(0));
     for (passed, moment) in (1..).zip(&moments) {
         let seconds = seconds(moment.at, manner.speed);
         if let What::Begin(index) = moment.what
@@ -37,13 +46,7 @@ pub fn cast(timeline: &Timeline, manner: Manner) -> String {
             let label: String = label.join(" ").chars().take(LONGEST_LABEL).collect();
             cast.push_str(&format!("{}\n", json!([seconds, "m", label])));
         }
-        let upto = roll.upto(passed);
-        let lines = roll.lines.iter().take(upto).skip(shown);
-        let text: String = lines.map(|line| format!("{}\r\n", line.shown(COLUMNS, true))).collect();
-        if !text.is_empty() {
-            cast.push_str(&format!("{}\n", json!([seconds, "o", text])));
-        }
-        shown = upto;
+        show(&mut cast, seconds, roll.upto(passed));
     }
     cast
 }

@@ -1,15 +1,17 @@
 //! Where a timeline comes from: the ledger's statements, and of a session that
 //! was recorded what they returned.
 
-use super::filling::{Filling, shortened};
+use super::filling::Filling;
+use super::room::{Room, shortened};
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::recorded::{Recorded, each_line, is_no_id, read_key, record_of, session_of};
 use crate::core::model::{ErrorKind, SessionId, StatementRecord};
-use crate::core::timeline::{Statement, Timeline};
+use crate::core::recording::AuditorSecret;
+use crate::core::timeline::{Mark, MarkKind, Statement, Timeline};
 use crate::proto::{AuditQuery, AuditRow};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,26 +24,35 @@ pub struct Asked<'a> {
     pub ledger: Option<&'a Path>,
 }
 
-/// The server's longest page.
-const PAGE: u32 = 1000;
-/// Of a longer session the newest are played.
-const MOST_STATEMENTS: usize = 100_000;
+/// What can be played.
+pub struct Loaded {
+    pub timeline: Timeline,
+    /// The recording is not what was written: the timeline has what stands before that.
+    pub broken: Option<CliError>,
+}
 
+/// So many statements are asked for at once: a text may have 16 MiB.
+const PAGE: u32 = 100;
+
+/// Says on stderr what the timeline's notes say.
 pub async fn load(
     asked: &Asked<'_>,
     client: impl FnOnce() -> Result<Arc<Client>, CliError>,
-) -> Result<Timeline, CliError> {
+) -> Result<Loaded, CliError> {
     let secret = asked.key.map(read_key).transpose()?;
     let path = Path::new(asked.what);
+    let mut room = Room::default();
     let (mut timeline, recorded) = if path.is_file() {
         let session = session_of(path)?;
         let timeline = match asked.ledger {
-            Some(dir) => of_ledger(dir, session.as_str())?.unwrap_or_else(|| Timeline::new(session)),
+            Some(dir) => {
+                of_ledger(dir, session.as_str(), &mut room)?.unwrap_or_else(|| Timeline::new(session))
+            }
             None => Timeline::new(session),
         };
         (timeline, Some(Recorded::of_file(path, asked.ledger)?))
     } else if let Some(dir) = asked.ledger {
-        let found = of_ledger(dir, asked.what)?;
+        let found = of_ledger(dir, asked.what, &mut room)?;
         let missing =
             || CliError::new(ErrorKind::NotFound, format!("no statement of {} is there", asked.what));
         (found.ok_or_else(missing)?, None)
@@ -49,19 +60,68 @@ pub async fn load(
         return Err(CliError::usage(format!("there is no file {}", path.display()))
             .hint("name a recording's file, or a session by its id: dbaccess sessions --all lists them"));
     } else {
-        of_server(client()?.as_ref(), asked.what).await?
+        of_server(client()?.as_ref(), asked.what, &mut room).await?
     };
-    if let Some(recorded) = recorded {
-        recorded.show(secret.as_ref(), &mut Filling::new(&mut timeline)).await?;
+    let broken = match recorded {
+        Some(recorded) => with_rows(&mut timeline, recorded, secret.as_ref(), &mut room).await?,
+        None => None,
+    };
+    if room.is_full() {
+        timeline.notes.push(format!(
+            "{} statements are played: there are more, and `dbaccess audit --session {}` lists them",
+            timeline.statements.len(),
+            timeline.session
+        ));
     }
     timeline.statements.sort_by_key(|statement| (statement.at, statement.intent));
-    Ok(timeline)
+    timeline.notes.iter().for_each(|line| output::note(line));
+    Ok(Loaded { timeline, broken })
 }
 
-async fn of_server(client: &Client, session: &str) -> Result<(Timeline, Option<Recorded>), CliError> {
-    let mut rows: Vec<AuditRow> = Vec::new();
-    let mut before = None;
-    while rows.len() < MOST_STATEMENTS {
+/// Adds what the recording has. Gives what is wrong with it.
+async fn with_rows(
+    timeline: &mut Timeline,
+    recorded: Recorded,
+    secret: Option<&AuditorSecret>,
+    room: &mut Room,
+) -> Result<Option<CliError>, CliError> {
+    let shown = recorded.show(secret, &mut Filling::new(timeline, room)).await;
+    let played = match shown {
+        // It is sealed: the statements are the ledger's all the same.
+        Err(error) if is_denied(&error) && secret.is_none() && !timeline.statements.is_empty() => {
+            timeline.recorded = false;
+            timeline.notes.push(without_rows(&error));
+            return Ok(None);
+        }
+        played => played?,
+    };
+    timeline.notes.extend(played.said);
+    let Some(broken) = played.broken else { return Ok(None) };
+    let said = format!("{broken}; what was recorded after that is not played");
+    let at = played.at.unwrap_or_else(|| timeline.begins_at());
+    timeline.notes.push(said.clone());
+    timeline.marks.push(Mark { at, connection: String::new(), what: MarkKind::Told(said) });
+    Ok(Some(broken.hint(
+        "what was played of it before that is as it was written; keep the recording as it is: it is evidence",
+    )))
+}
+
+fn is_denied(error: &CliError) -> bool {
+    error.kind() == ErrorKind::Denied
+}
+
+fn without_rows(error: &CliError) -> String {
+    format!("without the rows: {error}")
+}
+
+async fn of_server(
+    client: &Client,
+    session: &str,
+    room: &mut Room,
+) -> Result<(Timeline, Option<Recorded>), CliError> {
+    let mut timeline = Timeline::new(SessionId::from_stored(session));
+    let (mut before, mut was_recorded) = (None, None);
+    loop {
         let query = AuditQuery {
             session: Some(session.to_owned()),
             before,
@@ -69,21 +129,18 @@ async fn of_server(client: &Client, session: &str) -> Result<(Timeline, Option<R
             ..AuditQuery::default()
         };
         let page = client.audit(&query).await?;
-        rows.extend(page.statements);
+        was_recorded = page.statements.first().map(|row| row.recorded).or(was_recorded);
         before = page.next;
-        if before.is_none() {
+        if !keep(page.statements, &mut timeline, room) || before.is_none() {
             break;
         }
     }
-    if rows.len() >= MOST_STATEMENTS {
-        output::note(&format!("the newest {} statements are played: there are more", rows.len()));
-    }
-    let recorded = match rows.first() {
-        Some(row) if !row.recorded => None,
-        Some(_) => match Recorded::of_server(client, session).await {
+    let recorded = match was_recorded {
+        Some(false) => None,
+        Some(true) => match Recorded::of_server(client, session).await {
             // Whoever may not see the rows may see the statements.
-            Err(error) if error.kind() == ErrorKind::Denied => {
-                output::note(&format!("without the rows: {error}"));
+            Err(error) if is_denied(&error) => {
+                timeline.notes.push(without_rows(&error));
                 None
             }
             recorded => Some(recorded?),
@@ -96,33 +153,42 @@ async fn of_server(client: &Client, session: &str) -> Result<(Timeline, Option<R
             _ => error,
         })?),
     };
-    let id = rows.first().map_or_else(|| SessionId::from_stored(session), |row| row.session.clone());
-    let mut timeline = Timeline::new(id);
-    if let Some(row) = rows.first() {
-        timeline.person = Some(row.person.clone());
-        timeline.target = Some(row.target.clone());
-    }
-    timeline.statements = rows.into_iter().map(from_row).collect();
     Ok((timeline, recorded))
 }
 
+/// Keeps statements that come newest first. Whether there is room for more.
+fn keep(page: Vec<AuditRow>, timeline: &mut Timeline, room: &mut Room) -> bool {
+    for row in page {
+        if timeline.person.is_none() {
+            timeline.session = row.session.clone();
+            timeline.person = Some(row.person.clone());
+            timeline.target = Some(row.target.clone());
+        }
+        let statement = from_row(row);
+        if !room.takes_statement(&statement) {
+            return false;
+        }
+        timeline.statements.push(statement);
+    }
+    true
+}
+
 fn from_row(row: AuditRow) -> Statement {
-    let (text, cut) = shortened(row.text);
-    Statement {
-        cut,
+    shortened(Statement {
         parameters: row.parameters,
         duration_us: row.duration_us,
         rows: row.rows,
         bytes: row.result.is_some().then_some(row.bytes),
         result: row.result,
-        ..Statement::begun(row.seq, row.at, &row.connection, text)
-    }
+        ..Statement::begun(row.seq, row.at, &row.connection, row.text)
+    })
 }
 
-/// What a copy of the ledger says of the one session whose id begins so.
-fn of_ledger(dir: &Path, prefix: &str) -> Result<Option<Timeline>, CliError> {
+/// What a copy of the ledger says of the one session whose id begins so: of its
+/// statements the newest for which there is room.
+fn of_ledger(dir: &Path, prefix: &str, room: &mut Room) -> Result<Option<Timeline>, CliError> {
     let mut timeline: Option<Timeline> = None;
-    let mut places: HashMap<u64, usize> = HashMap::new();
+    let mut statements: BTreeMap<u64, Statement> = BTreeMap::new();
     let mut other = None;
     each_line(dir, |line| {
         let record = record_of(dir, line)?;
@@ -137,19 +203,19 @@ fn of_ledger(dir: &Path, prefix: &str) -> Result<Option<Timeline>, CliError> {
                 }
                 timeline.person = Some(person.into_owned());
                 timeline.target = Some(target.into_owned());
-                let (text, cut) = shortened(text.into_owned());
-                places.insert(line.seq, timeline.statements.len());
-                timeline.statements.push(Statement {
-                    cut,
+                let statement = shortened(Statement {
                     parameters: parameters.into_owned(),
-                    ..Statement::begun(line.seq, line.at, connection.as_str(), text)
+                    ..Statement::begun(line.seq, line.at, connection.as_str(), text.into_owned())
                 });
+                while !room.takes_statement(&statement) {
+                    let Some((_, oldest)) = statements.pop_first() else { return Ok(()) };
+                    room.gives_back(&oldest);
+                }
+                statements.insert(line.seq, statement);
             }
             Ok(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, .. }) => {
-                let of = places.get(&intent).zip(timeline.as_mut());
-                let of = of.and_then(|(place, timeline)| timeline.statements.get_mut(*place));
-                if let Some(statement) = of {
-                    statement.result = Some(result);
+                if let Some(statement) = statements.get_mut(&intent) {
+                    statement.result = Some(room.result(result));
                     (statement.rows, statement.bytes) = (rows, Some(bytes));
                     statement.duration_us = Some(duration_us);
                 }
@@ -158,12 +224,114 @@ fn of_ledger(dir: &Path, prefix: &str) -> Result<Option<Timeline>, CliError> {
         }
         Ok(())
     })?;
-    match (&timeline, other) {
-        (Some(one), Some(other)) => {
-            Err(CliError::usage(format!("more than one session begins with {prefix}"))
-                .why(format!("{} and {other}, for example", one.session))
-                .hint("give more of its id"))
+    if let (Some(one), Some(other)) = (&timeline, other) {
+        return Err(CliError::usage(format!("more than one session begins with {prefix}"))
+            .why(format!("{} and {other}, for example", one.session))
+            .hint("give more of its id"));
+    }
+    Ok(timeline.map(|mut timeline| {
+        timeline.statements = statements.into_values().collect();
+        timeline.notes.push(
+            "the copy of the ledger has no gap and no edited line; whose signature it bears: `dbaccess ledger \
+             verify`"
+                .to_owned(),
+        );
+        timeline
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::ledger::{Hash, push_line, segment_name};
+    use crate::core::model::{ConnectionId, GrantId, PersonRef, StatementResult};
+    use jiff::Timestamp;
+    use std::borrow::Cow;
+
+    fn person() -> PersonRef {
+        PersonRef { subject: "alice".to_owned(), email: "alice@example.com".to_owned() }
+    }
+
+    fn row(seq: u64, text: String) -> AuditRow {
+        AuditRow {
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            person: person(),
+            target: "prod".to_owned(),
+            session: SessionId::from_stored("ses-1"),
+            grant: GrantId::from_stored("grt-1"),
+            connection: "con-1".to_owned(),
+            text,
+            parameters: Vec::new(),
+            facts: None,
+            sensitivity: Vec::new(),
+            result: None,
+            rows: 0,
+            bytes: 0,
+            duration_us: None,
+            export: None,
+            recorded: false,
         }
-        _ => Ok(timeline),
+    }
+
+    fn kept(timeline: &Timeline) -> Vec<u64> {
+        timeline.statements.iter().map(|one| one.intent).collect()
+    }
+
+    #[test]
+    fn g9_what_the_server_sends_is_shortened_page_by_page() {
+        let mut timeline = Timeline::new(SessionId::from_stored("ses"));
+        let mut room = Room::of(10, 100_000);
+        let page = |newest: u64| (0..2).map(|n| row(newest - n, "x".repeat(1 << 20))).collect();
+        assert!(!keep(page(9), &mut timeline, &mut room), "the second has no room");
+        assert_eq!((kept(&timeline), timeline.session.as_str(), room.is_full()), (vec![9], "ses-1", true));
+        let one = &timeline.statements[0];
+        assert_eq!((one.text.len(), one.text.capacity(), one.cut), (65_536, 65_536, true));
+    }
+
+    #[test]
+    fn g9_of_a_copy_of_the_ledger_the_newest_statements_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut bytes, mut last) = (Vec::new(), Hash::ZERO);
+        for number in 0..50 {
+            let intent = StatementRecord::Intent {
+                session: Cow::Owned(SessionId::from_stored("ses-1")),
+                grant: Cow::Owned(GrantId::from_stored("grt-1")),
+                connection: Cow::Owned(ConnectionId::from_stored("con-1")),
+                person: Cow::Owned(person()),
+                target: Cow::Borrowed("prod"),
+                text: Cow::Borrowed("SELECT 1"),
+                parameters: Cow::Borrowed(&[]),
+                parameters_sha256: None,
+                class: Cow::Borrowed("select"),
+                facts: None,
+            };
+            let outcome = StatementRecord::Outcome {
+                intent: 2 * number + 1,
+                session: Cow::Owned(SessionId::from_stored("ses-1")),
+                result: StatementResult::Ok { tag: "SELECT 1".to_owned() },
+                rows: number,
+                bytes: 1,
+                duration_us: 1,
+                export: None,
+            };
+            for record in [&intent, &outcome] {
+                let body = serde_json::to_string(record).unwrap();
+                let seq = bytes.split(|byte| *byte == b'\n').count() as u64;
+                last = push_line(&mut bytes, seq, Timestamp::UNIX_EPOCH, &last, &body);
+            }
+        }
+        std::fs::write(dir.path().join(segment_name(1)), bytes).unwrap();
+        let mut room = Room::of(3, 1 << 20);
+        let timeline = of_ledger(dir.path(), "ses", &mut room).unwrap().unwrap();
+        assert_eq!((kept(&timeline), room.is_full()), (vec![95, 97, 99], true));
+        assert_eq!(timeline.statements[2].rows, 49);
+        assert!(timeline.notes[0].contains("ledger verify"), "{:?}", timeline.notes);
+        let mut room = Room::default();
+        let all = of_ledger(dir.path(), "ses", &mut room).unwrap().unwrap();
+        assert_eq!((all.statements.len(), room.is_full()), (50, false));
+        let mut narrow = Room::of(100, 2_000);
+        let few = of_ledger(dir.path(), "ses", &mut narrow).unwrap().unwrap();
+        assert!(few.statements.len() < 10 && few.statements.last().unwrap().intent == 99, "{few:?}");
     }
 }

@@ -1,15 +1,13 @@
 //! Where a player is in a session, and what a key does to that. Pure: time
 //! comes in as what has passed.
 
-use super::Manner;
 use super::keys::Key;
+use super::{FASTEST, Manner, SLOWEST};
 use crate::core::timeline::{Moment, Pace, Statement, Timeline, What, moments};
 use std::time::Duration;
 
 /// What an arrow key skips, in played microseconds.
 const STEP: u64 = 5_000_000;
-const SLOWEST: f64 = 0.125;
-const FASTEST: f64 = 128.0;
 
 pub struct Player {
     pub timeline: Timeline,
@@ -264,6 +262,18 @@ mod tests {
         assert_eq!((player.position(), player.playing), (7_000_000, false));
         press(&mut player, " ");
         assert_eq!((player.position(), player.playing), (0, true), "from the first again");
+    }
+
+    #[test]
+    fn keys_and_the_option_have_the_same_bounds() {
+        let mut player = player();
+        for (speed, key) in [(SLOWEST, "-"), (FASTEST, "+")] {
+            player.speed = speed;
+            press(&mut player, key);
+            assert_eq!(player.speed, speed);
+        }
+        press(&mut player, &"-".repeat(20));
+        assert_eq!(player.speed, SLOWEST);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! cast and a pipe show is the same.
 
 use crate::cli::recorded::{cell, outcome};
-use crate::core::sql::{Shade, highlight};
+use crate::core::sql::Shade;
 use crate::core::timeline::{MarkKind, Moment, Statement, Timeline, What, is_number};
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::ops::Range;
 use unicode_width::UnicodeWidthChar as _;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -23,19 +24,37 @@ pub enum Ink {
     Bad,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line(Vec<(Ink, String)>);
+/// A line's pieces.
+type Pieces<'t> = Vec<(Ink, Cow<'t, str>)>;
+
+/// What a line is made of. Of a grid's lines only their places are kept: padded
+/// to their columns' widths they would be many times as large as the values.
+#[derive(Debug)]
+enum Line {
+    Said(Pieces<'static>),
+    /// Of a statement's grid: its columns' names, the rule below them, a row.
+    Names(usize),
+    Rule(usize),
+    Row {
+        statement: usize,
+        row: usize,
+    },
+}
 
 /// All lines of a session, and how many of them are there after each moment.
 pub struct Roll {
-    pub lines: Vec<Line>,
+    lines: Vec<Line>,
     ends: Vec<usize>,
+    /// Of the columns of grids, by statement.
+    widths: HashMap<usize, Vec<usize>>,
 }
 
-/// For a pipe: all of it, without colours and as wide as it is.
+/// For a pipe: all of it, without colours and as wide as it is. How sure it is,
+/// stderr has said.
 pub fn plain(timeline: &Timeline, moments: &[Moment], colour: bool) -> String {
     let roll = Roll::new(timeline, moments, None);
-    roll.lines.iter().map(|line| format!("{}\n", line.shown(usize::MAX, colour))).collect()
+    let lines = roll.shown(timeline, roll.upto(0)..roll.lines.len(), usize::MAX, colour);
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 impl Roll {
@@ -49,48 +68,87 @@ impl Roll {
             shown: vec![0; timeline.statements.len()],
             widths: HashMap::new(),
         };
-        let mut ends = Vec::with_capacity(moments.len());
+        for note in &timeline.notes {
+            writer.say_long(vec![(Ink::Dim, format!("── {}", note.replace('\n', " ")).into())]);
+        }
+        let mut ends = Vec::with_capacity(moments.len() + 1);
+        ends.push(writer.lines.len());
         for moment in moments {
             writer.moment(moment.what);
             ends.push(writer.lines.len());
         }
-        Self { lines: writer.lines, ends }
+        Self { lines: writer.lines, ends, widths: writer.widths }
     }
 
-    /// How many lines are there when so many moments have passed.
+    /// How many lines are there when so many moments have passed; before the
+    /// first there is how sure all of it is.
     pub fn upto(&self, passed: usize) -> usize {
-        passed.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0)
+        self.ends.get(passed).copied().unwrap_or(self.lines.len())
+    }
+
+    /// Some of its lines, each as far as it fits `width` columns.
+    pub fn shown(
+        &self,
+        timeline: &Timeline,
+        lines: Range<usize>,
+        width: usize,
+        colour: bool,
+    ) -> impl Iterator<Item = String> {
+        let lines = self.lines.iter().take(lines.end).skip(lines.start);
+        lines.map(move |line| match line {
+            Line::Said(pieces) => inked(pieces, width, colour),
+            grid => inked(&self.grid(grid, timeline), width, colour),
+        })
+    }
+
+    /// A line of a grid: `  name │ name`.
+    fn grid<'t>(&self, line: &Line, timeline: &'t Timeline) -> Pieces<'t> {
+        let (Line::Names(index) | Line::Rule(index) | Line::Row { statement: index, .. }) = line else {
+            return Vec::new();
+        };
+        let of = timeline.statements.get(*index).zip(self.widths.get(index));
+        let Some((statement, widths)) = of else { return Vec::new() };
+        if let Line::Rule(_) = line {
+            let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+            return vec![(Ink::Dim, format!("  {}", rule.join("─┼─")).into())];
+        }
+        let values = match line {
+            Line::Row { row, .. } => statement.grid.get(*row),
+            _ => None,
+        };
+        let columns = values.map_or(widths.len(), Vec::len);
+        let mut pieces = Vec::with_capacity(2 * columns);
+        for (column, width) in widths.iter().enumerate().take(columns) {
+            let number = statement.columns.get(column).is_some_and(|one| is_number(one.type_oid));
+            let (ink, text, right) = match values.and_then(|row| row.get(column)) {
+                None => (Ink::Bold, name(statement, column), false),
+                Some(None) => (Ink::Dim, "NULL".to_owned(), number),
+                Some(Some(value)) => (Ink::Plain, cell(value), number),
+            };
+            pieces.push((Ink::Dim, if column == 0 { "  " } else { " │ " }.into()));
+            pieces.push((ink, padded(&text, *width, right).into()));
+        }
+        pieces
     }
 }
 
-impl Line {
-    fn of(ink: Ink, text: impl Into<String>) -> Self {
-        Self(vec![(ink, text.into())])
-    }
-
-    fn and(mut self, ink: Ink, text: impl Into<String>) -> Self {
-        self.0.push((ink, text.into()));
-        self
-    }
-
-    /// What fits `width` columns.
-    pub fn shown(&self, width: usize, colour: bool) -> String {
-        let mut shown = String::new();
-        let mut room = width;
-        for (ink, text) in &self.0 {
-            let (fits, all) = fitting(text, room);
-            let code = ink.code().filter(|_| colour);
-            match code {
-                Some(code) => shown.push_str(&format!("\x1b[{code}m{fits}\x1b[0m")),
-                None => shown.push_str(fits),
-            }
-            room -= fits.width().min(room);
-            if !all {
-                break;
-            }
+/// What of it fits `width` columns.
+fn inked(pieces: &[(Ink, Cow<'_, str>)], width: usize, colour: bool) -> String {
+    let mut shown = String::new();
+    let mut room = width;
+    for (ink, text) in pieces {
+        let (fits, all) = fitting(text, room);
+        let code = ink.code().filter(|_| colour);
+        match code {
+            Some(code) => shown.push_str(&format!("\x1b[{code}m{fits}\x1b[0m")),
+            None => shown.push_str(fits),
         }
-        if colour { shown } else { shown.trim_end().to_owned() }
+        room -= fits.width().min(room);
+        if !all {
+            break;
+        }
     }
+    if colour { shown } else { shown.trim_end().to_owned() }
 }
 
 impl Ink {
@@ -117,7 +175,7 @@ struct Writer<'t> {
     /// By statement, how many rows were written.
     shown: Vec<usize>,
     /// Of their grids' columns, once they were needed.
-    widths: HashMap<usize, Rc<[usize]>>,
+    widths: HashMap<usize, Vec<usize>>,
 }
 
 impl Writer<'_> {
@@ -130,8 +188,8 @@ impl Writer<'_> {
                     MarkKind::Disconnected => "disconnected",
                     MarkKind::Told(text) => text.as_str(),
                 };
-                let line = format!("── {}  {} {}", clock(mark.at), mark.connection, said.replace('\n', " "));
-                self.say(Line::of(Ink::Dim, line));
+                let said = format!("{} {}", mark.connection, said.replace('\n', " "));
+                self.say(Ink::Dim, format!("── {}  {}", clock(mark.at), said.trim_start()));
             }
             What::Begin(index) => self.begin(index),
             What::Rows { statement, upto } => self.rows(statement, upto),
@@ -139,100 +197,85 @@ impl Writer<'_> {
         }
     }
 
-    fn say(&mut self, line: Line) {
+    fn say(&mut self, ink: Ink, text: impl Into<Cow<'static, str>>) {
+        self.line(vec![(ink, text.into())]);
+    }
+
+    fn line(&mut self, pieces: Pieces<'static>) {
         self.grid = None;
-        self.lines.push(line);
+        self.lines.push(Line::Said(pieces));
+    }
+
+    /// In as many lines as it takes.
+    fn say_long(&mut self, pieces: Pieces<'static>) {
+        for line in broken(pieces, self.width) {
+            self.line(line);
+        }
     }
 
     fn begin(&mut self, index: usize) {
         let Some(statement) = self.timeline.statements.get(index) else { return };
-        self.say(Line::default());
+        self.line(Vec::new());
         let head = format!("#{}  {}  {}", statement.intent, clock(statement.at), statement.connection);
-        self.say(Line::of(Ink::Dim, head));
-        for line in sql(&statement.text, self.width) {
-            self.say(line);
+        self.say(Ink::Dim, head);
+        for line in sql(statement) {
+            self.say_long(line);
         }
         if statement.cut {
-            self.say(Line::of(Ink::Dim, "… (the ledger has all of it)"));
+            self.say(Ink::Dim, "… (the ledger has all of it)");
         }
         for (number, value) in (1..).zip(&statement.parameters) {
             let value = value.as_deref().map_or_else(|| "NULL".to_owned(), cell);
-            self.say(Line::of(Ink::Dim, format!("  ${number} = {value}")));
+            self.say(Ink::Dim, format!("  ${number} = {value}"));
         }
     }
 
     fn rows(&mut self, index: usize, upto: usize) {
         let Some(statement) = self.timeline.statements.get(index) else { return };
-        let widths = self.widths(index, statement);
         if self.grid != Some(index) {
-            self.header(statement, &widths);
+            self.header(index, statement);
         }
         let from = self.shown.get(index).copied().unwrap_or(0);
-        for row in statement.grid.iter().take(upto).skip(from) {
-            let mut line = Line::of(Ink::Plain, "  ");
-            for (column, (value, width)) in row.iter().zip(widths.iter()).enumerate() {
-                let number = statement.columns.get(column).is_some_and(|one| is_number(one.type_oid));
-                let (ink, text) = match value {
-                    None => (Ink::Dim, "NULL".to_owned()),
-                    Some(value) => (Ink::Plain, cell(value)),
-                };
-                let between = if column == 0 { "" } else { " │ " };
-                line = line.and(Ink::Dim, between).and(ink, padded(&text, *width, number));
-            }
-            self.lines.push(line);
-        }
+        let rows = from..upto.min(statement.grid.len());
+        self.lines.extend(rows.map(|row| Line::Row { statement: index, row }));
         self.grid = Some(index);
         if let Some(shown) = self.shown.get_mut(index) {
             *shown = upto.max(*shown);
         }
     }
 
-    fn widths(&mut self, index: usize, statement: &Statement) -> Rc<[usize]> {
-        Rc::clone(self.widths.entry(index).or_insert_with(|| widths(statement).into()))
-    }
-
-    fn header(&mut self, statement: &Statement, widths: &[usize]) {
-        let mut line = Line::of(Ink::Plain, "  ");
-        for (column, width) in widths.iter().enumerate() {
-            let between = if column == 0 { "" } else { " │ " };
-            line =
-                line.and(Ink::Dim, between).and(Ink::Bold, padded(&name(statement, column), *width, false));
-        }
-        self.say(line);
-        let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-        self.say(Line::of(Ink::Dim, format!("  {}", rule.join("─┼─"))));
+    fn header(&mut self, index: usize, statement: &Statement) {
+        self.widths.entry(index).or_insert_with(|| widths(statement));
+        self.lines.extend([Line::Names(index), Line::Rule(index)]);
     }
 
     fn end(&mut self, index: usize) {
         let Some(statement) = self.timeline.statements.get(index) else { return };
         if statement.grid.is_empty() && !statement.columns.is_empty() {
-            let widths = self.widths(index, statement);
-            self.header(statement, &widths);
+            self.header(index, statement);
+            self.grid = None;
         }
         for copied in &statement.copied {
             let way = if copied.out { "< " } else { "> " };
             for line in copied.text.lines() {
-                self.say(Line::of(Ink::Dim, way).and(Ink::Plain, line.replace('\t', "  ")));
+                self.line(vec![(Ink::Dim, way.into()), (Ink::Plain, line.replace('\t', "  ").into())]);
             }
         }
         for notice in &statement.notices {
-            self.say(Line::of(Ink::Dim, format!("NOTICE: {}", notice.replace('\n', " "))));
+            self.say(Ink::Dim, format!("NOTICE: {}", notice.replace('\n', " ")));
         }
         match statement.left_out {
             0 => {}
-            more => self.say(Line::of(
-                Ink::Dim,
-                format!("  … {more} more: dbaccess recording show {}", self.timeline.session),
-            )),
+            more => {
+                let session = &self.timeline.session;
+                self.say(Ink::Dim, format!("  … {more} more: dbaccess recording show {session}"));
+            }
         }
         let Some(result) = &statement.result else { return };
         let ink = if statement.error().is_some() { Ink::Bad } else { Ink::Good };
         let said = outcome(result, statement.rows).replace(['\n', '\t'], " ");
-        let said = Line::of(ink, format!("→ {said}"));
         let length = statement.duration_us.map(|us| format!("  {}", length(us))).unwrap_or_default();
-        for line in broken(said.and(Ink::Dim, length), self.width) {
-            self.say(line);
-        }
+        self.say_long(vec![(ink, format!("→ {said}").into()), (Ink::Dim, length.into())]);
     }
 }
 
@@ -251,9 +294,9 @@ pub fn length(us: u64) -> String {
     }
 }
 
-fn sql(text: &str, width: usize) -> Vec<Line> {
-    let mut lines = vec![Line::default()];
-    for (range, shade) in highlight(text) {
+fn sql(statement: &Statement) -> Vec<Pieces<'static>> {
+    let mut lines = vec![Vec::new()];
+    for (text, shade) in statement.shaded() {
         let ink = match shade {
             Shade::Plain => Ink::Plain,
             Shade::Keyword => Ink::Keyword,
@@ -261,24 +304,26 @@ fn sql(text: &str, width: usize) -> Vec<Line> {
             Shade::Number | Shade::Parameter => Ink::Number,
             Shade::Comment => Ink::Dim,
         };
-        for (number, part) in text.get(range).unwrap_or_default().split('\n').enumerate() {
+        for (number, part) in text.split('\n').enumerate() {
             if number > 0 {
-                lines.push(Line::default());
+                lines.push(Vec::new());
             }
-            if let Some(line) = lines.last_mut() {
-                line.0.push((ink, part.replace('\t', "    ")));
+            if let Some(line) = lines.last_mut()
+                && !part.is_empty()
+            {
+                line.push((ink, part.replace('\t', "    ").into()));
             }
         }
     }
-    lines.into_iter().flat_map(|line| broken(line, width)).collect()
+    lines
 }
 
 /// As many lines as it takes, none wider than `width`.
-fn broken(line: Line, width: usize) -> Vec<Line> {
-    let mut lines = vec![Line::default()];
+fn broken(pieces: Pieces<'static>, width: usize) -> Vec<Pieces<'static>> {
+    let mut lines = vec![Vec::new()];
     let mut room = width;
-    for (ink, text) in line.0 {
-        let mut rest = text.as_str();
+    for (ink, text) in pieces {
+        let mut rest = &*text;
         while !rest.is_empty() {
             let (fits, all) = fitting(rest, room);
             if fits.is_empty() && room == width {
@@ -288,12 +333,12 @@ fn broken(line: Line, width: usize) -> Vec<Line> {
             if let Some(line) = lines.last_mut()
                 && !fits.is_empty()
             {
-                line.0.push((ink, fits.to_owned()));
+                line.push((ink, fits.to_owned().into()));
             }
             room -= fits.width().min(room);
             rest = rest.get(fits.len()..).unwrap_or_default();
             if !all {
-                lines.push(Line::default());
+                lines.push(Vec::new());
                 room = width;
             }
         }
@@ -336,6 +381,7 @@ fn padded(text: &str, width: usize, right: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::for_people;
     use super::*;
     use crate::core::model::{SessionId, StatementResult};
     use crate::core::timeline::{Arrival, Column, moments};
@@ -354,6 +400,7 @@ mod tests {
         (read.result, read.rows) = (Some(StatementResult::Ok { tag: "SELECT 2".to_owned() }), 2);
         read.duration_us = Some(100_400);
         timeline.statements.push(read);
+        let timeline = for_people(timeline);
         let moments = moments(&timeline);
         let told = plain(&timeline, &moments, false);
         let expected = [
@@ -371,7 +418,40 @@ mod tests {
         assert_eq!(told, expected.join("\n"));
         let roll = Roll::new(&timeline, &moments, Some(8));
         assert_eq!((0..=4).map(|passed| roll.upto(passed)).collect::<Vec<_>>(), [0, 6, 9, 10, 14]);
-        assert!(roll.lines.iter().all(|line| line.shown(8, false).width() <= 8));
+        assert!(roll.shown(&timeline, 0..14, 8, false).all(|line| line.width() <= 8));
         assert!(plain(&timeline, &moments, true).contains("\x1b[1;34mSELECT\x1b[0m id"));
+    }
+
+    #[test]
+    fn how_sure_it_is_stands_before_the_first_moment() {
+        let mut timeline = Timeline::new(SessionId::from_stored("ses-x"));
+        timeline.notes.push("not compared with a ledger".to_owned());
+        let roll = Roll::new(&timeline, &[], Some(20));
+        let lines: Vec<String> = roll.shown(&timeline, 0..roll.upto(0), 20, false).collect();
+        assert_eq!(lines, ["── not compared with", " a ledger"]);
+        assert_eq!(plain(&timeline, &[], false), "", "stderr has said it");
+    }
+
+    #[test]
+    fn g9_a_grid_is_padded_when_it_is_shown() {
+        let mut timeline = Timeline::new(SessionId::from_stored("ses-x"));
+        let mut wide = Statement::begun(1, Timestamp::UNIX_EPOCH, "con-a", "SELECT".to_owned());
+        wide.grid = vec![vec![None; 200]; 999];
+        wide.grid.push(vec![Some("x".repeat(60)); 200]);
+        wide.arrived = vec![Arrival { at: Timestamp::UNIX_EPOCH, rows: 1000 }];
+        timeline.statements.push(wide);
+        let roll = Roll::new(&timeline, &moments(&timeline), None);
+        let kept: usize = roll
+            .lines
+            .iter()
+            .map(|line| match line {
+                Line::Said(pieces) => pieces.iter().map(|(_, text)| text.len()).sum(),
+                Line::Names(_) | Line::Rule(_) | Line::Row { .. } => 0,
+            })
+            .sum();
+        assert!(kept < 100 && size_of::<Line>() <= 32, "{kept}");
+        assert_eq!(roll.lines.len(), 1005);
+        let row = roll.shown(&timeline, 5..6, usize::MAX, true).next().unwrap();
+        assert!(row.width() > 200 * 60, "it is padded where it is shown");
     }
 }

@@ -157,11 +157,11 @@ fn frame(player: &Player, roll: &Roll, (columns, rows): (usize, usize), colour: 
     let room = rows - FOOT;
     let there = roll.upto(player.passed());
     let end = there.saturating_sub(player.back).max(room.min(there));
-    let lines = roll.lines.iter().take(end).skip(end.saturating_sub(room));
+    let lines = roll.shown(&player.timeline, end.saturating_sub(room)..end, columns, colour);
     let mut frame = String::from("\x1b[H");
     let mut written = 0;
     for line in lines {
-        frame.push_str(&format!("{}\x1b[K\r\n", line.shown(columns, colour)));
+        frame.push_str(&format!("{line}\x1b[K\r\n"));
         written += 1;
     }
     frame.push_str(&"\x1b[K\r\n".repeat(room - written));

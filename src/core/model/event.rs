@@ -213,3 +213,15 @@ pub enum StatementResult {
     /// The connection ended before the server answered.
     Unknown,
 }
+
+impl StatementResult {
+    /// The SQLSTATE and message of what did not succeed.
+    pub fn error(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Error { sqlstate, message }
+            | Self::Refused { sqlstate, message }
+            | Self::Cut { sqlstate, message } => Some((sqlstate, message)),
+            Self::Ok { .. } | Self::Suspended | Self::Skipped | Self::Unknown => None,
+        }
+    }
+}

@@ -51,8 +51,32 @@ impl Header {
         let Some((session, tail)) = tail.split_at_checked(u16::from_be_bytes(*length).into()) else {
             return Ok(None);
         };
-        let session = std::str::from_utf8(session).map_err(|_| RecordingError::NotARecording)?;
+        // It is shown and becomes the name of a file: nothing but an id may pass.
+        let session = std::str::from_utf8(session).ok().filter(|id| is_id(id));
+        let session = session.ok_or(RecordingError::NotARecording)?;
         let header = Self { session: SessionId::from_stored(session), sealed };
         Ok(Some((header, bytes.len() - tail.len())))
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    let of_an_id = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    !text.is_empty() && text.bytes().all(of_an_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_4_what_is_no_id_of_a_session_is_no_recording() {
+        let read = |id: &str| {
+            let bytes = Header { session: SessionId::from_stored(id), sealed: None }.encode();
+            Header::decode(&bytes).map(|found| found.unwrap().0.session)
+        };
+        assert_eq!(read("ses-0123456789ab"), Ok(SessionId::from_stored("ses-0123456789ab")));
+        for bad in ["", "ses-\x1b]0;pwned\x07", "ses-A", "ses/../x", "ses-\u{202e}", "ses 1", "<b>"] {
+            assert_eq!(read(bad), Err(RecordingError::NotARecording), "{bad:?}");
+        }
     }
 }

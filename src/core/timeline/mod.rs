@@ -21,6 +21,7 @@ pub use pace::Pace;
 pub use types::{is_number, type_name};
 
 use super::model::{PersonRef, SessionId, StatementResult};
+use super::sql::Shade;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -34,6 +35,8 @@ pub struct Timeline {
     pub target: Option<String>,
     /// Whether the results are in it, as far as they were kept.
     pub recorded: bool,
+    /// How sure all of it is, and what is not in it: a sentence each.
+    pub notes: Vec<String>,
     pub marks: Vec<Mark>,
     pub statements: Vec<Statement>,
 }
@@ -51,7 +54,7 @@ pub struct Mark {
 pub enum MarkKind {
     Connected,
     Disconnected,
-    /// What the client was told outside of any statement.
+    /// What the client was told outside of any statement, or is to be known of the recording.
     Told(String),
 }
 
@@ -62,7 +65,11 @@ pub struct Statement {
     pub at: Timestamp,
     pub connection: String,
     pub text: String,
-    /// The ledger has more of the text.
+    /// What the text's parts are, and their lengths in bytes: as it was run,
+    /// before it was made harmless. What is behind them is plain.
+    #[serde(skip)]
+    pub parts: Vec<(usize, Shade)>,
+    /// The ledger has more of the text, or of the parameters.
     pub cut: bool,
     pub parameters: Vec<Option<String>>,
     /// None while it runs, or where its end was not seen.
@@ -79,7 +86,8 @@ pub struct Statement {
     /// COPY data, from the client or to it.
     pub copied: Vec<Copied>,
     pub notices: Vec<String>,
-    /// Rows and pieces of COPY data that were recorded and are not in here: too many or too long.
+    /// Rows, lists of columns, notices and pieces of COPY data that were recorded and are not in
+    /// here: too many or too long.
     pub left_out: u64,
 }
 
@@ -110,6 +118,7 @@ impl Timeline {
             person: None,
             target: None,
             recorded: false,
+            notes: Vec::new(),
             marks: Vec::new(),
             statements: Vec::new(),
         }
@@ -124,7 +133,14 @@ impl Timeline {
     /// Every text in it that somebody else has written.
     pub fn texts_mut(&mut self, mut change: impl FnMut(&mut String)) {
         let mut change = |text: &mut String| change(text);
-        self.person.iter_mut().for_each(|person| change(&mut person.email));
+        let mut session = self.session.to_string();
+        change(&mut session);
+        self.session = SessionId::from_stored(session);
+        if let Some(person) = &mut self.person {
+            change(&mut person.subject);
+            change(&mut person.email);
+        }
+        self.notes.iter_mut().for_each(&mut change);
         self.target.iter_mut().for_each(&mut change);
         for mark in &mut self.marks {
             change(&mut mark.connection);
@@ -146,6 +162,7 @@ impl Statement {
             at,
             connection: connection.to_owned(),
             text,
+            parts: Vec::new(),
             cut: false,
             parameters: Vec::new(),
             result: None,
@@ -161,6 +178,21 @@ impl Statement {
         }
     }
 
+    /// All of the text, part by part.
+    pub fn shaded(&self) -> Vec<(&str, Shade)> {
+        let mut rest = self.text.as_str();
+        let mut parts = Vec::new();
+        for (length, shade) in &self.parts {
+            let (part, behind) = rest.split_at_checked(*length).unwrap_or((rest, ""));
+            parts.push((part, *shade));
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            parts.push((rest, Shade::Plain));
+        }
+        parts
+    }
+
     /// None while it runs.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let length = i64::try_from(self.duration_us?).ok()?;
@@ -171,15 +203,7 @@ impl Statement {
 
     /// The SQLSTATE and message of a statement that did not succeed.
     pub fn error(&self) -> Option<(&str, &str)> {
-        match self.result.as_ref()? {
-            StatementResult::Error { sqlstate, message }
-            | StatementResult::Refused { sqlstate, message }
-            | StatementResult::Cut { sqlstate, message } => Some((sqlstate, message)),
-            StatementResult::Ok { .. }
-            | StatementResult::Suspended
-            | StatementResult::Skipped
-            | StatementResult::Unknown => None,
-        }
+        self.result.as_ref()?.error()
     }
 
     fn texts_mut(&mut self, change: &mut impl FnMut(&mut String)) {
@@ -214,4 +238,39 @@ impl Column {
 
 fn by_name<S: serde::Serializer>(oid: &u32, ser: S) -> Result<S::Ok, S::Error> {
     ser.serialize_str(&type_name(*oid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_found_whoever_wrote_it() {
+        let bad = || "\x1b]0;x".to_owned();
+        let mut timeline = Timeline::new(SessionId::from_stored(bad()));
+        timeline.person = Some(PersonRef { subject: bad(), email: bad() });
+        timeline.target = Some(bad());
+        timeline.notes.push(bad());
+        timeline.marks.push(Mark {
+            at: Timestamp::UNIX_EPOCH,
+            connection: bad(),
+            what: MarkKind::Told(bad()),
+        });
+        let mut one = Statement::begun(1, Timestamp::UNIX_EPOCH, &bad(), bad());
+        one.parameters = vec![Some(bad())];
+        one.result = Some(StatementResult::Error { sqlstate: bad(), message: bad() });
+        one.columns = vec![Column { name: bad(), type_oid: 25 }];
+        one.grid = vec![vec![Some(bad())]];
+        one.copied = vec![Copied { out: true, text: bad() }];
+        one.notices = vec![bad()];
+        timeline.statements.push(one);
+        let whole = serde_json::to_string(&timeline).unwrap();
+        let mut changed = 0;
+        timeline.texts_mut(|text| {
+            changed += 1;
+            *text = "harmless".to_owned();
+        });
+        assert_eq!((whole.matches("u001b").count(), changed), (16, 16));
+        assert!(!serde_json::to_string(&timeline).unwrap().contains("u001b"));
+    }
 }

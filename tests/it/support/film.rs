@@ -6,7 +6,7 @@ use dbaccess::core::model::{
     ConnectionId, GrantId, PersonRef, RecordingRecord, SessionId, StatementRecord, StatementResult,
 };
 use dbaccess::core::recording::{
-    Connected, Entry, Header, Kind, Outcome, Statement, encode_chunk, push_entry,
+    AuditorSecret, Connected, Entry, Header, Kind, Outcome, Sealer, Statement, encode_chunk, push_entry,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 pub struct Film {
     session: SessionId,
     now: Timestamp,
-    /// Entries of the recording.
+    /// Chunks of the recording's entries, and those of the next.
+    chunks: Vec<Vec<u8>>,
     entries: Vec<u8>,
+    sealed_to: Option<AuditorSecret>,
     /// Bytes that the client was sent.
     sent: u64,
     ledger: Vec<u8>,
@@ -36,7 +38,9 @@ impl Film {
         let mut film = Self {
             session: SessionId::from_stored("ses-film00000000"),
             now: "2026-11-23T09:00:00Z".parse().unwrap(),
+            chunks: Vec::new(),
             entries: Vec::new(),
+            sealed_to: None,
             sent: 0,
             ledger: Vec::new(),
             seq: 0,
@@ -50,6 +54,19 @@ impl Film {
     /// Time goes by, in milliseconds.
     pub fn wait(&mut self, ms: i64) {
         self.now += SignedDuration::from_millis(ms);
+    }
+
+    /// What follows is in another chunk.
+    pub fn cut(&mut self) {
+        self.chunks.push(std::mem::take(&mut self.entries));
+    }
+
+    /// It will be sealed; gives the text of the key that opens it.
+    pub fn seal(&mut self) -> String {
+        let secret = AuditorSecret::from_random([7; 32]);
+        let text = secret.to_text().to_string();
+        self.sealed_to = Some(secret);
+        text
     }
 
     fn entry(&mut self, kind: Kind, bytes: &[u8]) {
@@ -129,38 +146,41 @@ impl Film {
     /// Writes `ses-….rec` and `ledger/` into the directory; gives the path of each.
     pub fn write(mut self, dir: &Path) -> (PathBuf, PathBuf) {
         self.entry(Kind::Disconnected, &[]);
-        let header = Header { session: self.session.clone(), sealed: None }.encode();
-        let (chunk, hash) = encode_chunk(0, &self.entries, None).unwrap();
+        self.cut();
+        let sealer = self.sealed_to.as_ref();
+        let sealer = sealer.map(|secret| Sealer::new(&self.session, secret.public(), [8; 32]).unwrap());
+        let plain = || Header { session: self.session.clone(), sealed: None };
+        let header = sealer.as_ref().map_or_else(plain, |(_, header)| header.clone()).encode();
+        let sealer = sealer.as_ref().map(|(sealer, _)| sealer);
         let session = || self.session.clone();
-        let told = [
-            RecordingRecord::Started {
-                session: session(),
-                sealed_to: None,
-                sha256: Hash::of(&header).to_string(),
-                bytes: header.len() as u64,
-            },
-            RecordingRecord::Chunk {
-                session: session(),
-                index: 0,
-                sha256: hash.to_string(),
-                bytes: chunk.len() as u64,
-            },
-            RecordingRecord::Ended {
-                session: session(),
-                chunks: 1,
-                bytes: (header.len() + chunk.len()) as u64,
-                sha256: Hash::of(&[header.clone(), chunk.clone()].concat()).to_string(),
-                recovered: None,
-            },
-        ];
+        let mut told = vec![RecordingRecord::Started {
+            session: session(),
+            sealed_to: None,
+            sha256: Hash::of(&header).to_string(),
+            bytes: header.len() as u64,
+        }];
+        let mut file = header;
+        for (index, entries) in (0..).zip(&self.chunks) {
+            let (chunk, hash) = encode_chunk(index, entries, sealer).unwrap();
+            let (sha256, bytes) = (hash.to_string(), chunk.len() as u64);
+            told.push(RecordingRecord::Chunk { session: session(), index, sha256, bytes });
+            file.extend_from_slice(&chunk);
+        }
+        told.push(RecordingRecord::Ended {
+            session: session(),
+            chunks: u32::try_from(self.chunks.len()).unwrap(),
+            bytes: file.len() as u64,
+            sha256: Hash::of(&file).to_string(),
+            recovered: None,
+        });
         for record in &told {
             self.line(record);
         }
-        let (file, ledger) = (dir.join(format!("{}.rec", self.session)), dir.join("ledger"));
-        std::fs::write(&file, [header, chunk].concat()).unwrap();
+        let (path, ledger) = (dir.join(format!("{}.rec", self.session)), dir.join("ledger"));
+        std::fs::write(&path, file).unwrap();
         std::fs::create_dir(&ledger).unwrap();
         std::fs::write(ledger.join(segment_name(1)), &self.ledger).unwrap();
-        (file, ledger)
+        (path, ledger)
     }
 }
 

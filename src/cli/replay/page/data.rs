@@ -5,7 +5,7 @@ use super::super::Manner;
 use super::super::roll::length;
 use crate::cli::recorded::outcome;
 use crate::core::model::StatementResult;
-use crate::core::sql::{Shade, highlight};
+use crate::core::sql::Shade;
 use crate::core::timeline::{MarkKind, Pace, Statement, Timeline, is_number, moments};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub fn json(timeline: &Timeline, manner: Manner) -> String {
             MarkKind::Disconnected => "disconnected",
             MarkKind::Told(text) => text,
         };
-        (since(mark.at), format!("{} {what}", mark.connection))
+        (since(mark.at), format!("{} {what}", mark.connection).trim_start().to_owned())
     });
     let data = Data {
         session: timeline.session.as_str(),
@@ -80,7 +80,7 @@ pub fn json(timeline: &Timeline, manner: Manner) -> String {
 }
 
 fn row(statement: &Statement, since: impl Fn(Timestamp) -> u64) -> Row<'_> {
-    let parts = highlight(&statement.text).into_iter();
+    let parts = statement.shaded().into_iter();
     let columns = statement.columns.iter();
     Row {
         intent: statement.intent,
@@ -88,7 +88,7 @@ fn row(statement: &Statement, since: impl Fn(Timestamp) -> u64) -> Row<'_> {
         end: statement.ends_at().map(&since),
         connection: &statement.connection,
         text: &statement.text,
-        parts: parts.map(|(range, shade)| (units(statement.text.get(range)), letter(shade))).collect(),
+        parts: parts.map(|(text, shade)| (text.encode_utf16().count(), letter(shade))).collect(),
         cut: statement.cut,
         parameters: &statement.parameters,
         failed: statement.error().is_some(),
@@ -113,10 +113,6 @@ fn row(statement: &Statement, since: impl Fn(Timestamp) -> u64) -> Row<'_> {
 
 fn said(result: &StatementResult, statement: &Statement) -> String {
     outcome(result, statement.rows)
-}
-
-fn units(text: Option<&str>) -> usize {
-    text.map_or(0, |text| text.encode_utf16().count())
 }
 
 fn letter(shade: Shade) -> char {

@@ -31,7 +31,7 @@ pub fn page(timeline: &Timeline, manner: Manner) -> String {
     let what = if timeline.recorded {
         "with the rows as they were seen"
     } else {
-        "statements only: the rows were not recorded"
+        "statements only, without their rows"
     };
     let page = html! {
         (DOCTYPE)
@@ -54,6 +54,7 @@ pub fn page(timeline: &Timeline, manner: Manner) -> String {
                             }
                             " · " code { (timeline.session) } " · " (what)
                         }
+                        @for note in &timeline.notes { p { (note) } }
                     }
                     dl class="sums" {
                         div { dt { "statements" } dd { (grouped(statements)) } }
@@ -165,11 +166,13 @@ mod tests {
     fn what_was_recorded_is_never_markup() {
         let mut timeline = Timeline::new(SessionId::from_stored("ses-<x>"));
         timeline.target = Some("<img src=x onerror=alert(1)>".to_owned());
+        timeline.notes.push("<img> is not compared".to_owned());
         let text = "SELECT '</script><script>alert(1)</script><!-- &amp;'";
         timeline.statements.push(Statement::begun(1, jiff::Timestamp::UNIX_EPOCH, "con-a", text.to_owned()));
         let page = page(&timeline, Manner { speed: 1.0, idle: None });
         assert_eq!(page.matches("<script").count(), 2, "the data, and the page's own");
         assert_eq!(page.matches("</script>").count(), 2);
+        assert!(page.contains("<p>&lt;img&gt; is not compared</p>"), "how sure it is, in its head");
         assert!(!page.contains("<img") && !page.contains("<!--"));
         assert!(
             !STYLE.contains('<') && !SCRIPT.contains("</") && !SCRIPT.contains("<!--"),

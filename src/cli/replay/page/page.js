@@ -81,19 +81,20 @@
     }
     return into;
   };
-  // A line of it, without what was only said to the reader.
+  // A line of it; where something was only said to the reader, a mark is left.
   const LINE = 160;
   const paintLine = (into, statement) => {
     let [from, used] = [0, 0];
     for (const [size, kind] of statement.parts) {
       const text = statement.text.slice(from, from + size).slice(0, LINE - used).replace(/\s+/g, ' ');
       from += size;
+      if (kind === 'c') into.append(make('span', 'c', '… '));
       if (kind === 'c' || (!used && !text.trim())) continue;
       used += text.length;
       into.append(kind === ' ' ? document.createTextNode(text) : make('span', kind, text));
       if (used >= LINE) break;
     }
-    if (!used) into.append(make('span', 'c', statement.text.slice(0, LINE)));
+    if (!used) into.replaceChildren(make('span', 'c', statement.text.slice(0, LINE)));
     return into;
   };
 
@@ -221,7 +222,7 @@
     text.setAttribute('aria-label', 'SQL');
     paint(text, one);
     const parts = [head, text];
-    if (one.cut) parts.push(make('p', 'aside', 'The text is longer: the ledger has all of it.'));
+    if (one.cut) parts.push(make('p', 'aside', 'There is more of it: the ledger has all.'));
     if (one.parameters.length) {
       const values = make('dl', 'values');
       one.parameters.forEach((value, index) => {
@@ -247,7 +248,7 @@
         more.append(make('code', '', `dbaccess recording show ${data.session}`));
         parts.push(more);
       }
-      if (!data.recorded && one.rows && !one.failed) parts.push(make('p', 'aside', 'The rows were not recorded.'));
+      if (!data.recorded && one.rows && !one.failed) parts.push(make('p', 'aside', 'The rows are not in here.'));
     }
     by('detail').replaceChildren(...parts);
     if (fresh) by('detail').scrollTop = 0;
