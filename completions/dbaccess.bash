@@ -307,6 +307,9 @@ _dbaccess() {
             dbaccess__subcmd__help__subcmd__report,verify)
                 cmd="dbaccess__subcmd__help__subcmd__report__subcmd__verify"
                 ;;
+            dbaccess__subcmd__help__subcmd__review,campaign)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign"
+                ;;
             dbaccess__subcmd__help__subcmd__review,list)
                 cmd="dbaccess__subcmd__help__subcmd__review__subcmd__list"
                 ;;
@@ -315,6 +318,27 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help__subcmd__review,write)
                 cmd="dbaccess__subcmd__help__subcmd__review__subcmd__write"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,bars)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__bars"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,decide)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__decide"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,lift)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__lift"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,list)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__list"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,show)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__show"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,sign)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__sign"
+                ;;
+            dbaccess__subcmd__help__subcmd__review__subcmd__campaign,start)
+                cmd="dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__start"
                 ;;
             dbaccess__subcmd__help__subcmd__target,check)
                 cmd="dbaccess__subcmd__help__subcmd__target__subcmd__check"
@@ -427,6 +451,9 @@ _dbaccess() {
             dbaccess__subcmd__report__subcmd__help,verify)
                 cmd="dbaccess__subcmd__report__subcmd__help__subcmd__verify"
                 ;;
+            dbaccess__subcmd__review,campaign)
+                cmd="dbaccess__subcmd__review__subcmd__campaign"
+                ;;
             dbaccess__subcmd__review,help)
                 cmd="dbaccess__subcmd__review__subcmd__help"
                 ;;
@@ -439,6 +466,57 @@ _dbaccess() {
             dbaccess__subcmd__review,write)
                 cmd="dbaccess__subcmd__review__subcmd__write"
                 ;;
+            dbaccess__subcmd__review__subcmd__campaign,bars)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__bars"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,decide)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__decide"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,help)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,lift)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__lift"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,list)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__list"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,show)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__show"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,sign)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__sign"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign,start)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__start"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,bars)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__bars"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,decide)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__decide"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,help)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,lift)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__lift"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,list)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__list"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,show)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__show"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,sign)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__sign"
+                ;;
+            dbaccess__subcmd__review__subcmd__campaign__subcmd__help,start)
+                cmd="dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__start"
+                ;;
+            dbaccess__subcmd__review__subcmd__help,campaign)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign"
+                ;;
             dbaccess__subcmd__review__subcmd__help,help)
                 cmd="dbaccess__subcmd__review__subcmd__help__subcmd__help"
                 ;;
@@ -450,6 +528,27 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__review__subcmd__help,write)
                 cmd="dbaccess__subcmd__review__subcmd__help__subcmd__write"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,bars)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__bars"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,decide)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__decide"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,lift)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__lift"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,list)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__list"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,show)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__show"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,sign)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__sign"
+                ;;
+            dbaccess__subcmd__review__subcmd__help__subcmd__campaign,start)
+                cmd="dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__start"
                 ;;
             dbaccess__subcmd__target,check)
                 cmd="dbaccess__subcmd__target__subcmd__check"
@@ -1933,8 +2032,120 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__review)
-            opts="list show write"
+            opts="list show write campaign"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign)
+            opts="start list show decide sign bars lift"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__bars)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__decide)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__lift)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__review__subcmd__campaign__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3307,7 +3518,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__review)
-            opts="-h --server --ca --help list show write help"
+            opts="-h --server --ca --help list show write campaign help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3328,9 +3539,507 @@ _dbaccess() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        dbaccess__subcmd__review__subcmd__help)
-            opts="list show write help"
+        dbaccess__subcmd__review__subcmd__campaign)
+            opts="-h --server --ca --help start list show decide sign bars lift help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__bars)
+            opts="-o -h --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__decide)
+            opts="-o -h --certify --narrow --revoke --comment --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --narrow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help)
+            opts="start list show decide sign bars lift help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__bars)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__decide)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__lift)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__help__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__lift)
+            opts="-o -h --comment --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__list)
+            opts="-o -h --all --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__show)
+            opts="-o -h --mine --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__sign)
+            opts="-o -h --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__campaign__subcmd__start)
+            opts="-o -h --quarter --between --target --due --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --quarter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --between)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --due)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help)
+            opts="list show write campaign help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign)
+            opts="start list show decide sign bars lift"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__bars)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__decide)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__lift)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__review__subcmd__help__subcmd__campaign__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -6,16 +6,17 @@ use super::error::CliError;
 use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{
-    Absence, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
+    Absence, Bar, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
 };
 use crate::proto::{
-    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, Compare, Confirm,
-    DelegationsQuery, End, ErrorBody, Explained, Finding, Login, Logout, MakeReport, Me, MetricsQuery,
-    MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage,
-    RecordingQuery, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
-    ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened,
-    SessionSummary, SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated, WriteReview,
+    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
+    CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, ErrorBody, Explained,
+    Finding, LiftBar, LinesDecided, Login, Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass,
+    NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
+    ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail,
+    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView,
+    TargetView, TokenIssued, TokensRotated, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -252,6 +253,34 @@ impl Client {
 
     pub async fn write_review(&self, id: &str, body: &WriteReview) -> Result<ReviewView, CliError> {
         self.post(&["reviews", id], body).await
+    }
+
+    pub async fn campaigns(&self, query: CampaignsQuery) -> Result<Vec<CampaignRow>, CliError> {
+        self.get(&["campaigns"], &query).await
+    }
+
+    pub async fn start_campaign(&self, body: &StartCampaign) -> Result<CampaignRow, CliError> {
+        self.call(Method::POST, &["campaigns"], &(), Some(body), SESSION_TIMEOUT).await
+    }
+
+    pub async fn campaign(&self, id: &str) -> Result<CampaignDetail, CliError> {
+        self.call(Method::GET, &["campaigns", id], &(), None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn decide_lines(&self, id: &str, body: &DecideLines) -> Result<LinesDecided, CliError> {
+        self.post(&["campaigns", id, "decide"], body).await
+    }
+
+    pub async fn sign_campaign(&self, id: &str) -> Result<CampaignRow, CliError> {
+        self.post(&["campaigns", id, "sign"], &SignCampaign {}).await
+    }
+
+    pub async fn bars(&self) -> Result<Vec<Bar>, CliError> {
+        self.get(&["bars"], &()).await
+    }
+
+    pub async fn lift_bar(&self, body: &LiftBar) -> Result<Bar, CliError> {
+        self.post(&["bars", "lift"], body).await
     }
 
     /// What the ledger says of a session's recording, behind a place on it.

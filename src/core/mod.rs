@@ -4,6 +4,7 @@
 pub mod approval;
 pub mod audit;
 pub mod break_glass;
+pub mod campaign;
 pub mod classify;
 pub mod csv;
 pub mod delegation;

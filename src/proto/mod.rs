@@ -8,10 +8,10 @@ mod audit;
 pub use audit::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy, ResultKind, TouchedKind};
 
 use crate::core::model::{
-    Absence, AccessRequest, Approval, AskedScope, BreakGlass, Delegation, EndReason, ErrorKind, Explanation,
-    Framework, Grant, GrantId, Limits, Metric, Path, Permission, Person, PersonRef, PolicySource,
-    RecordingRecord, RequestId, Review, Risk, Role, RuleRef, Session, SessionId, StandingRole, Suspension,
-    Tier, Totals, Verdict,
+    Absence, AccessRequest, Approval, AskedScope, BreakGlass, CampaignId, CampaignLine, CampaignSigned,
+    Delegation, EndReason, ErrorKind, Explanation, Framework, Grant, GrantId, Limits, LineVerdict, Metric,
+    Path, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Review, Right, Risk, Role,
+    RuleRef, Session, SessionId, StandingRole, Suspension, Tier, Totals, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -818,4 +818,95 @@ pub struct WriteReview {
     /// What is to be done about it.
     #[serde(default)]
     pub actions: Vec<String>,
+}
+
+/// Filter of `GET /v1/campaigns`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignsQuery {
+    /// Signed ones too.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// `POST /v1/campaigns`: reviews who can get what, who got it and what was used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartCampaign {
+    /// The period that is looked at: from the one, and before the other.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// All of them where none is named.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// Two weeks where nothing is said.
+    #[serde(default)]
+    pub due_seconds: Option<u64>,
+}
+
+/// One row of `GET /v1/campaigns`, the newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CampaignRow {
+    pub id: CampaignId,
+    pub by: PersonRef,
+    /// `open`, `decided`, `overdue` or `signed`.
+    pub state: String,
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub targets: Vec<String>,
+    pub started_at: Timestamp,
+    pub due_at: Timestamp,
+    pub lines: usize,
+    pub undecided: usize,
+    /// Undecided lines that the caller could decide.
+    pub yours: usize,
+    pub signed: Option<CampaignSigned>,
+}
+
+/// `GET /v1/campaigns/{id}`: the lines that the caller may see.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CampaignDetail {
+    pub campaign: CampaignRow,
+    pub lines: Vec<CampaignLine>,
+    /// The numbers of those that the caller may decide.
+    pub yours: Vec<u32>,
+}
+
+/// `POST /v1/campaigns/{id}/decide`: all of the lines, or none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecideLines {
+    pub lines: Vec<u32>,
+    pub verdict: LineVerdict,
+    /// What stays, where they are narrowed.
+    #[serde(default)]
+    pub keeps: Vec<Right>,
+    pub comment: String,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinesDecided {
+    pub lines: Vec<CampaignLine>,
+    /// Live grants that went beyond what stays, and are revoked.
+    pub grants: Vec<GrantId>,
+    /// Their sessions, which end.
+    pub sessions: Vec<SessionId>,
+    /// Lines of the campaign that nobody has decided yet.
+    pub undecided: usize,
+}
+
+/// `POST /v1/campaigns/{id}/sign`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignCampaign {}
+
+/// `POST /v1/bars/lift`: gives back what a review took.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiftBar {
+    /// By e-mail address.
+    pub person: String,
+    pub target: String,
+    pub comment: String,
 }

@@ -48,6 +48,10 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
             json!({"framework": "soc2", "from": "2026-01-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"})
         }
         ("POST", "/v1/reviews/{id}") => json!({"verdict": "justified", "finding": "x"}),
+        ("POST", "/v1/campaigns") => json!({"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}),
+        ("POST", "/v1/campaigns/{id}/decide") => json!({"lines": [1], "verdict": "revoked", "comment": "x"}),
+        ("POST", "/v1/campaigns/{id}/sign") => json!({}),
+        ("POST", "/v1/bars/lift") => json!({"person": "x", "target": "prod-orders", "comment": "x"}),
         ("POST", "/v1/delegations") => {
             json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})
         }
@@ -61,7 +65,9 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
 /// A query that the endpoint cannot read, if it reads any.
 fn bad_query(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
-        ("GET", "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations") => Some("all=perhaps"),
+        ("GET", "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations" | "/v1/campaigns") => {
+            Some("all=perhaps")
+        }
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/metrics") => Some("since_seconds=0.5"),
         ("GET", "/v1/audit/counts") => Some("by=chance"),
@@ -78,7 +84,9 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
             | "/v1/sessions/{id}/events"
             | "/v1/absences"
             | "/v1/recordings/{id}/file"
-            | "/v1/reviews/{id}",
+            | "/v1/reviews/{id}"
+            | "/v1/campaigns/{id}"
+            | "/v1/bars",
         ) => None,
         ("GET", path) => panic!("GET {path} is new: say here what it cannot read"),
         _ => None,
@@ -323,6 +331,7 @@ async fn the_document_describes_what_is_answered() {
     let absent = seen(&dave, "GET", "/v1/absences", "/v1/absences", None).await;
     assert_eq!(absent.as_array().unwrap().len(), 1);
     seen(&dave, "POST", "/v1/absences/end", "/v1/absences/end", Some(json!({}))).await;
+    reviewed(&dave, &carol, &seen).await;
     // Signing in and out last: it takes the token away.
     let tokens = provider_tokens(&env, "bob").await;
     let login = json!({"id_token": tokens.id_token.expose(), "access_token": tokens.access_token.expose()});
@@ -334,6 +343,42 @@ async fn the_document_describes_what_is_answered() {
     let bob = bob.with_token(&renewed["token"]);
     seen(&bob, "POST", "/v1/logout", "/v1/logout", Some(json!({}))).await;
     assert_eq!(document.unchecked(), BTreeSet::new(), "described, and never compared with an answer");
+}
+
+/// An access review from its start to its signature.
+async fn reviewed(
+    dave: &Api,
+    carol: &Api,
+    seen: &impl AsyncFn(&Api, &str, &str, &str, Option<Value>) -> Value,
+) {
+    let start = json!({"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z",
+                       "targets": ["prod-orders"], "due_seconds": 3600});
+    let started = seen(dave, "POST", "/v1/campaigns", "/v1/campaigns", Some(start)).await;
+    seen(dave, "GET", "/v1/campaigns", "/v1/campaigns?all=true", None).await;
+    let path = format!("/v1/campaigns/{}", started["id"].as_str().unwrap());
+    let detail = seen(dave, "GET", "/v1/campaigns/{id}", &path, None).await;
+    let (mut alices, mut daves, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for line in detail["lines"].as_array().unwrap() {
+        let whose = match line["person"]["email"].as_str().unwrap() {
+            "alice@example.com" => &mut alices,
+            "dave@example.com" => &mut daves,
+            _ => &mut others,
+        };
+        whose.push(line["line"].clone());
+    }
+    let decide = async |by: &Api, lines: &[Value], verdict: &str, keeps: Value| {
+        let body = json!({"lines": lines, "verdict": verdict, "keeps": keeps, "comment": "x"});
+        let template = "/v1/campaigns/{id}/decide";
+        seen(by, "POST", template, &format!("{path}/decide"), Some(body)).await;
+    };
+    decide(dave, &alices, "narrowed", json!(["read"])).await;
+    decide(dave, &others, "certified", json!([])).await;
+    decide(carol, &daves, "certified", json!([])).await;
+    let bars = seen(dave, "GET", "/v1/bars", "/v1/bars", None).await;
+    assert_eq!(bars[0]["person"]["email"], "alice@example.com");
+    let lift = json!({"person": "alice@example.com", "target": "prod-orders", "comment": "x"});
+    seen(dave, "POST", "/v1/bars/lift", "/v1/bars/lift", Some(lift)).await;
+    seen(dave, "POST", "/v1/campaigns/{id}/sign", &format!("{path}/sign"), Some(json!({}))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,8 @@ mod budgets;
 #[cfg(test)]
 mod builtins;
 #[cfg(test)]
+mod campaigns;
+#[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod classify;

@@ -4,6 +4,7 @@ mod approve;
 mod audit;
 mod away;
 mod break_glass;
+mod campaign;
 mod cancel;
 mod complete;
 mod completions;

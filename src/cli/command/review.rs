@@ -1,4 +1,5 @@
 use super::Context;
+use super::campaign::CampaignArgs;
 use crate::cli::error::CliError;
 use crate::cli::output::{
     self, Format, Listing, OutputArgs, clean, field, relative, short_ids, width_of_stdout,
@@ -9,7 +10,7 @@ use crate::proto::{AuditRow, LedgerEvent, ReviewDetail, ReviewView, ReviewsQuery
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// Review break-glass access after its end: what was done, and whether the incident needed it.
+/// Review break-glass access after its end, and by campaigns who has which access.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReviewArgs {
     #[command(subcommand)]
@@ -21,6 +22,7 @@ enum ReviewCommand {
     List(ListArgs),
     Show(ShowArgs),
     Write(WriteArgs),
+    Campaign(CampaignArgs),
 }
 
 /// List the reviews that somebody owes, the first due first.
@@ -75,6 +77,7 @@ impl ReviewArgs {
             ReviewCommand::List(args) => args.run(context).await,
             ReviewCommand::Show(args) => args.run(context).await,
             ReviewCommand::Write(args) => args.run(context).await,
+            ReviewCommand::Campaign(args) => args.run(context).await,
         }
     }
 }

@@ -2,9 +2,10 @@
 //! its keys are stable, because auditors' programs read them.
 
 use super::{
-    Absence, AccessRequest, Approval, BreakGlass, BreakGlassEndReason, BulkRead, ConnectionId, Delegation,
-    DelegationId, EndReason, Framework, Grant, GrantId, IncidentId, NoticeKind, PersonRef, PolicySource,
-    ProbeAnswer, RequestId, Review, ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Via,
+    Absence, AccessRequest, Approval, Bar, BreakGlass, BreakGlassEndReason, BulkRead, CampaignId,
+    CampaignTold, ConnectionId, Delegation, DelegationId, EndReason, Framework, Grant, GrantId, IncidentId,
+    LineDecision, NoticeKind, PersonRef, PolicySource, ProbeAnswer, RequestId, Review, ReviewFinding,
+    ReviewId, RoleScan, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -171,6 +172,60 @@ pub enum Event {
     ReviewOverdue { review: ReviewId, grant: GrantId, person: PersonRef, due_at: Timestamp },
     #[serde(rename = "review.written")]
     ReviewWritten { review: ReviewId, grant: GrantId, finding: ReviewFinding },
+    /// An access review of a period begins (R9.4); `sha256` is of its lines.
+    #[serde(rename = "campaign.started")]
+    CampaignStarted {
+        campaign: CampaignId,
+        by: PersonRef,
+        from: Timestamp,
+        to: Timestamp,
+        targets: Vec<String>,
+        due_at: Timestamp,
+        lines: usize,
+        people: usize,
+        sha256: String,
+    },
+    #[serde(rename = "campaign.decided")]
+    CampaignDecided {
+        campaign: CampaignId,
+        line: u32,
+        person: PersonRef,
+        target: String,
+        decision: LineDecision,
+    },
+    /// Those who could decide were told again: at half time, three days
+    /// before it is due, and when it is overdue.
+    #[serde(rename = "campaign.reminded")]
+    CampaignReminded {
+        campaign: CampaignId,
+        stage: CampaignTold,
+        undecided: usize,
+        due_at: Timestamp,
+        to: Vec<PersonRef>,
+    },
+    /// Every line was decided; `sha256` is of lines and decisions.
+    #[serde(rename = "campaign.signed")]
+    CampaignSigned {
+        campaign: CampaignId,
+        by: PersonRef,
+        sha256: String,
+        certified: usize,
+        narrowed: usize,
+        revoked: usize,
+    },
+    /// What a review took from a person at a target.
+    #[serde(rename = "access.barred")]
+    AccessBarred { bar: Box<Bar> },
+    /// A later review, or security, has given it back.
+    #[serde(rename = "access.unbarred")]
+    AccessUnbarred {
+        person: PersonRef,
+        target: String,
+        by: PersonRef,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        campaign: Option<CampaignId>,
+        comment: String,
+    },
     /// These texts decide from now on. Decisions name them by their hash.
     #[serde(rename = "policy.loaded")]
     PolicyLoaded { policy: String, by: Actor, sources: Vec<PolicySource> },

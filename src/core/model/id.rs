@@ -79,6 +79,10 @@ id!(
     /// The review of one break-glass grant.
     ReviewId, "rev"
 );
+id!(
+    /// One access review campaign.
+    CampaignId, "cam"
+);
 
 /// What the beginning of an id says of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +107,7 @@ impl IdKind {
             (DelegationId::PREFIX, "delegation"),
             (ConnectionId::PREFIX, "connection"),
             (ReviewId::PREFIX, "review"),
+            (CampaignId::PREFIX, "campaign"),
         ];
         match named.iter().find(|(known, _)| *known == prefix) {
             Some((_, name)) if random.is_empty() => Self::Bare(name),

@@ -4,6 +4,7 @@
 mod break_glass;
 mod budget;
 mod bulk;
+mod campaign;
 mod catalog;
 mod classification;
 mod comparison;
@@ -40,6 +41,9 @@ mod target;
 pub use break_glass::{BreakGlass, BreakGlassEnd, BreakGlassEndReason, Confirmation};
 pub use budget::{Budget, Budgets};
 pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
+pub use campaign::{
+    Bar, Campaign, CampaignLine, CampaignSigned, CampaignTold, LineDecision, LineRight, LineVerdict, Right,
+};
 pub(crate) use catalog::usual_type_name;
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};
 pub use classification::{Classification, Classified, Rule, Selector};
@@ -52,7 +56,7 @@ pub use explanation::{Explanation, Missing, RuleOutcome, RuleSaid};
 pub use facts::{Facts, IncidentFact};
 pub use framework::Framework;
 pub use grant::{Grant, Revoked, Standing};
-pub use id::{ConnectionId, DelegationId, GrantId, IdKind, RequestId, ReviewId, SessionId};
+pub use id::{CampaignId, ConnectionId, DelegationId, GrantId, IdKind, RequestId, ReviewId, SessionId};
 pub use incident::{BadIncident, Incident, IncidentId, IncidentRef, IncidentState, IncidentSystem};
 pub use kind::ErrorKind;
 pub use lookup::nearest;

@@ -35,6 +35,11 @@ pub enum NoticeKind {
     ReviewDue,
     #[serde(rename = "review.overdue")]
     ReviewOverdue,
+    /// Lines of an access review wait for those it is told to.
+    #[serde(rename = "campaign.due")]
+    CampaignDue,
+    #[serde(rename = "campaign.overdue")]
+    CampaignOverdue,
     #[serde(rename = "alert.bulk_read")]
     BulkRead,
     /// A credential that must be dead was let in.

@@ -7,8 +7,8 @@ use super::{Access, AccessError, Caller};
 use crate::core::approval::{self, ApprovalError, Outcome};
 use crate::core::delegation::Authority;
 use crate::core::model::{
-    AccessRequest, Actor, AskedScope, Catalog, EndReason, ErrorKind, Grant, GrantId, Narrowing, PersonRef,
-    RequestId, Role, SessionId, TableName,
+    AccessRequest, Actor, AskedScope, Catalog, EndReason, ErrorKind, Event, Grant, GrantId, Narrowing,
+    PersonRef, RequestId, Role, SessionId, TableName,
 };
 use crate::proto::{Approve, Reason, RequestView, RevokedView};
 use crate::server::gateway::End;
@@ -211,26 +211,39 @@ impl Access {
                         approval::may_revoke(&grant, &person, &fills)?;
                         return Ok((now, None, vec![(session.id, session.role)]));
                     }
-                    let (grant, event) = approval::revoke(grant, &person, &fills, body.reason, now)?;
-                    tx.save_grant(&grant)?;
-                    tx.record(now, &event)?;
-                    within.open_review(tx, &grant, now)?;
-                    let sessions = tx.sessions_of(&grant.id)?.into_iter().map(|s| (s.id, s.role)).collect();
-                    Ok::<_, AccessError>((now, Some(grant.id), sessions))
+                    let revoked = approval::revoke(grant, &person, &fills, body.reason, now)?;
+                    let grant = revoked.0.id.clone();
+                    Ok::<_, AccessError>((now, Some(grant), within.take_back(tx, revoked, now)?))
                 })
                 .await?;
             access.wake();
-            let sessions: Vec<(SessionId, String)> = sessions;
-            for (_, role) in &sessions {
-                // A session that is not live is being opened, and will see the
-                // revocation, or is being buried already.
-                if let Some(live) = access.registry.find(role) {
-                    live.finish(End::new(EndReason::Revoked, by.clone(), now));
-                }
-            }
+            access.cut(&sessions, &by, now);
             Ok(RevokedView { grant, sessions: sessions.into_iter().map(|(id, _)| id).collect() })
         });
         revoking.await.map_err(|_| AccessError::internal("revoking broke off"))?
+    }
+
+    /// Writes a revoked grant down. Its sessions, to [`Access::cut`] once that is committed.
+    pub(super) fn take_back(
+        &self,
+        tx: &Tx<'_>,
+        (grant, event): (Grant, Event),
+        now: Timestamp,
+    ) -> Result<Vec<(SessionId, String)>, AccessError> {
+        tx.save_grant(&grant)?;
+        tx.record(now, &event)?;
+        self.open_review(tx, &grant, now)?;
+        Ok(tx.sessions_of(&grant.id)?.into_iter().map(|session| (session.id, session.role)).collect())
+    }
+
+    pub(super) fn cut(&self, sessions: &[(SessionId, String)], by: &Actor, now: Timestamp) {
+        for (_, role) in sessions {
+            // A session that is not live is being opened, and will see the
+            // revocation, or is being buried already.
+            if let Some(live) = self.registry.find(role) {
+                live.finish(End::new(EndReason::Revoked, by.clone(), now));
+            }
+        }
     }
 
     pub(super) async fn live_grants(&self, caller: &Caller) -> Result<Vec<Grant>, AccessError> {

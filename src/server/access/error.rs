@@ -76,6 +76,7 @@ fn listed(kind: &str) -> &'static str {
         }
         "session" => "`dbaccess sessions --all` lists what you may see",
         "review" => "`dbaccess review list --all` lists what you may see",
+        "campaign" => "`dbaccess review campaign list --all` lists what you may see",
         "delegation" => "`dbaccess delegate --list` lists them",
         _ => "`dbaccess sessions --all` and `dbaccess requests --all` list them",
     }

@@ -4,9 +4,11 @@
 
 mod audit;
 mod authority;
+mod bars;
 mod break_glass;
 mod browser;
 mod bulk;
+mod campaigns;
 mod decide;
 mod delegate;
 mod doctor;

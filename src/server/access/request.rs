@@ -55,6 +55,8 @@ impl Access {
         let on_call = self.on_call(&caller.person, found.state).await;
         let now = crate::os::now();
         let decision = self.decision(&caller.person, &found, window, on_call, incident.as_ref(), now);
+        let (person, target) = (&caller.person, &found.state.target.name);
+        let decision = self.after_reviews(person, target, &found.scope, decision).await?;
         let tier = decision.tier;
         let submission = self.submission(caller, found, asked.reason, window, decision, incident);
         let outcome = approval::submit(submission, now, GrantId::from_random(crate::os::random()))?;

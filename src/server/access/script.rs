@@ -108,6 +108,7 @@ impl Access {
         };
         let (window, incident) = (request.window, incident.as_ref());
         let decision = self.decision(&caller.person, &found, window, on_call, incident, crate::os::now());
+        let decision = self.after_reviews(&caller.person, &request.target, &found.scope, decision).await?;
         let Found { scope, migration, .. } = found;
         let Some(migration) = migration else {
             return Err(AccessError::internal("the script is lost"));

@@ -3,14 +3,14 @@
 //! whoever asked, when it is decided.
 
 use super::authority::Approver;
-use super::{Access, AccessError};
+use super::{Access, AccessError, bars};
 use crate::core::approval::{self, Outcome};
 use crate::core::model::{
     AccessRequest, Actor, Event, Grant, Notice, NoticeKind, PersonRef, RequestState, Tier, Urgency,
     format_duration,
 };
 use crate::core::reminder::{self, Due, Reminded};
-use crate::server::store::{StoreError, Tx, Waiting};
+use crate::server::store::{Tx, Waiting};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -27,10 +27,11 @@ impl Access {
         now: Timestamp,
         outcome: &Outcome,
         to: &[PersonRef],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), AccessError> {
         let Outcome { request, grant, events } = outcome;
         tx.save_request(request)?;
         if let Some(grant) = grant {
+            bars::check(tx, grant)?;
             tx.save_grant(grant)?;
         }
         for event in events {

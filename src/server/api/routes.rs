@@ -3,15 +3,16 @@
 use super::auth::Bearer;
 use super::failure::Failure;
 use super::{events, recordings, reports, tunnel};
-use crate::core::model::{Absence, Delegation, Grant, ScriptComparison};
+use crate::core::model::{Absence, Bar, Delegation, Grant, ScriptComparison};
 use crate::proto::{
-    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, Compare, Confirm,
-    DelegationsQuery, End, Explained, Finding, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass,
-    NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
-    ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail,
-    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
-    SessionView, SessionsQuery, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued,
-    TokensRotated, WriteReview,
+    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
+    CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, Explained, Finding,
+    LiftBar, LinesDecided, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation,
+    NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew,
+    Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView,
+    ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView,
+    SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -106,6 +107,13 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("GET", "/v1/reviews", SignedIn, get(reviews)),
         route("GET", "/v1/reviews/{id}", SignedIn, get(review)),
         route("POST", "/v1/reviews/{id}", SignedIn, post(write_review)),
+        route("GET", "/v1/campaigns", SignedIn, get(campaigns)),
+        route("POST", "/v1/campaigns", SignedIn, post(start_campaign)),
+        route("GET", "/v1/campaigns/{id}", SignedIn, get(campaign)),
+        route("POST", "/v1/campaigns/{id}/decide", SignedIn, post(decide_lines)),
+        route("POST", "/v1/campaigns/{id}/sign", SignedIn, post(sign_campaign)),
+        route("GET", "/v1/bars", SignedIn, get(bars)),
+        route("POST", "/v1/bars/lift", SignedIn, post(lift_bar)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -420,6 +428,52 @@ async fn write_review(
     Body(body): Body<WriteReview>,
 ) -> Answer<ReviewView> {
     Ok(Json(access.write_review(&caller, id, body).await?))
+}
+
+async fn campaigns(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<CampaignsQuery>,
+) -> Answer<Vec<CampaignRow>> {
+    Ok(Json(access.campaigns(&caller, query).await?))
+}
+
+async fn start_campaign(
+    State(access): App,
+    caller: Caller,
+    Body(body): Body<StartCampaign>,
+) -> Answer<CampaignRow> {
+    Ok(Json(access.start_campaign(&caller, body).await?))
+}
+
+async fn campaign(State(access): App, caller: Caller, Id(id): Id) -> Answer<CampaignDetail> {
+    Ok(Json(access.campaign(&caller, id).await?))
+}
+
+async fn decide_lines(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<DecideLines>,
+) -> Answer<LinesDecided> {
+    Ok(Json(access.decide_lines(&caller, id, body).await?))
+}
+
+async fn sign_campaign(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(SignCampaign {}): Body<SignCampaign>,
+) -> Answer<CampaignRow> {
+    Ok(Json(access.sign_campaign(&caller, id).await?))
+}
+
+async fn bars(State(access): App, caller: Caller) -> Answer<Vec<Bar>> {
+    Ok(Json(access.bars(&caller).await?))
+}
+
+async fn lift_bar(State(access): App, caller: Caller, Body(body): Body<LiftBar>) -> Answer<Bar> {
+    Ok(Json(access.lift_bar(&caller, body).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.

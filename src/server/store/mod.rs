@@ -7,6 +7,7 @@
 
 mod approving;
 mod break_glass;
+mod campaigns;
 mod notices;
 mod rows;
 mod schema;

@@ -191,6 +191,23 @@ const STEPS: &[&str] = &[
     DROP INDEX notice_due;
     CREATE INDEX notice_due ON notice (channel, first, id);
 ",
+    "
+    -- Access review campaigns, and what they took from whom until it is given back.
+    CREATE TABLE campaign (
+        id TEXT PRIMARY KEY,
+        started_at INTEGER NOT NULL,
+        signed INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX campaign_open ON campaign (started_at) WHERE signed = 0;
+    CREATE TABLE bar (
+        subject TEXT NOT NULL,
+        target TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (subject, target)
+    ) STRICT;
+    CREATE INDEX grant_until ON access_grant (until);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
-//! Work that nobody waits for: reminders, lapsing requests and suspensions, reviews,
-//! incidents, the sweeper, scans, catalogs, stale tokens, metrics. Each task does one thing, logs what fails, and
+//! Work that nobody waits for: reminders, lapsing requests and suspensions, reviews and
+//! their campaigns, incidents, the sweeper, scans, catalogs, stale tokens, metrics. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
 use crate::server::access::{Access, AccessError, Told};
@@ -43,6 +43,11 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
     tasks.spawn(every(LAPSE, "tending reviews", move || {
         let access = Arc::clone(&reviews);
         async move { access.tend_reviews().await }
+    }));
+    let campaigns = Arc::clone(access);
+    tasks.spawn(every(REMIND, "tending access reviews", move || {
+        let access = Arc::clone(&campaigns);
+        async move { access.tend_campaigns().await }
     }));
     tasks.spawn(Arc::clone(access).follow_incidents());
     let tokens = Arc::clone(access);

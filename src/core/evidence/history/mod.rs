@@ -230,6 +230,12 @@ impl History {
             | Event::RecordingRead { .. }
             | Event::ReportMade { .. }
             | Event::ReviewReminded { .. }
+            | Event::CampaignStarted { .. }
+            | Event::CampaignDecided { .. }
+            | Event::CampaignReminded { .. }
+            | Event::CampaignSigned { .. }
+            | Event::AccessBarred { .. }
+            | Event::AccessUnbarred { .. }
             | Event::PolicyRefused { .. }
             | Event::BreakGlassOften { .. } => {}
         }

@@ -75,6 +75,7 @@ impl Access {
         let on_call = self.on_call(&caller.person, state).await;
         let decision =
             self.emergency(&caller.person, state, &scope, &survey, (on_call, fact(Some(&incident))));
+        let decision = self.after_reviews(&caller.person, &state.target.name, &scope, decision).await?;
         let (window, found) =
             (self.config.break_glass.rules.window, Found { state, scope, survey, migration: None });
         let submission = self.submission(caller, found, asked.reason, window, decision, Some(incident));

@@ -22,6 +22,7 @@ pub use usage::Usage;
 
 use super::tail::Cursor;
 use super::{JournalError, Position};
+use crate::core::campaign::SessionUse;
 use crate::core::model::SessionId;
 use crate::proto::{AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy};
 use jiff::Timestamp;
@@ -145,6 +146,11 @@ impl Index {
             store.answer(|connection| query::past_reads(connection, &target, subject.as_deref(), since))
         })
         .await
+    }
+
+    /// What each session did between two times. Call [`Index::catch_up`] before.
+    pub async fn uses(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SessionUse>, JournalError> {
+        self.ask(move |store| store.answer(|connection| query::uses(connection, from, to))).await
     }
 
     /// What the ledger says of a session's recording behind `after`, oldest

@@ -1,7 +1,10 @@
 //! What the server itself asks of the index: small, and answered at once.
 
+use super::codes::REFUSED;
 use super::feed::{DAY, integer, natural};
 use super::filter::Conditions;
+use crate::core::campaign::{SessionUse, Used};
+use crate::core::model::{GrantId, PersonRef, SessionId};
 use jiff::Timestamp;
 use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, Row, params_from_iter};
@@ -74,6 +77,48 @@ pub(super) fn past_reads(
         })
     };
     statement.query_map(params_from_iter(wanted), read)?.collect()
+}
+
+/// What each session did between two times: reading, writing, changing schemas
+/// and taking rows out, what was refused left out. It walks through the whole
+/// period, which is for a question of once a quarter.
+pub(super) fn uses(
+    connection: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+) -> rusqlite::Result<Vec<SessionUse>> {
+    let ddl =
+        "(class LIKE 'CREATE %' OR class LIKE 'ALTER %' OR class LIKE 'DROP %' OR class LIKE 'COMMENT%')";
+    let writes = format!("(facts ->> '$.writes' <> '[]' AND NOT {ddl})");
+    let of = |what: &str| format!("count(*) FILTER (WHERE {what}), max(at) FILTER (WHERE {what})");
+    let sql = format!(
+        "SELECT s.session, grant_id, subject, email, target, {}, {}, {}, {}
+         FROM statements JOIN sessions s ON s.no = statements.session JOIN shapes ON shapes.no = shape
+         WHERE at >= ?1 AND at < ?2 AND outcome <> {REFUSED}
+         GROUP BY s.no ORDER BY s.session",
+        of("facts ->> '$.reads' <> '[]'"),
+        of(&writes),
+        of(ddl),
+        of("export = 1"),
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let used = |row: &Row<'_>, column: usize| {
+        let last = row.get::<_, Option<i64>>(column + 1)?.map(|_| time(row, column + 1)).transpose()?;
+        Ok::<_, rusqlite::Error>(Used { statements: natural(row, column)?, last })
+    };
+    let read = |row: &Row<'_>| {
+        Ok(SessionUse {
+            session: SessionId::from_stored(row.get::<_, String>(0)?),
+            grant: GrantId::from_stored(row.get::<_, String>(1)?),
+            person: PersonRef { subject: row.get(2)?, email: row.get(3)? },
+            target: row.get(4)?,
+            read: used(row, 5)?,
+            write: used(row, 7)?,
+            ddl: used(row, 9)?,
+            export: used(row, 11)?,
+        })
+    };
+    statement.query_map((from.as_microsecond(), to.as_microsecond()), read)?.collect()
 }
 
 pub(super) fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<EventRow>> {

@@ -1,0 +1,137 @@
+//! What an access review took from somebody (R9.4): kept with its event in one
+//! transaction, asked before anything is granted, ended by a later review or
+//! by security.
+
+use super::{Access, AccessError, Caller};
+use crate::core::approval;
+use crate::core::campaign;
+use crate::core::model::{
+    Bar, CampaignId, Decision, Event, Grant, GrantId, Person, PersonRef, Role, Scope, SessionId,
+};
+use crate::proto::LiftBar;
+use crate::server::store::Tx;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl Access {
+    /// Policy's decision, or the denial of what a review took.
+    pub(super) async fn after_reviews(
+        &self,
+        person: &Person,
+        target: &str,
+        scope: &Scope,
+        decision: Decision,
+    ) -> Result<Decision, AccessError> {
+        let (subject, target) = (person.subject.clone(), target.to_owned());
+        let bar = self.store.read(move |tx| tx.bar(&subject, &target).map_err(AccessError::from)).await?;
+        let stands = bar.and_then(|bar| campaign::barred(&bar, scope).map(|what| (bar, what)));
+        Ok(match stands {
+            Some((bar, what)) => campaign::denial(&bar, &what, decision),
+            None => decision,
+        })
+    }
+
+    /// Bars somebody, and revokes their live grants that go beyond it. The
+    /// sessions to cut once that is committed.
+    pub(super) fn bar(
+        &self,
+        tx: &Tx<'_>,
+        bar: &Bar,
+        (by, fills): (&Person, &[Role]),
+        now: Timestamp,
+    ) -> Result<(Vec<GrantId>, Vec<(SessionId, String)>), AccessError> {
+        tx.save_bar(bar)?;
+        tx.record(now, &Event::AccessBarred { bar: Box::new(bar.clone()) })?;
+        let (mut grants, mut sessions) = (Vec::new(), Vec::new());
+        for grant in tx.live_grants(&bar.person.subject, now)? {
+            if grant.target != bar.target || campaign::barred(bar, &grant.scope).is_none() {
+                continue;
+            }
+            let reason = format!("access review {}, line {}: {}", bar.campaign, bar.line, bar.comment);
+            let revoked = approval::revoke(grant, by, fills, Some(reason), now)?;
+            grants.push(revoked.0.id.clone());
+            sessions.extend(self.take_back(tx, revoked, now)?);
+        }
+        Ok((grants, sessions))
+    }
+
+    /// What reviews took from people, as far as it concerns the caller.
+    pub async fn bars(&self, caller: &Caller) -> Result<Vec<Bar>, AccessError> {
+        let mut bars = self.store.read(|tx| tx.bars().map_err(AccessError::from)).await?;
+        let me = &caller.person.subject;
+        bars.retain(|bar| {
+            caller.sees_all()
+                || caller.has_role("admin")
+                || bar.person.subject == *me
+                || bar.by.subject == *me
+        });
+        Ok(bars)
+    }
+
+    /// Security gives back what a review took.
+    pub async fn lift_bar(self: &Arc<Self>, caller: &Caller, body: LiftBar) -> Result<Bar, AccessError> {
+        super::request::reasoned("giving access back", &body.comment)?;
+        if !caller.has_role("security") {
+            return Err(AccessError::denied(
+                "what a review took is given back by security, or by another review",
+            )
+            .hint("`dbaccess review campaign list`: a campaign in which the line is certified"));
+        }
+        let (access, caller) = (Arc::clone(self), caller.clone());
+        let lifted =
+            self.store
+                .write(move |tx| {
+                    let now = crate::os::now();
+                    let by = access.decider(tx, &caller, now)?;
+                    let named = |bar: &Bar| {
+                        bar.target == body.target
+                            && (bar.person.subject == body.person
+                                || bar.person.email.eq_ignore_ascii_case(&body.person))
+                    };
+                    let Some(bar) = tx.bars()?.into_iter().find(named) else {
+                        let message = format!("no review bars {} from {}", body.person, body.target);
+                        return Err(AccessError::not_found(message)
+                            .hint("`dbaccess review campaign bars` lists them"));
+                    };
+                    if bar.person.subject == by.subject {
+                        return Err(AccessError::denied("it bars you: somebody else must lift it"));
+                    }
+                    unbar(tx, (&bar.person, &bar.target), &by.to_ref(), None, &body.comment, now)?;
+                    Ok(bar)
+                })
+                .await?;
+        self.wake();
+        Ok(lifted)
+    }
+}
+
+/// Ends a bar, if there is one.
+pub(super) fn unbar(
+    tx: &Tx<'_>,
+    (person, target): (&PersonRef, &str),
+    by: &PersonRef,
+    campaign: Option<&CampaignId>,
+    comment: &str,
+    now: Timestamp,
+) -> Result<(), AccessError> {
+    if tx.remove_bar(&person.subject, target)? {
+        let event = Event::AccessUnbarred {
+            person: person.clone(),
+            target: target.to_owned(),
+            by: by.clone(),
+            campaign: campaign.cloned(),
+            comment: comment.trim().to_owned(),
+        };
+        tx.record(now, &event)?;
+    }
+    Ok(())
+}
+
+/// Asked in the transaction that grants: a review may have come after policy's decision.
+pub(super) fn check(tx: &Tx<'_>, grant: &Grant) -> Result<(), AccessError> {
+    let Some(bar) = tx.bar(&grant.person.subject, &grant.target)? else { return Ok(()) };
+    match campaign::barred(&bar, &grant.scope) {
+        Some(what) => Err(AccessError::denied(campaign::why(&bar, &what))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,71 @@
+//! Access review campaigns, and what they bar.
+
+use super::{StoreError, Tx};
+use crate::core::model::{Bar, Campaign, CampaignId, Grant};
+use jiff::Timestamp;
+use rusqlite::params;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl Tx<'_> {
+    pub fn save_campaign(&self, campaign: &Campaign) -> Result<()> {
+        let body = serde_json::to_string(campaign)?;
+        self.run(
+            "INSERT INTO campaign (id, started_at, signed, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET signed = ?3, body = ?4",
+            params![
+                campaign.id.as_str(),
+                campaign.started_at.as_microsecond(),
+                campaign.signed.is_some(),
+                body
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Campaigns, the newest first; only those that nobody has signed, unless all are asked for.
+    pub fn campaigns(&self, all: bool, limit: u32) -> Result<Vec<Campaign>> {
+        self.many(
+            "SELECT body FROM campaign WHERE ?1 OR signed = 0 ORDER BY started_at DESC, id LIMIT ?2",
+            params![all, limit],
+        )
+    }
+
+    /// The campaigns that the beginning of an id may mean.
+    pub fn campaigns_named(&self, prefix: &str) -> Result<Vec<Campaign>> {
+        self.beginning("campaign", CampaignId::PREFIX, prefix)
+    }
+
+    /// Bars somebody from a target, in place of an earlier bar.
+    pub fn save_bar(&self, bar: &Bar) -> Result<()> {
+        let body = serde_json::to_string(bar)?;
+        self.run(
+            "INSERT INTO bar (subject, target, body) VALUES (?1, ?2, ?3)
+             ON CONFLICT (subject, target) DO UPDATE SET body = ?3",
+            params![bar.person.subject, bar.target, body],
+        )
+        .map(drop)
+    }
+
+    /// False where there was none.
+    pub fn remove_bar(&self, subject: &str, target: &str) -> Result<bool> {
+        Ok(self.run("DELETE FROM bar WHERE subject = ?1 AND target = ?2", [subject, target])? > 0)
+    }
+
+    pub fn bar(&self, subject: &str, target: &str) -> Result<Option<Bar>> {
+        self.one("SELECT body FROM bar WHERE subject = ?1 AND target = ?2", [subject, target])
+    }
+
+    pub fn bars(&self) -> Result<Vec<Bar>> {
+        self.many("SELECT body FROM bar ORDER BY target, subject", [])
+    }
+
+    /// Grants whose window has a part in a period, the first to end first.
+    pub fn grants_between(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Grant>> {
+        let grants: Vec<Grant> = self.many(
+            "SELECT body FROM access_grant WHERE until > ?1 ORDER BY until, id",
+            [from.as_microsecond()],
+        )?;
+        Ok(grants.into_iter().filter(|grant| grant.from < to).collect())
+    }
+}
