@@ -306,6 +306,8 @@ async fn the_document_describes_what_is_answered() {
     of_target("resume", json!({})).await;
     of_target("scan", json!({})).await;
     seen(&dave, "GET", "/v1/metrics", "/v1/metrics?since_seconds=3600", None).await;
+    // Its answer is no JSON.
+    document.check_request("POST", "/v1/reports", &body_of("POST", "/v1/reports").unwrap());
     let explained = format!("/v1/requests/{}/policy", id(&granted));
     seen(&alice, "GET", "/v1/requests/{id}/policy", &explained, None).await;
     let other = "@id(\"no\") @title(\"Nothing\") forbid (principal, action == Action::\"auto\", resource);";

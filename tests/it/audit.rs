@@ -1,8 +1,9 @@
 //! Audit questions (R5.2): what was asked is found, by any of it, and counted.
 
 use crate::support::env::TestEnv;
-use dbaccess::core::model::{ConnectionId, Environment, GrantId, PersonRef, SessionId, StatementRecord};
-use dbaccess::core::model::{StatementFacts, StatementResult};
+use dbaccess::core::model::{
+    ConnectionId, Environment, GrantId, PersonRef, SessionId, StatementRecord, StatementResult,
+};
 use dbaccess::core::sql;
 use dbaccess::proto::{AuditQuery, CountBy, ResultKind, TouchedKind};
 use dbaccess::server::journal::{Index, Journal, Options, Position};

@@ -11,7 +11,11 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 /// No file but a segment is larger, and segments are streamed.
-const LARGEST: u64 = 1 << 30;
+pub(super) const LARGEST: u64 = 1 << 30;
+/// A manifest names some files of some hundred bytes each.
+pub(super) const LARGEST_MANIFEST: u64 = 64 << 20;
+/// A key or a signature is a line or two.
+pub(super) const SMALL: u64 = 4 << 10;
 
 pub(super) struct Bundle(ZipArchive<BufReader<File>>);
 
@@ -83,17 +87,24 @@ impl Bundle {
         Ok(each(&mut file))
     }
 
-    pub fn read(&mut self, name: &str) -> Result<Content, String> {
+    /// A file's bytes; one of more than `most` is broken there.
+    pub fn read(&mut self, name: &str, most: u64) -> Result<Content, String> {
         self.stream(name, |file| {
             let mut bytes = Vec::new();
-            let broken = file.take(LARGEST).read_to_end(&mut bytes).err().map(|error| error.to_string());
+            let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes);
+            let mut broken = read.err().map(|error| error.to_string());
+            if bytes.len() as u64 > most {
+                bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+                broken = Some(format!("it is longer than the {most} bytes that such a file has at most"));
+            }
             Content { bytes, broken }
         })
     }
 
-    /// Its length and hash; `None` where it cannot be read to its end.
-    pub fn facts(&mut self, name: &str) -> Option<FileFacts> {
+    /// Its length and hash; `None` where it cannot be read to its end, or is longer than expected.
+    pub fn facts(&mut self, name: &str, expected: u64) -> Option<FileFacts> {
         let hashed = self.stream(name, |file| {
+            let mut file = file.take(expected.saturating_add(1));
             let (mut hash, mut length, mut piece) = (Sha256::new(), 0, vec![0; 1 << 17]);
             loop {
                 match file.read(&mut piece) {

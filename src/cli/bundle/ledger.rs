@@ -1,7 +1,7 @@
 //! The ledger in a bundle: its chain, and that it is the part that was signed.
 
 use super::Problem;
-use super::files::Bundle;
+use super::files::{Bundle, SMALL};
 use crate::core::evidence::{BLOBS, LEDGER, Manifest, PUBLIC_KEY, Read, Reading};
 use crate::core::ledger::{BlobRef, Fault, Hash, Line, PublicKey, first_seq};
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -20,7 +20,7 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> io::Result<Read> {
     if let Some(key) = key {
-        let published = bundle.read(PUBLIC_KEY).ok().map(|content| content.bytes);
+        let published = bundle.read(PUBLIC_KEY, SMALL).ok().map(|content| content.bytes);
         if published.is_some_and(|bytes| bytes != format!("{key}\n").into_bytes()) {
             problems.push(Problem::new(PUBLIC_KEY, Some(1), format!("it is not the key that signed: {key}")));
         }
@@ -34,7 +34,7 @@ pub(super) fn read(
         let name = format!("{LEDGER}{segment}");
         let mut beside = |blob: &BlobRef, seq: u64| {
             let name = format!("{BLOBS}{}", blob.sha256);
-            let record = records.read(&name).ok().map(|content| content.bytes);
+            let record = records.read(&name, blob.bytes).ok().map(|content| content.bytes);
             if !record.as_ref().is_some_and(|bytes| blob.matches(bytes)) {
                 let what = format!("it is not the record that line {seq} of the ledger names");
                 problems.push(Problem::new(&name, None, what));

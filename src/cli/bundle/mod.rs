@@ -12,7 +12,7 @@ use crate::core::evidence::{
 };
 use crate::core::ledger::{Detached, NotSigned, PublicKey};
 use compare::first_difference;
-use files::{Bundle, Content};
+use files::{Bundle, Content, LARGEST, LARGEST_MANIFEST, SMALL};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -68,9 +68,9 @@ pub fn check(path: &Path, key: Option<PublicKey>) -> io::Result<Checked> {
         problems: bundle.oddities(),
         notes: Vec::new(),
     };
-    let manifest_bytes = checked.text_of(&mut bundle, MANIFEST);
-    let signature = checked.text_of(&mut bundle, SIGNATURE);
-    let published = bundle.read(PUBLIC_KEY).ok().and_then(Content::whole);
+    let manifest_bytes = checked.text_of(&mut bundle, MANIFEST, LARGEST_MANIFEST);
+    let signature = checked.text_of(&mut bundle, SIGNATURE, SMALL);
+    let published = bundle.read(PUBLIC_KEY, SMALL).ok().and_then(Content::whole);
     let published = published.and_then(|bytes| PublicKey::from_hex(std::str::from_utf8(&bytes).ok()?));
     let (Some(manifest_bytes), Some(signature)) = (manifest_bytes, signature) else { return Ok(checked) };
     match Detached::verify(&manifest_bytes, &signature, key) {
@@ -112,8 +112,8 @@ impl Checked {
     }
 
     /// A file that every bundle has.
-    fn text_of(&mut self, bundle: &mut Bundle, name: &str) -> Option<Vec<u8>> {
-        match bundle.read(name) {
+    fn text_of(&mut self, bundle: &mut Bundle, name: &str, most: u64) -> Option<Vec<u8>> {
+        match bundle.read(name, most) {
             Ok(Content { bytes, broken: None }) => Some(bytes),
             Ok(Content { broken: Some(why), .. }) => {
                 self.problem(name, None, format!("it cannot be read whole: {why}"));
@@ -138,7 +138,7 @@ impl Checked {
         for (name, facts) in &manifest.files {
             if !bundle.has(name) {
                 self.problem(name, None, "it is missing");
-            } else if bundle.facts(name).as_ref() != Some(facts) {
+            } else if bundle.facts(name, facts.bytes).as_ref() != Some(facts) {
                 changed.insert(name.clone());
             }
         }
@@ -166,7 +166,7 @@ impl Checked {
         let same_version = manifest.version == env!("CARGO_PKG_VERSION");
         let mut differ = Vec::new();
         for (name, expected) in made {
-            let Ok(Content { bytes, .. }) = bundle.read(name) else { continue };
+            let Ok(Content { bytes, .. }) = bundle.read(name, LARGEST) else { continue };
             let Some(difference) = first_difference(name, &expected, &bytes) else { continue };
             let signed = !changed.contains(name);
             if (signed || !from_whole_lines) && !same_version {

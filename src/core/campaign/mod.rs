@@ -47,6 +47,8 @@ pub enum CampaignError {
     KeepsAll(u32),
     #[error("{campaign} has undecided lines: {lines}")]
     Undecided { campaign: CampaignId, lines: String },
+    #[error("{by} took it from {person} after this campaign began, which therefore cannot give it back")]
+    TakenLater { person: String, by: CampaignId },
     #[error("{0} is signed by whoever could decide a line of it, and by security")]
     MayNotSign(CampaignId),
 }
@@ -56,7 +58,7 @@ impl CampaignError {
         match self {
             Self::Own(_) | Self::NotAReviewer { .. } | Self::MayNotSign(_) => ErrorKind::Denied,
             Self::NoLine(..) => ErrorKind::NotFound,
-            Self::Signed(_) | Self::Undecided { .. } => ErrorKind::Conflict,
+            Self::Signed(_) | Self::Undecided { .. } | Self::TakenLater { .. } => ErrorKind::Conflict,
             Self::NoComment | Self::KeepsNothing(..) | Self::KeepsAll(_) => ErrorKind::Usage,
         }
     }
@@ -126,6 +128,16 @@ pub fn decide(
     Ok((Event::CampaignDecided { campaign: id, line: number, person, target, decision }, bar))
 }
 
+/// Whether a line may be decided so although another campaign barred it: what was
+/// taken after this one began, it did not look at.
+pub fn overrules(campaign: &Campaign, bar: &Bar, verdict: LineVerdict) -> Result<(), CampaignError> {
+    let later = bar.campaign != campaign.id && bar.at > campaign.started_at;
+    if later && verdict != LineVerdict::Revoked {
+        return Err(CampaignError::TakenLater { person: bar.person.email.clone(), by: bar.campaign.clone() });
+    }
+    Ok(())
+}
+
 /// What is to stay of a line; reading is a part of everything else.
 fn kept(line: &CampaignLine, named: &BTreeSet<Right>) -> Result<BTreeSet<Right>, CampaignError> {
     let has: BTreeSet<Right> = line.rights.iter().map(|one| one.right).collect();
@@ -135,6 +147,10 @@ fn kept(line: &CampaignLine, named: &BTreeSet<Right>) -> Result<BTreeSet<Right>,
     }
     let mut keeps = named.clone();
     keeps.insert(Right::Read);
+    // Whoever may change a schema owns what is in it: they write, and see it raw.
+    if keeps.contains(&Right::Ddl) {
+        keeps.extend([Right::Write, Right::Unmask]);
+    }
     if has.is_subset(&keeps) {
         return Err(CampaignError::KeepsAll(line.line));
     }

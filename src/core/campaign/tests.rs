@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::model::{
-    Grant, GrantId, Objects, Path, Permission, PersonRef, RequestId, SessionId, TableName,
+    Grant, GrantId, LineRight, Objects, Path, Permission, PersonRef, RequestId, SessionId, TableName,
 };
 use std::collections::BTreeMap;
 
@@ -184,6 +184,38 @@ fn r9_4_a_decision_bars_what_does_not_stay() {
     assert_eq!(done.unwrap_err(), CampaignError::NoComment);
     let done = decide(&mut campaign, 9, (&bob, &lead), &said(LineVerdict::Revoked, &nothing, "x"), at(1));
     assert!(matches!(done, Err(CampaignError::NoLine(_, 9))));
+}
+
+#[test]
+fn r9_4_an_older_campaign_does_not_give_back_what_a_later_one_took() {
+    let (bob, lead) = (who("bob", &[]), [Role::new("lead")]);
+    let nothing = BTreeSet::new();
+    let mut later = campaign();
+    later.id = CampaignId::from_random([1; 8]);
+    let taken = decide(&mut later, 1, (&bob, &lead), &said(LineVerdict::Revoked, &nothing, "left"), at(9));
+    let bar = taken.unwrap().1.unwrap();
+    let older = campaign();
+    for verdict in [LineVerdict::Certified, LineVerdict::Narrowed] {
+        assert!(matches!(overrules(&older, &bar, verdict), Err(CampaignError::TakenLater { .. })));
+        overrules(&later, &bar, verdict).unwrap();
+        overrules(&Campaign { started_at: at(10), ..campaign() }, &bar, verdict).unwrap();
+    }
+    overrules(&older, &bar, LineVerdict::Revoked).unwrap();
+}
+
+#[test]
+fn r9_4_a_change_of_schema_needs_write_and_sees_what_is_raw() {
+    let all = BTreeSet::from([Permission::Read, Permission::Write, Permission::Ddl]);
+    let rights = Right::of(&Scope::new(Objects::Database, all));
+    assert_eq!(rights, BTreeSet::from([Right::Read, Right::Write, Right::Ddl, Right::Unmask]));
+    let line = |rights: &[Right]| {
+        let rights =
+            rights.iter().map(|right| LineRight { right: *right, ..campaign().lines[0].rights[0].clone() });
+        CampaignLine { rights: rights.collect(), ..campaign().lines[0].clone() }
+    };
+    let kept =
+        kept(&line(&[Right::Read, Right::Write, Right::Ddl, Right::Export]), &BTreeSet::from([Right::Ddl]));
+    assert_eq!(kept.unwrap(), BTreeSet::from([Right::Read, Right::Write, Right::Ddl, Right::Unmask]));
 }
 
 #[test]

@@ -74,7 +74,8 @@ mod tests {
         let (own, other) = (PublicKey::of(&key), PublicKey::of(&SigningKey::from_bytes(&[8; 32])));
         let file = Detached::sign(b"manifest", &key).to_text();
         let forged = file.replace(&own.to_string(), &other.to_string());
-        let table: [(&[u8], &str, Option<PublicKey>, Result<PublicKey, NotSigned>); 7] = [
+        type Case<'a> = (&'a [u8], &'a str, Option<PublicKey>, Result<PublicKey, NotSigned>);
+        let table: [Case<'_>; 7] = [
             (b"manifest", &file, None, Ok(own)),
             (b"manifest", &file, Some(own), Ok(own)),
             (b"manifest", &file, Some(other), Err(NotSigned::OtherKey)),

@@ -3,6 +3,9 @@
 use super::{Access, AccessError, Caller};
 use crate::proto::{AuditCounts, AuditPage, AuditQuery};
 
+/// Bytes of a text that statements are searched for.
+const LONGEST_TEXT: usize = 200;
+
 impl Access {
     /// Statements, newest first. Whoever is not security or auditor sees their own.
     pub async fn audit(&self, caller: &Caller, query: AuditQuery) -> Result<AuditPage, AccessError> {
@@ -42,6 +45,12 @@ impl Access {
         {
             return Err(AccessError::denied("other people's statements are for security and auditors")
                 .hint("leave `--person` out to see your own"));
+        }
+        // SQLite compares a long pattern with a long text for minutes, and cannot be
+        // broken off meanwhile.
+        if query.text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
+            return Err(AccessError::usage(format!("a text to search for has at most {LONGEST_TEXT} bytes"))
+                .hint("give a part of it"));
         }
         if let Some(session) = &mut query.session {
             *session = self.find_session(caller, session).await?.id.to_string();

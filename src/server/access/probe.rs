@@ -1,9 +1,8 @@
 //! The proof after the proof: a session's credential is tried once more when its
 //! role is gone (R10.6). It comes after the end and delays nobody's.
 
-use super::sessions::scram_keys;
 use super::{Access, AccessError};
-use crate::core::model::{Event, Notice, NoticeKind, ProbeAnswer, Secret, SessionId, Urgency};
+use crate::core::model::{Event, Notice, NoticeKind, ProbeAnswer, SessionId, Urgency};
 use crate::server::gateway::{Live, probe};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -39,13 +38,10 @@ impl Access {
 
     async fn try_probe(&self, dead: &Dead<'_>) -> Result<(), AccessError> {
         let state = self.target(dead.target)?;
-        let other;
-        let keys = match dead.live {
-            Some(live) => &live.keys,
-            None => {
-                other = scram_keys(&Secret::from_random(crate::os::random()))?;
-                &other
-            }
+        let Some(Live { keys, .. }) = dead.live else {
+            // Any password would be refused, and would prove nothing.
+            let why = "its password was gone with an earlier process".to_owned();
+            return self.record_probe(dead, ProbeAnswer::Unknown { why }).await;
         };
         let mut answer = probe(&state.way, dead.role, keys).await;
         for _ in 1..ATTEMPTS {

@@ -142,8 +142,8 @@ impl Forward {
     async fn step(&self) -> Result<bool, ForwardError> {
         let newest = self.journal.last_written();
         let behind = self.follower.lock().unwrap_or_else(PoisonError::into_inner).behind(newest);
-        self.metrics.forward_behind(&self.name, behind);
-        if behind == 0 {
+        self.metrics.forward_behind(&self.name, behind.unwrap_or(newest.0));
+        if behind == Some(0) {
             return Ok(false);
         }
         // What a power cut could still take from the ledger is not told to others.

@@ -18,6 +18,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So long is looked whether the receiver goes away at once.
+const EARLY: Duration = Duration::from_millis(200);
 /// "log audit" (RFC 5424, 6.2.1).
 const FACILITY: u8 = 13;
 
@@ -48,8 +50,13 @@ impl Syslog {
         let name = ServerName::try_from(self.to.host.clone()).map_err(io::Error::other)?;
         let mut stream = self.tls.connect(name, stream).await?;
         stream.write_all(frames).await?;
-        stream.shutdown().await?;
+        stream.flush().await?;
         let mut rest = [0; 64];
+        // Whoever ends the connection before we do has not waited for what we send.
+        if let Ok(0) | Err(_) = timeout(EARLY, stream.read(&mut rest)).await.unwrap_or(Ok(1)) {
+            return Err(io::Error::other("the receiver ended the connection before it had all"));
+        }
+        stream.shutdown().await?;
         loop {
             match stream.read(&mut rest).await {
                 Ok(0) => return Ok(()),

@@ -39,6 +39,8 @@ pub struct Follower {
     dir: PathBuf,
     file: PathBuf,
     cursor: Cursor,
+    /// The line at which it began again last.
+    gone_at: Option<u64>,
 }
 
 /// The place as its file has it.
@@ -54,7 +56,10 @@ impl Follower {
     /// Goes on at the place in `file`, or begins at the ledger's first line.
     pub fn open(journal: &Journal, file: &Path) -> io::Result<Self> {
         let place: Option<Place> = match fs::read_to_string(file) {
-            Ok(text) => Some(serde_json::from_str(&text)?),
+            // Nothing is lost with it: lines come again.
+            Ok(text) => serde_json::from_str(&text)
+                .inspect_err(|error| tracing::warn!(file = %file.display(), %error, "this is no place in the ledger: its first line is"))
+                .ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
@@ -64,21 +69,27 @@ impl Follower {
             }
             None => Cursor::start(journal.dir())?,
         };
-        Ok(Self { dir: journal.dir().to_owned(), file: file.to_owned(), cursor })
+        Ok(Self { dir: journal.dir().to_owned(), file: file.to_owned(), cursor, gone_at: None })
     }
 
-    /// How many lines up to `newest` it has not got yet.
-    pub fn behind(&self, newest: Position) -> u64 {
-        (newest.0 + 1).saturating_sub(self.cursor.next)
+    /// How many lines up to `newest` it has not got yet; `None` when its place is
+    /// behind the ledger's end.
+    pub fn behind(&self, newest: Position) -> Option<u64> {
+        (newest.0 + 1).checked_sub(self.cursor.next)
     }
 
     /// The next lines up to `newest`, which must be written. Blocks.
     ///
     /// # Errors
-    /// `NotFound` and `InvalidData` when the place is not in the ledger any more.
+    /// `NotFound` and `InvalidData` when the place is not in the ledger any more,
+    /// which may be an older ledger that was put back.
     pub fn read(&self, newest: Position) -> io::Result<Option<Batch>> {
         let (mut end, mut lines) = (self.cursor.clone(), Vec::new());
-        end.read(&self.dir, newest.0, BATCH, |line, record| {
+        if end.next > newest.0 + 1 {
+            let why = format!("the ledger ends at line {}, before line {}", newest.0, end.next);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let read = end.read(&self.dir, newest.0, BATCH, |line, record| {
             let mut text = Vec::new();
             push_line(&mut text, line.seq, line.at, &line.prev, line.body);
             text.pop();
@@ -86,7 +97,11 @@ impl Follower {
             let text = String::from_utf8(text).map_err(io::Error::other)?;
             lines.push(LedgerLine { seq: line.seq, at: line.at, kind, text });
             Ok(())
-        })?;
+        });
+        // What is whole before a line that is not goes out first.
+        if lines.is_empty() {
+            read?;
+        }
         Ok((!lines.is_empty()).then_some(Batch { lines, end }))
     }
 
@@ -98,7 +113,16 @@ impl Follower {
 
     /// The place is gone: it begins again at the first line that is there, and
     /// returns its number. Blocks.
+    ///
+    /// # Errors
+    /// When it has come to the same line and begun again before: then the ledger
+    /// is damaged there, and sending the lines before it once more helps nobody.
     pub fn begin_again(&mut self) -> io::Result<u64> {
+        let at = self.cursor.next;
+        if self.gone_at.replace(at) == Some(at) {
+            let why = format!("the ledger cannot be read at line {at}: `dbaccess ledger verify` says why");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         self.cursor = Cursor::start(&self.dir)?;
         self.save()?;
         Ok(self.cursor.next)

@@ -10,8 +10,8 @@ pub use used::Used;
 
 use crate::core::ledger::body_kind;
 use crate::core::model::{
-    Approval, Event, GrantId, RecordingRecord, RequestId, ReviewId, RoleScan, SessionId, StatementRecord,
-    StatementResult,
+    Approval, Event, GrantId, ProbeAnswer, RecordingRecord, RequestId, ReviewId, RoleScan, SessionId,
+    StatementRecord, StatementResult,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -163,7 +163,11 @@ impl History {
                 held.totals = totals;
             }),
             Event::CredentialProbed { session, answer, after_ms } => {
-                self.held(&session, |held| held.probed = Some((answer, after_ms)));
+                // Once let in stays so: that it was removed then is its repair.
+                self.held(&session, |held| match held.probed {
+                    Some((ProbeAnswer::LetIn, _)) => {}
+                    _ => held.probed = Some((answer, after_ms)),
+                });
             }
             Event::TargetScanned { target, scan, .. } => {
                 self.scans.entry(target).or_default().push((mark, *scan));

@@ -133,6 +133,10 @@ fn r10_2_r10_6_sessions_count_when_their_role_is_gone() {
         let session = SessionId::from_stored(format!("ses-{id}"));
         teller.event(-60, &Event::CredentialProbed { session, answer, after_ms: 150 });
     }
+    // Removed and refused after it was let in: that it was let in stays.
+    let (session, sqlstate) = (SessionId::from_stored("ses-2"), "28P01".to_owned());
+    let answer = ProbeAnswer::Refused { sqlstate };
+    teller.event(-50, &Event::CredentialProbed { session, answer, after_ms: 250 });
     let metrics = teller.measure(WEEK);
     let durations = &metrics[1];
     assert_eq!((durations.value, durations.previous), (Some(7200.0), Some(600.0)));

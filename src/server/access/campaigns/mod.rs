@@ -219,6 +219,12 @@ impl Access {
             }
             None => Vec::new(),
         };
+        // What a later review took, an older one does not give back.
+        if let Some(line) = &line
+            && let Some(bar) = tx.bar(&line.person.subject, &line.target)?
+        {
+            campaign::overrules(campaign, &bar, said.verdict)?;
+        }
         let (event, bar) = campaign::decide(campaign, number, (person, &fills), said, now)?;
         tx.record(now, &event)?;
         match (bar, line) {

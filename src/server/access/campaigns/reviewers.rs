@@ -7,7 +7,7 @@ use crate::core::model::{
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::store::StoreError;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +42,12 @@ impl Access {
         let (access, person, lines) = (Arc::clone(self), caller.person.clone(), campaign.lines.clone());
         // Policy is asked of every line: not while others wait for the thread.
         let looking = tokio::task::spawn_blocking(move || {
-            let mine = lines.iter().filter(|line| access.decides(&person, line, &teams));
+            // The answer is of a person and a target: a campaign has the same ones again.
+            let mut known = HashMap::new();
+            let mine = lines.iter().filter(|line| {
+                let whose = (line.person.subject.as_str(), line.target.as_str());
+                *known.entry(whose).or_insert_with(|| access.decides(&person, line, &teams))
+            });
             mine.map(|line| line.line).collect()
         });
         looking.await.map_err(|_| AccessError::internal("looking for lines broke off"))
@@ -56,7 +61,10 @@ impl Access {
         let (people, teams) = self.everybody().await?;
         let (access, lines) = (Arc::clone(self), campaign.lines.clone());
         let looking = tokio::task::spawn_blocking(move || {
-            let open: Vec<&CampaignLine> = lines.iter().filter(|line| line.decision.is_none()).collect();
+            // Whoever could decide a line can sign, when all are decided.
+            let decided = lines.iter().all(|line| line.decision.is_some());
+            let open: Vec<&CampaignLine> =
+                lines.iter().filter(|line| decided || line.decision.is_none()).collect();
             let decides = |person: &&Person| {
                 !person.roles.is_empty() && open.iter().any(|line| access.decides(person, line, &teams))
             };

@@ -150,7 +150,8 @@ impl Index {
 
     /// What each session did between two times. Call [`Index::catch_up`] before.
     pub async fn uses(&self, from: Timestamp, to: Timestamp) -> Result<Vec<SessionUse>, JournalError> {
-        self.ask(move |store| store.answer(|connection| query::uses(connection, from, to))).await
+        // All of a period is read: not on the thread that feeds.
+        self.counts.ask(move |connection| query::uses(connection, from, to)).await
     }
 
     /// What the ledger says of a session's recording behind `after`, oldest

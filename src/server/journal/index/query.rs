@@ -1,6 +1,6 @@
 //! What the server itself asks of the index: small, and answered at once.
 
-use super::codes::REFUSED;
+use super::codes::{REFUSED, SKIPPED};
 use super::feed::{DAY, integer, natural};
 use super::filter::Conditions;
 use crate::core::campaign::{SessionUse, Used};
@@ -94,7 +94,7 @@ pub(super) fn uses(
     let sql = format!(
         "SELECT s.session, grant_id, subject, email, target, {}, {}, {}, {}
          FROM statements JOIN sessions s ON s.no = statements.session JOIN shapes ON shapes.no = shape
-         WHERE at >= ?1 AND at < ?2 AND outcome <> {REFUSED}
+         WHERE at >= ?1 AND at < ?2 AND outcome NOT IN ({REFUSED}, {SKIPPED})
          GROUP BY s.no ORDER BY s.session",
         of("facts ->> '$.reads' <> '[]'"),
         of(&writes),

@@ -48,6 +48,10 @@ fn walk<E>(
     Ok(end)
 }
 
+/// Bytes of texts and parameters in a page: a statement may have 16 MiB of them.
+/// A page has one statement at least.
+const MOST_BYTES: usize = 16 << 20;
+
 /// A page of statements, newest first; after `patience` it is handed over as it is.
 pub(super) fn page(
     sql: &Connection,
@@ -58,13 +62,20 @@ pub(super) fn page(
     let filter = Filter::of(sql, query, only)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT) as usize;
     let mut statements: Vec<AuditRow> = Vec::new();
+    let mut room = MOST_BYTES;
     let stopped = walk(filter.range.clone(), patience, |window| {
         // One more than fits tells that there are more.
         let wanted = limit + 1 - statements.len();
-        statements.extend(rows(sql, &filter, window, wanted)?);
-        Ok::<_, rusqlite::Error>(statements.len() <= limit)
+        rows(sql, &filter, window, wanted, |row| {
+            room = room.saturating_sub(bytes(&row));
+            statements.push(row);
+            room > 0
+        })?;
+        Ok::<_, rusqlite::Error>(statements.len() <= limit && room > 0)
     })?;
-    let next = if statements.len() > limit {
+    let next = if room == 0 && statements.len() <= limit {
+        statements.last().map(|row| row.seq)
+    } else if statements.len() > limit {
         statements.truncate(limit);
         statements.last().map(|row| row.seq)
     } else {
@@ -78,7 +89,8 @@ fn rows(
     filter: &Filter,
     window: Range<i64>,
     limit: usize,
-) -> rusqlite::Result<Vec<AuditRow>> {
+    mut each: impl FnMut(AuditRow) -> bool,
+) -> rusqlite::Result<()> {
     let select = format!(
         "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session, e.grant_id, t.connection, t.text,
                 t.parameters, t.result, s.rows, s.bytes, s.duration_us, t.export, h.facts, s.sensitivity,
@@ -95,7 +107,17 @@ fn rows(
         filter.conditions.sql()
     );
     let mut statement = sql.prepare_cached(&select)?;
-    statement.query_map(params_from_iter(values(filter, &window)), audit_row)?.collect()
+    for row in statement.query_map(params_from_iter(values(filter, &window)), audit_row)? {
+        if !each(row?) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What of a row may be long.
+fn bytes(row: &AuditRow) -> usize {
+    row.text.len() + row.parameters.iter().flatten().map(String::len).sum::<usize>()
 }
 
 fn values<'f>(filter: &'f Filter, window: &Range<i64>) -> impl Iterator<Item = Value> + use<'f> {

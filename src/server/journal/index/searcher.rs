@@ -19,7 +19,7 @@ const PAGE_PATIENCE: Duration = Duration::from_millis(1200);
 /// A search that takes longer is broken off: nobody reads a page so long.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Steps of SQLite's machine between two looks at the clock.
-const STEPS: i32 = 50_000;
+const STEPS: i32 = 1_000;
 /// Pages in memory, in KiB; negative as SQLite wants it.
 const CACHE: i32 = -65_536;
 
@@ -68,7 +68,7 @@ impl Searcher {
         self.ask(move |sql| search::counts(sql, &query, by, only.as_deref())).await
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
