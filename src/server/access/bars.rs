@@ -13,6 +13,9 @@ use crate::server::store::Tx;
 use jiff::Timestamp;
 use std::sync::Arc;
 
+/// Grants that were revoked, and the sessions to cut once that is committed.
+pub(super) type TakenBack = (Vec<GrantId>, Vec<(SessionId, String)>);
+
 impl Access {
     /// Policy's decision, or the denial of what a review took.
     pub(super) async fn after_reviews(
@@ -31,15 +34,14 @@ impl Access {
         })
     }
 
-    /// Bars somebody, and revokes their live grants that go beyond it. The
-    /// sessions to cut once that is committed.
+    /// Bars somebody, and revokes their live grants that go beyond it.
     pub(super) fn bar(
         &self,
         tx: &Tx<'_>,
         bar: &Bar,
         (by, fills): (&Person, &[Role]),
         now: Timestamp,
-    ) -> Result<(Vec<GrantId>, Vec<(SessionId, String)>), AccessError> {
+    ) -> Result<TakenBack, AccessError> {
         tx.save_bar(bar)?;
         tx.record(now, &Event::AccessBarred { bar: Box::new(bar.clone()) })?;
         let (mut grants, mut sessions) = (Vec::new(), Vec::new());

@@ -9,8 +9,7 @@ use super::request::short_enough;
 use super::{Access, AccessError, Caller, bars};
 use crate::core::campaign::{self, CampaignError, Said};
 use crate::core::model::{
-    Actor, Campaign, CampaignId, CampaignLine, CampaignTold, Event, GrantId, Person, Right, SessionId,
-    format_duration,
+    Actor, Campaign, CampaignId, CampaignLine, CampaignTold, Event, Person, Right, SessionId, format_duration,
 };
 use crate::proto::{CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LinesDecided, StartCampaign};
 use crate::server::store::Tx;
@@ -209,7 +208,7 @@ impl Access {
         person: &Person,
         said: &Said<'_>,
         now: Timestamp,
-    ) -> Result<(Vec<GrantId>, Vec<(SessionId, String)>), AccessError> {
+    ) -> Result<bars::TakenBack, AccessError> {
         let line = campaign.lines.iter().find(|line| line.line == number).cloned();
         let fills = match &line {
             Some(line) => {
