@@ -23,7 +23,6 @@ mod history;
 mod manifest;
 mod metrics;
 mod period;
-mod plot;
 mod population;
 mod privilege;
 mod reading;
@@ -42,7 +41,6 @@ pub use history::{
 pub use manifest::{BLOBS, FileFacts, LEDGER, MANIFEST, Manifest, PUBLIC_KEY, Part, SIGNATURE};
 pub use metrics::{Span, measure};
 pub use period::Period;
-pub use plot::{Plot, Shape};
 pub use population::Population;
 pub use privilege::{Excess, excess};
 pub use reading::{Proven, Read, Reading};

@@ -149,12 +149,8 @@ impl Access {
         let found = self
             .store
             .read(move |tx| {
-                let mut loading = Loading::new(tx);
-                let with_request = |review: Review| {
-                    let request = tx.request(review.request.as_str())?;
-                    Ok::<_, AccessError>((loading.of(request)?, review))
-                };
-                tx.reviews_named(&asked)?.into_iter().map(with_request).collect::<Result<Vec<_>, _>>()
+                let reviews = tx.reviews_named(&asked)?;
+                Loading::new(tx).of_reviews(reviews).map_err(AccessError::from)
             })
             .await?;
         self.one_visible(caller, "review", id, found, |(loaded, _)| loaded)

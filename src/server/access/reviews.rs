@@ -64,13 +64,8 @@ impl Access {
         let loaded = self
             .store
             .read(move |tx| {
-                let mut loading = Loading::new(tx);
-                let with_request = |review: Review| {
-                    let request = tx.request(review.request.as_str())?;
-                    Ok::<_, AccessError>((loading.of(request)?, review))
-                };
                 let reviews = tx.reviews(query.all, MOST_REVIEWS)?;
-                reviews.into_iter().map(with_request).collect::<Result<Vec<_>, _>>()
+                Loading::new(tx).of_reviews(reviews).map_err(AccessError::from)
             })
             .await?;
         let seen = loaded.into_iter().filter(|(loaded, _)| self.concerns(caller, loaded));

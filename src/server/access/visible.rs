@@ -4,8 +4,8 @@
 use super::authority::Loans;
 use super::{Access, AccessError, Caller};
 use crate::core::model::{
-    AccessRequest, BreakGlass, Grant, GrantId, Identity, Path, RequestId, RequestState, Role, Session,
-    SessionId,
+    AccessRequest, BreakGlass, Grant, GrantId, Identity, Path, RequestId, RequestState, Review, Role,
+    Session, SessionId,
 };
 use crate::server::store::{MOST_NAMED, StoreError, Tx};
 use std::collections::BTreeSet;
@@ -42,6 +42,16 @@ impl<'t, 'c> Loading<'t, 'c> {
         let waits = request.state == RequestState::Waiting;
         let loans = if waits { self.loans()? } else { Arc::default() };
         Ok(Loaded { request, requester, grant, break_glass, loans })
+    }
+
+    /// Reviews, each with the request that it is about.
+    pub fn of_reviews(&mut self, reviews: Vec<Review>) -> Result<Vec<(Loaded, Review)>, StoreError> {
+        let tx = self.tx;
+        let with_request = |review: Review| {
+            let request = tx.request(review.request.as_str())?;
+            Ok((self.of(request)?, review))
+        };
+        reviews.into_iter().map(with_request).collect()
     }
 
     fn loans(&mut self) -> Result<Arc<Loans>, StoreError> {
