@@ -683,9 +683,10 @@ mod tests {
     #[tokio::test]
     async fn a_dead_server_is_named() {
         let room = tempfile::tempdir().unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = parse_server(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        drop(listener);
+        // Bound, so that nobody else gets the port, but not listening.
+        let closed = tokio::net::TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let server = parse_server(&format!("http://{}", closed.local_addr().unwrap())).unwrap();
         let error = client(&room, &server, "t", None).me().await.unwrap_err();
         assert_eq!(error.kind().exit_code(), 7);
         assert!(error.what.contains(server.as_str()) && error.hint.is_some(), "{error}");

@@ -439,10 +439,11 @@ mod tests {
         let stranger = Endpoint { server: echo.endpoint.server.clone(), ca: None };
         let error = probe(&stranger).await.unwrap_err();
         assert!(error.why.as_deref().is_some_and(|why| why.contains("certificate")), "{error}");
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let closed = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
-        drop(listener);
-        let nowhere = Endpoint { server: parse_server(&closed).unwrap(), ca: None };
+        // Bound, so that nobody else gets the port, but not listening.
+        let closed = tokio::net::TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let server = format!("https://127.0.0.1:{}", closed.local_addr().unwrap().port());
+        let nowhere = Endpoint { server: parse_server(&server).unwrap(), ca: None };
         assert_eq!(probe(&nowhere).await.unwrap_err().kind(), ErrorKind::Unreachable);
     }
 }

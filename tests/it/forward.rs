@@ -4,6 +4,7 @@
 use crate::alerts::sink;
 use crate::support::env::{Setting, TestEnv, eventually};
 use crate::support::pki::Pki;
+use crate::support::port::Port;
 use axum::http::StatusCode;
 use dbaccess::server::config::{Forward as To, ForwardTo, OtlpTo, SyslogTo, Webhook};
 use dbaccess::server::forward::Forward;
@@ -257,9 +258,8 @@ fn parsed(message: &str) -> &str {
 async fn syslog_over_tls_loses_nothing_to_a_receiver_that_is_down_or_dies() {
     let world = World::new();
     let pki = Pki::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let port = Port::reserve();
+    let address = port.address();
     let to = || {
         ForwardTo::Syslog(SyslogTo {
             host: "127.0.0.1".into(),
@@ -270,7 +270,7 @@ async fn syslog_over_tls_loses_nothing_to_a_receiver_that_is_down_or_dies() {
     world.append(0..200).await;
     let running = world.start(to());
     // Down at first; then it dies twice with something unread.
-    let (received, server) = receiver(TcpListener::bind(address).await.unwrap(), &pki, 2).await;
+    let (received, server) = receiver(port.listen(), &pki, 2).await;
     let came = |received: &Received| -> Vec<String> {
         received.messages.lock().unwrap().iter().map(|message| parsed(message).to_owned()).collect()
     };
@@ -279,7 +279,7 @@ async fn syslog_over_tls_loses_nothing_to_a_receiver_that_is_down_or_dies() {
     // Down and back.
     server.gone().await;
     world.append(200..210).await;
-    let (later, _server) = receiver(TcpListener::bind(address).await.unwrap(), &pki, 0).await;
+    let (later, _server) = receiver(port.listen(), &pki, 0).await;
     eventually("the rest", || {
         let all: Vec<String> = came(&received).into_iter().chain(came(&later)).collect();
         (all == world.ledger()).then_some(())

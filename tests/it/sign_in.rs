@@ -2,6 +2,7 @@
 //! checks, against the development identity provider, over TLS. Time is moved,
 //! not waited for: the client's waits advance the provider's clock.
 
+use crate::support::port::Port;
 use dbaccess::cli::device_login::{Prompt, SignInError, Tokens, Ui, sign_in};
 use dbaccess::core::model::{ErrorKind, Identity, Secret};
 use dbaccess::demo::identity::{Algorithm, Answer, DevIdp, DevPerson, Options, answer_without_browser};
@@ -196,9 +197,8 @@ async fn refusals_without_a_body_and_unknown_clients_are_explained() {
 async fn a_provider_that_is_down_is_unreachable_for_both_and_the_server_recovers() {
     let dir = tempfile::tempdir().unwrap();
     let pki = Pki::new(dir.path()).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let port = Port::reserve();
+    let address = port.address();
     let issuer = format!("https://localhost:{}", address.port());
     let config = IdentityConfig { ca: Some(pki.ca.clone()), ..IdentityConfig::new(&issuer, "dbaccess") };
     let server = Provider::new(config).unwrap();
@@ -207,7 +207,7 @@ async fn a_provider_that_is_down_is_unreachable_for_both_and_the_server_recovers
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
     assert!(error.to_string().contains(&issuer), "{error}");
 
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = port.listen();
     let tls = pki.server_config(&[b"http/1.1"]).unwrap();
     let people = vec![DevPerson::new("alice", &[])];
     let idp = DevIdp::start(listener, tls, people, Options::default()).unwrap();

@@ -110,7 +110,7 @@ impl Recordings {
         let recorder = Arc::new(Recorder::default());
         self.0.open.send_modify(|open| *open += 1);
         let place = Place(Arc::clone(&self.0));
-        tokio::spawn(recorder::write(Arc::clone(&recorder), recording, place));
+        tokio::spawn(recorder::write(place, Arc::clone(&recorder), recording));
         Ok(recorder)
     }
 

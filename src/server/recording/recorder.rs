@@ -159,7 +159,9 @@ impl State {
 
 /// Carries one recording to its end. What cannot be written is tried again for
 /// ever, and meanwhile the session gets nothing through.
-pub(super) async fn write(recorder: Arc<Recorder>, mut recording: Recording, place: Place) {
+///
+/// `place` is dropped last: where nothing is open any more, nothing fails either.
+pub(super) async fn write(place: Place, recorder: Arc<Recorder>, mut recording: Recording) {
     let session = recording.session().clone();
     loop {
         let (chunks, ended) = recorder.due().await;

@@ -8,6 +8,7 @@ pub mod incidents;
 pub mod masked;
 pub mod pg_server;
 pub mod pki;
+pub mod port;
 pub mod providers;
 pub mod pty;
 pub mod raw_pg;
