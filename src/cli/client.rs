@@ -279,7 +279,7 @@ impl Client {
         self.get(&["bars"], &()).await
     }
 
-    pub async fn lift_bar(&self, body: &LiftBar) -> Result<Bar, CliError> {
+    pub async fn lift_bar(&self, body: &LiftBar) -> Result<Vec<Bar>, CliError> {
         self.post(&["bars", "lift"], body).await
     }
 

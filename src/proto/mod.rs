@@ -8,7 +8,7 @@ mod audit;
 pub use audit::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy, ResultKind, TouchedKind};
 
 use crate::core::model::{
-    Absence, AccessRequest, Approval, AskedScope, BreakGlass, CampaignId, CampaignLine, CampaignSigned,
+    Absence, AccessRequest, Approval, AskedScope, Bar, BreakGlass, CampaignId, CampaignLine, CampaignSigned,
     Delegation, EndReason, ErrorKind, Explanation, Framework, Grant, GrantId, Limits, LineVerdict, Metric,
     Path, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Review, Right, Risk, Role,
     RuleRef, Session, SessionId, StandingRole, Suspension, Tier, Totals, Verdict,
@@ -892,6 +892,10 @@ pub struct LinesDecided {
     pub grants: Vec<GrantId>,
     /// Their sessions, which end.
     pub sessions: Vec<SessionId>,
+    /// What was barred before and is not any more, or by the new decision instead.
+    pub replaced: Vec<Bar>,
+    /// What other campaigns took from these people there, and what stays taken.
+    pub standing: Vec<Bar>,
     /// Lines of the campaign that nobody has decided yet.
     pub undecided: usize,
 }

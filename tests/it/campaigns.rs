@@ -186,3 +186,49 @@ async fn r9_4_reviewers_are_reminded_at_half_time_three_days_before_and_when_ove
     let listed = dave.run(&["review", "campaign", "list"]).ok().out;
     assert!(listed.contains("overdue"), "{listed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_4_what_one_review_took_another_gives_back_by_certifying_alone_and_says_so() {
+    let env = TestEnv::start().await;
+    let (alice, carol) = (env.signed_in("alice").await, env.signed_in("carol").await);
+    let dave = env.signed_in("dave").await;
+    let first = started(&dave);
+    let alices = line_of(&lines(&dave, &first), "alice");
+    decide(&dave, &first, &alices, &["--revoke"]).ok();
+
+    // Less than that, by a later review: it takes nothing more, and gives nothing back.
+    let second = started(&dave);
+    let alices = line_of(&lines(&carol, &second), "alice");
+    let narrowed = decide(&carol, &second, &alices, &["--narrow", "read"]).ok();
+    let of = |bars: &Value| -> Vec<String> {
+        bars.as_array().unwrap().iter().map(|bar| bar["campaign"].as_str().unwrap().to_owned()).collect()
+    };
+    let answer = narrowed.json();
+    assert_eq!((of(&answer["replaced"]), of(&answer["standing"])), (vec![], vec![first.clone()]));
+    let read = ["request", "prod-orders", "--table", "orders", "--reason", "INC-5"];
+    let refused = alice.run(&read).exits(5);
+    assert!(refused.err.contains(&first), "{}", refused.err);
+
+    // The same line again: the last decision counts, and says what it replaces.
+    let number = alices["line"].to_string();
+    let revoke =
+        ["review", "campaign", "decide", &second, &number, "--revoke", "--comment", "left, after all"];
+    let said = carol.run(&revoke).ok().err;
+    let replaced = format!(
+        "no longer in force: write, ddl, export, unmask taken from alice@example.com on prod-orders ({second}"
+    );
+    assert!(said.contains(&replaced) && said.contains("stays as it was: read, write"), "{said}");
+    let barred = events(&env, "access.barred", 3, |_| true).await;
+    assert_eq!(
+        (&barred[1]["replaces"], &barred[2]["replaces"]["campaign"]),
+        (&Value::Null, &second.clone().into())
+    );
+    assert_eq!(of(&dave.run(&["review", "campaign", "bars", "-ojson"]).ok().json()).len(), 2);
+
+    let certified = decide(&carol, &second, &alices, &["--certify"]).ok().json();
+    assert_eq!(of(&certified["replaced"]).len(), 2);
+    let returned = events(&env, "access.unbarred", 2, |event| event["campaign"] == second.as_str()).await;
+    let whose: Vec<&str> = returned.iter().map(|event| event["of"].as_str().unwrap()).collect();
+    assert!(whose.contains(&first.as_str()) && whose.contains(&second.as_str()), "{whose:?}");
+    alice.granted(&["--table", "orders"]);
+}

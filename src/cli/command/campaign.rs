@@ -6,12 +6,12 @@ use super::Context;
 use crate::cli::ask;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, can_ask, note};
-use crate::core::model::{CampaignLine, LineVerdict, Right, parse_duration};
+use crate::core::model::{Bar, CampaignLine, LineVerdict, Quarter, Right, parse_duration};
 use crate::os;
 use crate::proto::{CampaignRow, CampaignsQuery, DecideLines, LiftBar, LinesDecided, StartCampaign};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
 use std::collections::BTreeSet;
 use tables::{bars, campaigns, in_words, lines};
 
@@ -38,7 +38,7 @@ enum CampaignCommand {
 struct StartArgs {
     /// The quarter to look at, such as 2026Q4; the running one if nothing is said
     #[arg(long, value_name = "QUARTER", value_parser = quarter, conflicts_with = "between")]
-    quarter: Option<Period>,
+    quarter: Option<Quarter>,
     /// The days to look at: from the first, and before the second
     #[arg(long, num_args = 2, value_names = ["A", "B"], value_parser = day)]
     between: Option<Vec<Timestamp>>,
@@ -138,13 +138,6 @@ struct LiftArgs {
     output: OutputArgs,
 }
 
-/// From the one, and before the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Period {
-    from: Timestamp,
-    to: Timestamp,
-}
-
 impl CampaignArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         match self.command {
@@ -161,17 +154,12 @@ impl CampaignArgs {
 
 impl StartArgs {
     async fn run(self, context: &Context) -> Result<(), CliError> {
-        let period = match (self.quarter, self.between.as_deref()) {
-            (Some(period), _) => period,
-            (None, Some([from, to])) => Period { from: *from, to: *to },
-            (None, _) => running(os::now()).map_err(CliError::usage)?,
+        let (from, to) = match (self.quarter.or_else(|| Quarter::of(os::now())), self.between.as_deref()) {
+            (_, Some([from, to])) => (*from, *to),
+            (Some(Quarter { from, to }), _) => (from, to),
+            (None, _) => return Err(CliError::usage("say which days: --between A B")),
         };
-        let body = StartCampaign {
-            from: period.from,
-            to: period.to,
-            targets: self.targets,
-            due_seconds: Some(self.due),
-        };
+        let body = StartCampaign { from, to, targets: self.targets, due_seconds: Some(self.due) };
         let row = context.client()?.start_campaign(&body).await?;
         print_row(&row, self.output.output)
     }
@@ -252,9 +240,9 @@ impl BarsArgs {
 impl LiftArgs {
     async fn run(self, context: &Context) -> Result<(), CliError> {
         let body = LiftBar { person: self.person, target: self.target, comment: self.comment };
-        let bar = context.client()?.lift_bar(&body).await?;
+        let lifted = context.client()?.lift_bar(&body).await?;
         let format = self.output.output;
-        output::print_list(format, &bars(std::slice::from_ref(&bar), format), &bar)?;
+        output::print_list(format, &bars(&lifted, format), &lifted)?;
         if format == Format::Table {
             note("it is given back: policy decides again");
         }
@@ -327,12 +315,26 @@ fn next(row: &CampaignRow) -> String {
 }
 
 fn became(decided: &LinesDecided) -> String {
-    let LinesDecided { lines, grants, sessions, undecided } = decided;
+    let LinesDecided { lines, grants, sessions, replaced, standing, undecided } = decided;
     let mut said = format!("{} decided, {undecided} undecided", lines.len());
     if !grants.is_empty() {
         said.push_str(&format!("; {} live grants revoked, {} sessions ended", grants.len(), sessions.len()));
     }
+    for bar in replaced {
+        said.push_str(&format!("\nno longer in force: {}", taken(bar)));
+    }
+    for bar in standing {
+        said.push_str(&format!("\nstays as it was: {}", taken(bar)));
+    }
     said
+}
+
+/// What a bar takes, in words.
+fn taken(bar: &Bar) -> String {
+    let rights: Vec<&str> = bar.rights.iter().map(|right| right.as_str()).collect();
+    let Bar { person, target, campaign, line, by, .. } = bar;
+    let what = rights.join(", ");
+    format!("{what} taken from {} on {target} ({campaign}, line {line}, by {})", person.email, by.email)
 }
 
 fn right(name: &str) -> Result<Right, String> {
@@ -354,24 +356,8 @@ fn day(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-fn quarter(text: &str) -> Result<Period, String> {
-    let wrong = || format!("`{text}` is not a quarter: write it as 2026Q4");
-    let (year, number) = text.trim().split_once(['Q', 'q']).ok_or_else(wrong)?;
-    let year: i16 = year.parse().map_err(|_| wrong())?;
-    let number: i8 = number.parse().map_err(|_| wrong())?;
-    if !(1..=4).contains(&number) {
-        return Err(wrong());
-    }
-    let first = Date::new(year, number * 3 - 2, 1).map_err(|_| wrong())?;
-    let next = first.checked_add(3.months()).map_err(|_| wrong())?;
-    let at = |day: Date| day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| wrong());
-    Ok(Period { from: at(first)?, to: at(next)? })
-}
-
-/// The quarter that a moment is in (UTC).
-fn running(now: Timestamp) -> Result<Period, String> {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    quarter(&format!("{}Q{}", today.year(), (today.month() + 2) / 3))
+fn quarter(text: &str) -> Result<Quarter, String> {
+    Quarter::parse(text).ok_or_else(|| format!("`{text}` is not a quarter: write it as 2026Q4"))
 }
 
 #[cfg(test)]
@@ -379,19 +365,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r9_4_a_quarter_is_three_months() {
-        for (text, from, to) in [
-            ("2026Q4", "2026-10-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            ("2027q1", "2027-01-01T00:00:00Z", "2027-04-01T00:00:00Z"),
-        ] {
-            let period = quarter(text).unwrap();
-            assert_eq!((period.from.to_string().as_str(), period.to.to_string().as_str()), (from, to));
-        }
-        for bad in ["", "2026", "2026Q5", "2026Q0", "Q1", "2026-10-01"] {
-            assert!(quarter(bad).unwrap_err().contains("2026Q4"), "{bad}");
-        }
-        assert_eq!(running("2026-11-28T21:00:00Z".parse().unwrap()), quarter("2026Q4"));
+    fn r9_4_a_period_is_typed_as_a_quarter_or_as_days() {
         assert_eq!(day("2026-10-01"), Ok(quarter("2026Q4").unwrap().from));
         assert!(day("yesterday").unwrap_err().contains("2026-10-01"));
+        assert!(quarter("2026Q5").unwrap_err().contains("2026Q4"));
     }
 }

@@ -128,11 +128,12 @@ pub fn decide(
     Ok((Event::CampaignDecided { campaign: id, line: number, person, target, decision }, bar))
 }
 
-/// Whether a line may be decided so although another campaign barred it: what was
-/// taken after this one began, it did not look at.
+/// Whether a line may be decided so although another campaign barred it. Only
+/// certifying gives back what another one took, and not what it took after this
+/// one began, which did not look at that.
 pub fn overrules(campaign: &Campaign, bar: &Bar, verdict: LineVerdict) -> Result<(), CampaignError> {
     let later = bar.campaign != campaign.id && bar.at > campaign.started_at;
-    if later && verdict != LineVerdict::Revoked {
+    if later && verdict == LineVerdict::Certified {
         return Err(CampaignError::TakenLater { person: bar.person.email.clone(), by: bar.campaign.clone() });
     }
     Ok(())

@@ -9,11 +9,13 @@ pub enum Control {
     Limited,
     Logged,
     Reviewed,
+    Periodic,
     Recorded,
 }
 
 impl Control {
-    pub const ALL: [Self; 5] = [Self::Approved, Self::Limited, Self::Logged, Self::Reviewed, Self::Recorded];
+    pub const ALL: [Self; 6] =
+        [Self::Approved, Self::Limited, Self::Logged, Self::Reviewed, Self::Periodic, Self::Recorded];
 
     /// Those that a framework asks for.
     pub fn asked_by(framework: Framework) -> impl Iterator<Item = Self> {
@@ -28,7 +30,8 @@ impl Control {
             Self::Approved => "R9.1",
             Self::Limited => "R9.2",
             Self::Logged => "R9.3",
-            Self::Reviewed => "R9.4",
+            Self::Reviewed => "R9.4.1",
+            Self::Periodic => "R9.4.2",
             Self::Recorded => "R9.5",
         }
     }
@@ -38,7 +41,8 @@ impl Control {
             Self::Approved => "Access is approved before it is granted",
             Self::Limited => "Access is time-limited",
             Self::Logged => "All queries are logged",
-            Self::Reviewed => "Access is reviewed",
+            Self::Reviewed => "Emergency access is reviewed",
+            Self::Periodic => "Access is reviewed periodically",
             Self::Recorded => "Privileged access is recorded",
         }
     }
@@ -62,6 +66,11 @@ impl Control {
                 "Access that nobody approved beforehand, in an incident, is reviewed by somebody else in \
                  time, and what the incident system could not confirm is confirmed by people."
             }
+            Self::Periodic => {
+                "In every quarter people who answer for it review who can get what, who got it and what was \
+                 used, line by line and never their own, sign it in time, and what they take away stays so \
+                 until another review."
+            }
             Self::Recorded => {
                 "Break-glass, schema changes and whatever else policy names are recorded as the person saw \
                  them, from the first statement to the last, and the recording's hashes are on the ledger."
@@ -75,7 +84,8 @@ impl Control {
             Self::Approved => "approval chain, times, approvers",
             Self::Limited => "session start and end, proof of revocation",
             Self::Logged => "query audit trail by person",
-            Self::Reviewed => "reviews and their findings, grant and revoke history",
+            Self::Reviewed => "reviews and their findings",
+            Self::Periodic => "access reviews, who decided what of each line, signatures",
             Self::Recorded => "session recordings with their hashes",
         }
     }
@@ -86,6 +96,7 @@ impl Control {
             Self::Approved => "grants whose window touches the interval",
             Self::Limited | Self::Logged => "sessions that lived in the interval",
             Self::Reviewed => "break-glass grants whose window touches the interval",
+            Self::Periodic => "access reviews that were open in the interval",
             Self::Recorded => "sessions that lived in the interval and had to be recorded",
         }
     }
@@ -96,6 +107,14 @@ impl Control {
             Self::Limited => &[(Framework::Soc2, "CC6.2"), (Framework::Hipaa, "164.312(d)")],
             Self::Logged => &[(Framework::Pci, "10.2"), (Framework::Soc2, "CC7.2")],
             Self::Reviewed => &[(Framework::Soc2, "CC6.3"), (Framework::Iso27001, "A.9.2.5")],
+            Self::Periodic => &[
+                (Framework::Soc2, "CC6.2"),
+                (Framework::Soc2, "CC6.3"),
+                (Framework::Iso27001, "A.9.2.5 (2022: A.5.18)"),
+                (Framework::Hipaa, "164.308(a)(4)(ii)(C)"),
+                (Framework::Pci, "7.2.4"),
+                (Framework::Nist, "AC-2(j)"),
+            ],
             Self::Recorded => &[(Framework::Soc2, "CC6.1"), (Framework::Nist, "AU-14")],
         }
     }
@@ -171,6 +190,11 @@ rules! {
     OwnReview      Reviewed "own-review"       "a review by the person who had the access"
     Unjustified    Reviewed "unjustified"      "access that its reviewer did not find justified"
     Unconfirmed    Reviewed "unconfirmed"      "access that went on without the incident system, and that people did not confirm in time"
+    NoCampaign     Periodic "no-campaign"      "a whole quarter of the interval in which no access review was started"
+    CampaignLate   Periodic "campaign-overdue" "an access review that was not signed when it was due"
+    SignedOpen     Periodic "signed-open"      "an access review that was signed with undecided lines"
+    OwnLine        Periodic "own-line"         "a decision about the reviewer's own access"
+    Lifted         Periodic "lifted"           "what a review took, and security gave back without another review"
     NotRecorded    Recorded "not-recorded"     "a session that had to be recorded, without a recording"
     NotEnded       Recorded "not-ended"        "a recording without an end, of a session whose role is gone"
     RecordingLost  Recorded "recording-lost"   "a recording that lacks parts the ledger knows"
@@ -184,12 +208,12 @@ mod tests {
     fn r9_each_framework_gets_the_controls_that_it_asks_for() {
         let of = |framework: Framework| Control::asked_by(framework).map(Control::id).collect::<Vec<_>>();
         let table: [(&str, &[&str]); 6] = [
-            ("soc2", &["R9.1", "R9.2", "R9.3", "R9.4", "R9.5"]),
-            ("iso27001", &["R9.1", "R9.4"]),
-            ("hipaa", &["R9.2"]),
-            ("pci", &["R9.3"]),
-            ("nist", &["R9.5"]),
-            ("all", &["R9.1", "R9.2", "R9.3", "R9.4", "R9.5"]),
+            ("soc2", &["R9.1", "R9.2", "R9.3", "R9.4.1", "R9.4.2", "R9.5"]),
+            ("iso27001", &["R9.1", "R9.4.1", "R9.4.2"]),
+            ("hipaa", &["R9.2", "R9.4.2"]),
+            ("pci", &["R9.3", "R9.4.2"]),
+            ("nist", &["R9.4.2", "R9.5"]),
+            ("all", &["R9.1", "R9.2", "R9.3", "R9.4.1", "R9.4.2", "R9.5"]),
         ];
         for (name, controls) in table {
             assert_eq!(of(Framework::parse(name).unwrap()), controls, "{name}");

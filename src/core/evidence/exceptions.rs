@@ -6,6 +6,7 @@
 mod approved;
 mod limited;
 mod logged;
+mod periodic;
 mod recorded;
 mod reviewed;
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub fn find(case: &Case<'_>, control: Control) -> Vec<Exception> {
         Control::Limited => limited::find(case),
         Control::Logged => logged::find(case),
         Control::Reviewed => reviewed::find(case),
+        Control::Periodic => periodic::find(case),
         Control::Recorded => recorded::find(case),
     };
     found.sort_by(|a, b| (a.mark.seq, &a.about, a.rule).cmp(&(b.mark.seq, &b.about, b.rule)));

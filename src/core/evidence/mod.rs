@@ -3,7 +3,7 @@
 //! an auditor's copy of the ledger leads to the same answers as the server's.
 //!
 //! ```text
-//! ledger lines ──► Reading ──► History (lives of requests, grants, sessions, reviews)
+//! ledger lines ──► Reading ──► History (lives of requests, grants, sessions, reviews, campaigns)
 //!                                ├─► population, controls, exceptions ─► Report ─► data
 //!                                │                                           └─► Document ─► HTML, PDF
 //!                                └─► the metrics of privilege reduction
@@ -16,6 +16,7 @@
 //! It never asks the store: what is not on the ledger is no evidence.
 
 mod access;
+mod campaign;
 mod controls;
 mod document;
 mod exceptions;
@@ -31,12 +32,13 @@ mod sample;
 mod tables;
 
 pub use access::{Access, Session};
+pub use campaign::{LineDecided, ReviewedAccess, SignedBy};
 pub use controls::{Control, Rule};
 pub use document::{Block, Document, html, pdf};
 pub use exceptions::{Exception, Fault, TOLERANCE};
 pub use history::{
-    Asked, Confirmed, Granted, Held, History, Mark, Recorded, Reviewed, Revocation, Statements, Swept, Tally,
-    Used,
+    Asked, Campaigned, Confirmed, Decided, Granted, Held, History, Lifted, Mark, Recorded, Reviewed,
+    Revocation, Signed, Statements, Swept, Tally, Used,
 };
 pub use manifest::{BLOBS, FileFacts, LEDGER, MANIFEST, Manifest, PUBLIC_KEY, Part, SIGNATURE};
 pub use metrics::{Span, measure};

@@ -1,9 +1,9 @@
-//! What a report is about: the grants and sessions that lived in its interval,
+//! What a report is about: the grants, sessions and access reviews that lived in its interval,
 //! and from which line of the ledger on everything is told of them.
 
-use super::history::{Granted, Held, History, Reviewed};
+use super::history::{Campaigned, Granted, Held, History, Reviewed};
 use super::{Control, Period};
-use crate::core::model::{GrantId, Path, ReviewId, SessionId};
+use crate::core::model::{CampaignId, GrantId, Path, ReviewId, SessionId};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 pub struct Population<'h> {
     pub grants: Vec<(&'h GrantId, &'h Granted)>,
     pub sessions: Vec<(&'h SessionId, &'h Held)>,
+    pub campaigns: Vec<(&'h CampaignId, &'h Campaigned)>,
     /// As of when: the ledger's last line. What is open then is open.
     pub as_of: Timestamp,
 }
@@ -25,7 +26,10 @@ impl<'h> Population<'h> {
             .grants
             .iter()
             .filter(|(id, granted)| period.meets(granted.issued.at, granted.over()) || used.contains(id));
-        Self { grants: grants.collect(), sessions, as_of }
+        let signed = |told: &Campaigned| told.signed.as_ref().map_or(as_of, |signed| signed.mark.at);
+        let campaigns =
+            history.campaigns.iter().filter(|(_, told)| period.meets(told.started.at, signed(told)));
+        Self { grants: grants.collect(), sessions, campaigns: campaigns.collect(), as_of }
     }
 
     /// The ids of a control's population.
@@ -36,6 +40,7 @@ impl<'h> Population<'h> {
                 self.sessions.iter().map(|(id, _)| id.to_string()).collect()
             }
             Control::Reviewed => self.broken_glass().map(|(id, _)| id.to_string()).collect(),
+            Control::Periodic => self.campaigns.iter().map(|(id, _)| id.to_string()).collect(),
             Control::Recorded => {
                 let sessions = self.sessions.iter().filter(|(_, held)| is_recorded(history, held));
                 sessions.map(|(id, _)| id.to_string()).collect()
@@ -51,6 +56,7 @@ impl<'h> Population<'h> {
     /// decided about them. A ledger from there on leads to the same report.
     pub fn first_line(&self, history: &History) -> Option<u64> {
         let mut first: Vec<u64> = self.sessions.iter().map(|(_, held)| held.opening.seq).collect();
+        first.extend(self.campaigns.iter().map(|(_, told)| told.started.seq));
         for (_, granted) in &self.grants {
             first.push(granted.issued.seq);
             let Some(asked) = history.requests.get(&granted.grant.request) else { continue };

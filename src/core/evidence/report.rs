@@ -4,6 +4,7 @@
 //! interval; so whoever has the lines can make it again and compare.
 
 use super::access::{Access, Session};
+use super::campaign::ReviewedAccess;
 use super::controls::Control;
 use super::exceptions::{self, Case, Exception};
 use super::history::History;
@@ -29,6 +30,7 @@ pub struct Report {
     pub metrics: Vec<Measured>,
     pub accesses: Vec<Access>,
     pub sessions: Vec<Session>,
+    pub campaigns: Vec<ReviewedAccess>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -123,6 +125,7 @@ impl Report {
             metrics: Measured::all(history, period, population.as_of),
             accesses,
             sessions,
+            campaigns: population.campaigns.iter().map(|(id, told)| ReviewedAccess::of(id, told)).collect(),
         }
     }
 

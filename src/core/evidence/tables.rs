@@ -2,6 +2,7 @@
 //! for a formula there; `report.json` has it as it is.
 
 use super::access::{Access, Session};
+use super::campaign::{LineDecided, ReviewedAccess};
 use super::history::Mark;
 use super::report::Report;
 use crate::core::csv::{csv_line, no_formula};
@@ -19,7 +20,9 @@ pub fn data(report: &Report) -> Vec<DataFile> {
     vec![
         file("data/accesses.csv", accesses(report)),
         file("data/approvals.csv", approvals(report)),
+        file("data/campaigns.csv", campaigns(report)),
         file("data/controls.csv", controls(report)),
+        file("data/decisions.csv", decisions(report)),
         file("data/exceptions.csv", exceptions(report)),
         file("data/report.json", report.to_json()),
         file("data/sessions.csv", sessions(report)),
@@ -217,6 +220,92 @@ fn sessions(report: &Report) -> String {
             own(if session.recorded { "yes" } else { "no" }),
             recording.and_then(|recording| number(recording.chunks.into())),
             at(recording.and_then(|recording| recording.ended)),
+        ]
+    })
+}
+
+fn campaigns(report: &Report) -> String {
+    let header = [
+        "campaign",
+        "from",
+        "to",
+        "targets",
+        "started_seq",
+        "started_at",
+        "started_by",
+        "due_at",
+        "people",
+        "lines",
+        "sha256",
+        "decided",
+        "certified",
+        "narrowed",
+        "revoked",
+        "signed_seq",
+        "signed_at",
+        "signed_by",
+        "signed_sha256",
+    ];
+    table(header, &report.campaigns, |told: &ReviewedAccess| {
+        let signed = told.signed.as_ref();
+        [
+            own(&told.campaign),
+            time(told.from),
+            time(told.to),
+            text(&told.targets.join(" ")),
+            number(told.started.seq),
+            time(told.started.at),
+            text(&told.by.email),
+            time(told.due),
+            number(told.people),
+            number(told.lines),
+            own(&told.sha256),
+            number(told.decided),
+            number(told.certified),
+            number(told.narrowed),
+            number(told.revoked),
+            signed.and_then(|signed| number(signed.mark.seq)),
+            signed.and_then(|signed| time(signed.mark.at)),
+            signed.and_then(|signed| text(&signed.by.email)),
+            signed.and_then(|signed| own(&signed.sha256)),
+        ]
+    })
+}
+
+fn decisions(report: &Report) -> String {
+    let header = [
+        "campaign",
+        "line",
+        "seq",
+        "at",
+        "person",
+        "subject",
+        "target",
+        "verdict",
+        "keeps",
+        "by",
+        "by_subject",
+        "role",
+        "counts",
+        "comment",
+    ];
+    let all = report.campaigns.iter().flat_map(|told| told.decisions.iter().map(move |one| (told, one)));
+    table(header, all, |(told, one): (&ReviewedAccess, &LineDecided)| {
+        [
+            own(&told.campaign),
+            number(one.line.into()),
+            number(one.mark.seq),
+            time(one.mark.at),
+            text(&one.person.email),
+            text(&one.person.subject),
+            text(&one.target),
+            own(one.verdict),
+            own(&one.keeps.join(" ")),
+            text(&one.by.email),
+            text(&one.by.subject),
+            text(&one.role),
+            own(if one.counts { "yes" } else { "no" }),
+            text(&one.comment),
         ]
     })
 }

@@ -215,13 +215,22 @@ pub enum Event {
     },
     /// What a review took from a person at a target.
     #[serde(rename = "access.barred")]
-    AccessBarred { bar: Box<Bar> },
+    AccessBarred {
+        bar: Box<Bar>,
+        /// What an earlier decision about the same line had barred, and no longer does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Box<Bar>>,
+    },
     /// A later review, or security, has given it back.
     #[serde(rename = "access.unbarred")]
     AccessUnbarred {
         person: PersonRef,
         target: String,
         by: PersonRef,
+        /// The campaign that had taken it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<CampaignId>,
+        /// The one that gives it back; security without one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         campaign: Option<CampaignId>,
         comment: String,

@@ -26,6 +26,7 @@ mod migration;
 mod notice;
 mod person;
 mod policy;
+mod quarter;
 mod recording;
 mod request;
 mod review;
@@ -68,6 +69,7 @@ pub use migration::{Hazard, HazardKind, Migration, ScriptRef, ScriptStatement, S
 pub use notice::{Notice, NoticeKind, Urgency};
 pub use person::{Identity, Person, PersonRef};
 pub use policy::PolicySource;
+pub use quarter::Quarter;
 pub use recording::{RecordingRecord, Recovered};
 pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,

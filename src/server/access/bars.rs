@@ -26,24 +26,27 @@ impl Access {
         decision: Decision,
     ) -> Result<Decision, AccessError> {
         let (subject, target) = (person.subject.clone(), target.to_owned());
-        let bar = self.store.read(move |tx| tx.bar(&subject, &target).map_err(AccessError::from)).await?;
-        let stands = bar.and_then(|bar| campaign::barred(&bar, scope).map(|what| (bar, what)));
-        Ok(match stands {
+        let bars =
+            self.store.read(move |tx| tx.bars_of(&subject, &target).map_err(AccessError::from)).await?;
+        let stands = |bar| campaign::barred(&bar, scope).map(|what| (bar, what));
+        Ok(match bars.into_iter().find_map(stands) {
             Some((bar, what)) => campaign::denial(&bar, &what, decision),
             None => decision,
         })
     }
 
-    /// Bars somebody, and revokes their live grants that go beyond it.
+    /// Bars somebody, in place of what the same campaign barred before, and
+    /// revokes their live grants that go beyond it.
     pub(super) fn bar(
         &self,
         tx: &Tx<'_>,
-        bar: &Bar,
+        (bar, replaces): (&Bar, Option<Bar>),
         (by, fills): (&Person, &[Role]),
         now: Timestamp,
     ) -> Result<TakenBack, AccessError> {
         tx.save_bar(bar)?;
-        tx.record(now, &Event::AccessBarred { bar: Box::new(bar.clone()) })?;
+        let event = Event::AccessBarred { bar: Box::new(bar.clone()), replaces: replaces.map(Box::new) };
+        tx.record(now, &event)?;
         let (mut grants, mut sessions) = (Vec::new(), Vec::new());
         for grant in tx.live_grants(&bar.person.subject, now)? {
             if grant.target != bar.target || campaign::barred(bar, &grant.scope).is_none() {
@@ -71,7 +74,7 @@ impl Access {
     }
 
     /// Security gives back what a review took.
-    pub async fn lift_bar(self: &Arc<Self>, caller: &Caller, body: LiftBar) -> Result<Bar, AccessError> {
+    pub async fn lift_bar(self: &Arc<Self>, caller: &Caller, body: LiftBar) -> Result<Vec<Bar>, AccessError> {
         super::request::reasoned("giving access back", &body.comment)?;
         if !caller.has_role("security") {
             return Err(AccessError::denied(
@@ -90,16 +93,19 @@ impl Access {
                             && (bar.person.subject == body.person
                                 || bar.person.email.eq_ignore_ascii_case(&body.person))
                     };
-                    let Some(bar) = tx.bars()?.into_iter().find(named) else {
+                    let bars: Vec<Bar> = tx.bars()?.into_iter().filter(named).collect();
+                    if bars.is_empty() {
                         let message = format!("no review bars {} from {}", body.person, body.target);
                         return Err(AccessError::not_found(message)
                             .hint("`dbaccess review campaign bars` lists them"));
-                    };
-                    if bar.person.subject == by.subject {
+                    }
+                    if bars.iter().any(|bar| bar.person.subject == by.subject) {
                         return Err(AccessError::denied("it bars you: somebody else must lift it"));
                     }
-                    unbar(tx, (&bar.person, &bar.target), &by.to_ref(), None, &body.comment, now)?;
-                    Ok(bar)
+                    for bar in &bars {
+                        unbar(tx, bar, &by.to_ref(), None, &body.comment, now)?;
+                    }
+                    Ok(bars)
                 })
                 .await?;
         self.wake();
@@ -107,33 +113,34 @@ impl Access {
     }
 }
 
-/// Ends a bar, if there is one.
+/// Ends a bar.
 pub(super) fn unbar(
     tx: &Tx<'_>,
-    (person, target): (&PersonRef, &str),
+    bar: &Bar,
     by: &PersonRef,
     campaign: Option<&CampaignId>,
     comment: &str,
     now: Timestamp,
 ) -> Result<(), AccessError> {
-    if tx.remove_bar(&person.subject, target)? {
-        let event = Event::AccessUnbarred {
-            person: person.clone(),
-            target: target.to_owned(),
-            by: by.clone(),
-            campaign: campaign.cloned(),
-            comment: comment.trim().to_owned(),
-        };
-        tx.record(now, &event)?;
-    }
+    tx.remove_bar(bar)?;
+    let event = Event::AccessUnbarred {
+        person: bar.person.clone(),
+        target: bar.target.clone(),
+        by: by.clone(),
+        of: Some(bar.campaign.clone()),
+        campaign: campaign.cloned(),
+        comment: comment.trim().to_owned(),
+    };
+    tx.record(now, &event)?;
     Ok(())
 }
 
 /// Asked in the transaction that grants: a review may have come after policy's decision.
 pub(super) fn check(tx: &Tx<'_>, grant: &Grant) -> Result<(), AccessError> {
-    let Some(bar) = tx.bar(&grant.person.subject, &grant.target)? else { return Ok(()) };
-    match campaign::barred(&bar, &grant.scope) {
-        Some(what) => Err(AccessError::denied(campaign::why(&bar, &what))),
-        None => Ok(()),
+    for bar in tx.bars_of(&grant.person.subject, &grant.target)? {
+        if let Some(what) = campaign::barred(&bar, &grant.scope) {
+            return Err(AccessError::denied(campaign::why(&bar, &what)));
+        }
     }
+    Ok(())
 }

@@ -472,7 +472,7 @@ async fn bars(State(access): App, caller: Caller) -> Answer<Vec<Bar>> {
     Ok(Json(access.bars(&caller).await?))
 }
 
-async fn lift_bar(State(access): App, caller: Caller, Body(body): Body<LiftBar>) -> Answer<Bar> {
+async fn lift_bar(State(access): App, caller: Caller, Body(body): Body<LiftBar>) -> Answer<Vec<Bar>> {
     Ok(Json(access.lift_bar(&caller, body).await?))
 }
 

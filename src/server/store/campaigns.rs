@@ -36,28 +36,33 @@ impl Tx<'_> {
         self.beginning("campaign", CampaignId::PREFIX, prefix)
     }
 
-    /// Bars somebody from a target, in place of an earlier bar.
+    /// Bars somebody from a target, in place of what the same campaign barred before.
+    /// What other campaigns took stays theirs.
     pub fn save_bar(&self, bar: &Bar) -> Result<()> {
         let body = serde_json::to_string(bar)?;
         self.run(
-            "INSERT INTO bar (subject, target, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (subject, target) DO UPDATE SET body = ?3",
-            params![bar.person.subject, bar.target, body],
+            "INSERT INTO bar (subject, target, campaign, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (subject, target, campaign) DO UPDATE SET body = ?4",
+            params![bar.person.subject, bar.target, bar.campaign.as_str(), body],
         )
         .map(drop)
     }
 
-    /// False where there was none.
-    pub fn remove_bar(&self, subject: &str, target: &str) -> Result<bool> {
-        Ok(self.run("DELETE FROM bar WHERE subject = ?1 AND target = ?2", [subject, target])? > 0)
+    pub fn remove_bar(&self, bar: &Bar) -> Result<()> {
+        let key = [bar.person.subject.as_str(), bar.target.as_str(), bar.campaign.as_str()];
+        self.run("DELETE FROM bar WHERE subject = ?1 AND target = ?2 AND campaign = ?3", key).map(drop)
     }
 
-    pub fn bar(&self, subject: &str, target: &str) -> Result<Option<Bar>> {
-        self.one("SELECT body FROM bar WHERE subject = ?1 AND target = ?2", [subject, target])
+    /// What bars one person from one target, by campaign.
+    pub fn bars_of(&self, subject: &str, target: &str) -> Result<Vec<Bar>> {
+        self.many(
+            "SELECT body FROM bar WHERE subject = ?1 AND target = ?2 ORDER BY campaign",
+            [subject, target],
+        )
     }
 
     pub fn bars(&self) -> Result<Vec<Bar>> {
-        self.many("SELECT body FROM bar ORDER BY target, subject", [])
+        self.many("SELECT body FROM bar ORDER BY target, subject, campaign", [])
     }
 
     /// Grants whose window has a part in a period, the first to end first.

@@ -208,6 +208,20 @@ const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX grant_until ON access_grant (until);
 ",
+    "
+    -- What each campaign took stands by itself: one does not give back what another took.
+    ALTER TABLE bar RENAME TO bar_before;
+    CREATE TABLE bar (
+        subject TEXT NOT NULL,
+        target TEXT NOT NULL,
+        campaign TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (subject, target, campaign)
+    ) STRICT;
+    INSERT INTO bar (subject, target, campaign, body)
+        SELECT subject, target, body ->> '$.campaign', body FROM bar_before;
+    DROP TABLE bar_before;
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -95,6 +95,8 @@ fn r9_1_r9_2_r9_3_r9_4_r9_5_a_seeded_year_shows_its_accesses_and_what_was_wrong_
     insta::assert_snapshot!("controls", text(&files, "data/controls.csv").replace("\r\n", "\n"));
     insta::assert_snapshot!("exceptions", text(&files, "data/exceptions.csv").replace("\r\n", "\n"));
     let report: serde_json::Value = serde_json::from_slice(&files["data/report.json"]).unwrap();
+    insta::assert_snapshot!("campaigns", text(&files, "data/campaigns.csv").replace("\r\n", "\n"));
+    insta::assert_snapshot!("decisions", text(&files, "data/decisions.csv").replace("\r\n", "\n"));
     insta::assert_snapshot!("totals", serde_json::to_string_pretty(&report["totals"]).unwrap());
     insta::assert_snapshot!("access", serde_json::to_string_pretty(&report["accesses"][5]).unwrap());
     assert_eq!(report["totals"]["exceptions"], made.exceptions);
@@ -158,7 +160,9 @@ fn b4_a_bundle_is_as_it_was_made_until_a_byte_is_changed() {
     let table = [
         ("data/accesses.csv", 3),
         ("data/approvals.csv", 2),
+        ("data/campaigns.csv", 2),
         ("data/controls.csv", 4),
+        ("data/decisions.csv", 9),
         ("data/exceptions.csv", 2),
         ("data/report.json", 100),
         ("data/sessions.csv", 50),

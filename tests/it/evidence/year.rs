@@ -3,6 +3,7 @@
 //! key, with some things in it that should not have happened.
 
 use dbaccess::core::approval::{Submission, approve, submit};
+use dbaccess::core::campaign::{self, Said};
 use dbaccess::core::delegation::Authority;
 use dbaccess::core::ledger::{BlobRef, Checkpoint, Hash, PublicKey, push_line, segment_name};
 use dbaccess::core::model::*;
@@ -91,6 +92,9 @@ pub fn write(dir: &FilePath) -> u64 {
     }
     year.event(200 * DAY, &Event::RoleSwept { target: "prod-orders".into(), role: "dbaccess_s_lost".into() });
     year.told(210 * DAY, json!({"kind": "future.thing", "x": 1}).to_string());
+    // The first quarter has its review, the second none; the third's is signed late.
+    year.campaign(5, [8, 14]);
+    year.campaign(186, [190, 212]);
     // One statement is too large for the chain.
     let large = year.records.iter().position(|(_, body)| body.contains("statement.intent")).unwrap();
     year.records[large].1 =
@@ -279,6 +283,91 @@ impl Year {
             actions: Vec::new(),
         };
         self.event(written, &Event::ReviewWritten { review: review_id, grant: id, finding });
+    }
+
+    /// A review of everybody everywhere from one day on: decided and signed on
+    /// others. What it took from bob, security gives back.
+    fn campaign(&mut self, day: i64, [decided, signed]: [i64; 2]) {
+        let id = CampaignId::from_random([u8::try_from(day).unwrap(); 8]);
+        let (second, by) = (day * DAY, person("hélène"));
+        let right = |right, can| LineRight {
+            right,
+            can,
+            barred: false,
+            grants: 0,
+            last_grant: None,
+            sessions: 0,
+            statements: 0,
+            last_use: None,
+        };
+        let everywhere =
+            TARGETS.iter().flat_map(|(target, _)| PEOPLE[..6].iter().map(move |who| (*target, *who)));
+        let line = |(line, (target, who)): (u32, (&str, &str))| CampaignLine {
+            line,
+            person: person(who),
+            target: target.into(),
+            rights: vec![right(Right::Read, Tier::Auto), right(Right::Write, Tier::Single)],
+            decision: None,
+        };
+        let mut campaign = Campaign {
+            id: id.clone(),
+            by: by.clone(),
+            from: at(second) - SignedDuration::from_secs(90 * DAY),
+            to: at(second),
+            targets: TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect(),
+            started_at: at(second),
+            due_at: at(second + 14 * DAY),
+            told: CampaignTold::Started,
+            lines: (1..).zip(everywhere).map(line).collect(),
+            signed: None,
+        };
+        let started = Event::CampaignStarted {
+            campaign: id.clone(),
+            by,
+            from: campaign.from,
+            to: campaign.to,
+            targets: campaign.targets.clone(),
+            due_at: campaign.due_at,
+            lines: campaign.lines.len(),
+            people: 6,
+            sha256: campaign::sha256(&campaign.lines),
+        };
+        self.event(second, &started);
+        let reviewer = |name: &str| Person {
+            subject: name.to_owned(),
+            email: person(name).email,
+            name: None,
+            teams: BTreeSet::new(),
+            roles: BTreeSet::from([Role::new("security")]),
+        };
+        let read = BTreeSet::from([Right::Read]);
+        for line in 1..=u32::try_from(campaign.lines.len()).unwrap() {
+            let second = decided * DAY + i64::from(line) * MINUTE;
+            let (verdict, comment) = match line {
+                2 => (LineVerdict::Revoked, "left the team"),
+                9 => (LineVerdict::Narrowed, "=has not written since May"),
+                _ => (LineVerdict::Certified, "as it should be"),
+            };
+            let keeps = if verdict == LineVerdict::Narrowed { read.clone() } else { BTreeSet::new() };
+            let said = Said { verdict, keeps: &keeps, comment };
+            let by = reviewer(if line % 3 == 0 { "grace" } else { "hélène" });
+            let (event, bar) = campaign::decide(&mut campaign, line, (&by, &[]), &said, at(second)).unwrap();
+            self.event(second, &event);
+            if let Some(bar) = bar {
+                self.event(second, &Event::AccessBarred { bar: Box::new(bar), replaces: None });
+            }
+        }
+        let lifted = Event::AccessUnbarred {
+            person: person("bob"),
+            target: TARGETS[0].0.into(),
+            by: person("grace"),
+            of: Some(id),
+            campaign: None,
+            comment: "he is back".into(),
+        };
+        self.event((decided + 2) * DAY, &lifted);
+        let event = campaign::sign(&mut campaign, (&reviewer("grace"), true), at(signed * DAY)).unwrap();
+        self.event(signed * DAY, &event);
     }
 
     fn session(&mut self, second: i64, length: i64, grant: &Grant, flaw: Flaw) {

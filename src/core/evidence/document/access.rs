@@ -3,14 +3,16 @@
 
 use super::{Block, Cell, Table, Tone, grouped, length, time};
 use crate::core::evidence::access::{Access, Session};
+use crate::core::evidence::campaign::ReviewedAccess;
 use crate::core::evidence::controls::Control;
 use crate::core::evidence::report::{Finding, Report};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The report's accesses and sessions by their ids.
+/// The report's accesses, sessions and access reviews by their ids.
 pub(super) struct Named<'r> {
     accesses: BTreeMap<&'r str, &'r Access>,
     sessions: BTreeMap<&'r str, &'r Session>,
+    campaigns: BTreeMap<&'r str, &'r ReviewedAccess>,
 }
 
 impl<'r> Named<'r> {
@@ -18,12 +20,18 @@ impl<'r> Named<'r> {
         Self {
             accesses: report.accesses.iter().map(|access| (access.grant.as_str(), access)).collect(),
             sessions: report.sessions.iter().map(|session| (session.session.as_str(), session)).collect(),
+            campaigns: report.campaigns.iter().map(|told| (told.campaign.as_str(), told)).collect(),
         }
     }
 
     /// Where an id is told of, if it is.
     pub fn anchor(&self, id: &str) -> Option<String> {
-        self.access(id).map(|access| access.grant.clone())
+        let campaign = self.campaign(id).map(|told| told.campaign.clone());
+        campaign.or_else(|| self.access(id).map(|access| access.grant.clone()))
+    }
+
+    pub fn campaign(&self, id: &str) -> Option<&'r ReviewedAccess> {
+        self.campaigns.get(id).copied()
     }
 
     /// The access that an id means: a grant's, or a session's grant.
@@ -142,6 +150,7 @@ pub(super) fn sample(named: &Named<'_>, finding: &Finding) -> Table {
             }
             table
         }
+        Control::Periodic => super::campaign::sample(named, finding),
         Control::Recorded => {
             let mut table = Table::new(&[
                 ("session", 1.8, false),

@@ -3,6 +3,7 @@
 //! in the writers.
 
 mod access;
+mod campaign;
 mod control;
 mod html;
 mod pdf;
@@ -93,6 +94,7 @@ impl Document {
         for finding in &report.controls {
             control::blocks(&named, finding, &mut blocks);
         }
+        campaign::blocks(report, &mut blocks);
         access::blocks(report, &named, &mut blocks);
         colophon(report, &mut blocks);
         Self {

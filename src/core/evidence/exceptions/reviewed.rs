@@ -1,4 +1,4 @@
-//! R9.4: access reviewed.
+//! R9.4.1: access without approval reviewed.
 
 use super::{Case, Exception, OPENED_WITHIN, by};
 use crate::core::evidence::controls::Rule;

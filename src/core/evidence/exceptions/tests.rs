@@ -188,8 +188,81 @@ fn broken_glass() -> Story {
     story
 }
 
+/// A review over more than a quarter: started in it, decided by another, signed.
+fn reviewed() -> Story {
+    let days = |days: i64| days * 86_400;
+    let mut story = Story(vec![("policy", -60, serde_json::from_str(POLICY).unwrap())]);
+    let campaign = CampaignId::from_stored("cam-1");
+    let started = Event::CampaignStarted {
+        campaign: campaign.clone(),
+        by: person("dave").to_ref(),
+        from: at(-60),
+        to: at(0),
+        targets: vec!["prod-orders".into()],
+        due_at: at(0) + SignedDuration::from_secs(days(14)),
+        lines: 1,
+        people: 1,
+        sha256: "0".into(),
+    };
+    story.push("started", days(1), &started);
+    let decision = LineDecision {
+        by: person("carol").to_ref(),
+        role: Role::new("lead"),
+        at: at(0) + SignedDuration::from_secs(days(2)),
+        verdict: LineVerdict::Revoked,
+        keeps: std::collections::BTreeSet::new(),
+        comment: "left".into(),
+    };
+    let (of, target) = (campaign.clone(), "prod-orders".to_owned());
+    let decided = Event::CampaignDecided {
+        campaign: campaign.clone(),
+        line: 1,
+        person: person("alice").to_ref(),
+        target: target.clone(),
+        decision,
+    };
+    story.push("decided", days(2), &decided);
+    let signed = Event::CampaignSigned {
+        campaign,
+        by: person("carol").to_ref(),
+        sha256: "1".into(),
+        certified: 0,
+        narrowed: 0,
+        revoked: 1,
+    };
+    story.push("signed", days(3), &signed);
+    // Given back by another review, which is no exception.
+    let returned = Event::AccessUnbarred {
+        person: person("alice").to_ref(),
+        target,
+        by: person("carol").to_ref(),
+        of: Some(of),
+        campaign: Some(CampaignId::from_stored("cam-2")),
+        comment: "is back".into(),
+    };
+    story.push("returned", days(20), &returned);
+    story.0.push(("last", days(89), serde_json::from_str(POLICY).unwrap()));
+    story
+}
+
+#[test]
+fn r9_4_a_quarter_without_a_review_is_found_where_all_of_it_is_on_the_ledger() {
+    // It begins within the first quarter; the second lies between its days 76 and 167.
+    let last = |day: i64| reviewed().moved("last", day * 86_400);
+    assert_eq!(last(166).found(), []);
+    assert_eq!(last(167).found(), [("no-campaign", "2027Q2".to_owned())]);
+    let second = reviewed()
+        .moved("started", 100 * 86_400)
+        .moved("decided", 101 * 86_400)
+        .moved("signed", 102 * 86_400);
+    let second =
+        second.moved("last", 182 * 86_400).change("started", |s| s["due_at"] = json!(at(200 * 1440)));
+    assert_eq!(second.found(), []);
+}
+
 #[test]
 fn r9_where_nothing_is_wrong_nothing_is_found() {
+    assert_eq!(reviewed().found(), []);
     assert_eq!(approved().found(), []);
     assert_eq!(broken_glass().found(), []);
 }
@@ -254,6 +327,18 @@ fn r9_each_departure_is_found_and_named_after_what_it_is_about() {
         (broken_glass().change("finding", |f| f["finding"]["by"]["subject"] = json!("alice")), &[("own-review", "grt-1")]),
         (broken_glass().change("finding", |f| f["finding"]["verdict"] = json!("unjustified")), &[("unjustified", "grt-1")]),
         (broken_glass().without("confirmed"), &[("unconfirmed", "grt-1")]),
+        (reviewed().without("signed"), &[("campaign-overdue", "cam-1")]),
+        (reviewed().moved("signed", 15 * 86_400), &[("campaign-overdue", "cam-1")]),
+        (reviewed().without("decided"), &[("signed-open", "cam-1")]),
+        (reviewed().moved("decided", 4 * 86_400), &[("signed-open", "cam-1")]),
+        (
+            reviewed().change("decided", |d| d["decision"]["by"]["subject"] = json!("alice")),
+            &[("own-line", "cam-1")],
+        ),
+        (
+            reviewed().change("returned", |r| drop(r.as_object_mut().unwrap().remove("campaign"))),
+            &[("lifted", "cam-1")],
+        ),
         (broken_glass().without("new"), &[("not-recorded", "ses-1")]),
         (
             broken_glass().with(610, json!({"kind": "break_glass.unconfirmed", "grant": "grt-1", "incident": "PD-7", "due": at(1)})),

@@ -2,16 +2,18 @@
 //! that says so. Feed records in their order; the past is not corrected: what
 //! contradicts itself stays visible for whoever judges it.
 
+mod campaigns;
 mod lives;
 mod used;
 
+pub use campaigns::{Campaigned, Decided, Lifted, Signed};
 pub use lives::{Asked, Confirmed, Granted, Held, Recorded, Reviewed, Revocation, Statements, Swept, Tally};
 pub use used::Used;
 
 use crate::core::ledger::body_kind;
 use crate::core::model::{
-    Approval, Event, GrantId, ProbeAnswer, RecordingRecord, RequestId, ReviewId, RoleScan, SessionId,
-    StatementRecord, StatementResult,
+    Approval, CampaignId, Event, GrantId, ProbeAnswer, RecordingRecord, RequestId, ReviewId, RoleScan,
+    SessionId, StatementRecord, StatementResult,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,6 +33,9 @@ pub struct History {
     pub grants: BTreeMap<GrantId, Granted>,
     pub sessions: BTreeMap<SessionId, Held>,
     pub reviews: BTreeMap<ReviewId, Reviewed>,
+    pub campaigns: BTreeMap<CampaignId, Campaigned>,
+    /// What security gave back of what reviews took.
+    pub lifted: Vec<Lifted>,
     /// Policies by their hash, with each time that they came into force.
     pub policies: BTreeMap<String, Vec<Mark>>,
     /// Roles that the sweeper found and removed.
@@ -71,7 +76,11 @@ impl History {
             return self.recording(mark, record);
         }
         match serde_json::from_str(body) {
-            Ok(event) => self.event(mark, event),
+            Ok(event) => {
+                if let Some(event) = self.campaign(mark, event) {
+                    self.event(mark, event);
+                }
+            }
             Err(_) => {
                 let kind = body_kind(body).unwrap_or_default();
                 self.unknown.entry(kind).or_insert(Tally::since(mark)).add(mark);
@@ -214,7 +223,7 @@ impl History {
             Event::ServerStarted { policy, .. } | Event::PolicyLoaded { policy, .. } => {
                 self.policies.entry(policy).or_default().push(mark);
             }
-            // Nothing that changes who may do what.
+            // Told of already, or nothing that changes who may do what.
             Event::BreakGlassRefused { .. }
             | Event::SignedIn { .. }
             | Event::SignedOut { .. }

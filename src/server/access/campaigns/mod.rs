@@ -9,7 +9,8 @@ use super::request::short_enough;
 use super::{Access, AccessError, Caller, bars};
 use crate::core::campaign::{self, CampaignError, Said};
 use crate::core::model::{
-    Actor, Campaign, CampaignId, CampaignLine, CampaignTold, Event, Person, Right, SessionId, format_duration,
+    Actor, Bar, Campaign, CampaignId, CampaignLine, CampaignTold, Event, GrantId, Person, Right, SessionId,
+    format_duration,
 };
 use crate::proto::{CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LinesDecided, StartCampaign};
 use crate::server::store::Tx;
@@ -178,17 +179,23 @@ impl Access {
                     let mut campaign = one(tx, &found.id)?;
                     let keeps: BTreeSet<Right> = body.keeps.iter().copied().collect();
                     let said = Said { verdict: body.verdict, keeps: &keeps, comment: &body.comment };
-                    let (mut grants, mut sessions) = (Vec::new(), Vec::new());
+                    let mut became = Became::default();
                     for line in lines.iter().copied() {
-                        let (g, s) = within.decide_line(tx, &mut campaign, line, &person, &said, now)?;
-                        grants.extend(g);
-                        sessions.extend(s);
+                        within.decide_line(tx, &mut campaign, line, (&person, &said), now, &mut became)?;
                     }
+                    let Became { grants, sessions, replaced, standing } = became;
                     tx.save_campaign(&campaign)?;
                     let undecided = campaign.undecided();
                     campaign.lines.retain(|line| lines.contains(&line.line));
                     let ended = sessions.iter().map(|(id, _)| SessionId::clone(id)).collect();
-                    let decided = LinesDecided { lines: campaign.lines, grants, sessions: ended, undecided };
+                    let decided = LinesDecided {
+                        lines: campaign.lines,
+                        grants,
+                        sessions: ended,
+                        replaced,
+                        standing,
+                        undecided,
+                    };
                     Ok::<_, AccessError>((now, decided, sessions))
                 })
                 .await?;
@@ -205,10 +212,10 @@ impl Access {
         tx: &Tx<'_>,
         campaign: &mut Campaign,
         number: u32,
-        person: &Person,
-        said: &Said<'_>,
+        (person, said): (&Person, &Said<'_>),
         now: Timestamp,
-    ) -> Result<bars::TakenBack, AccessError> {
+        became: &mut Became,
+    ) -> Result<(), AccessError> {
         let line = campaign.lines.iter().find(|line| line.line == number).cloned();
         let fills = match &line {
             Some(line) => {
@@ -218,23 +225,30 @@ impl Access {
             }
             None => Vec::new(),
         };
-        // What a later review took, an older one does not give back.
-        if let Some(line) = &line
-            && let Some(bar) = tx.bar(&line.person.subject, &line.target)?
-        {
-            campaign::overrules(campaign, &bar, said.verdict)?;
+        let standing = match &line {
+            Some(line) => tx.bars_of(&line.person.subject, &line.target)?,
+            None => Vec::new(),
+        };
+        for bar in &standing {
+            campaign::overrules(campaign, bar, said.verdict)?;
         }
         let (event, bar) = campaign::decide(campaign, number, (person, &fills), said, now)?;
         tx.record(now, &event)?;
-        match (bar, line) {
-            (Some(bar), _) => self.bar(tx, &bar, (person, &fills), now),
-            (None, Some(line)) => {
-                let whose = (&line.person, line.target.as_str());
-                bars::unbar(tx, whose, &person.to_ref(), Some(&campaign.id), said.comment, now)?;
-                Ok((Vec::new(), Vec::new()))
+        let Some(bar) = bar else {
+            for bar in &standing {
+                bars::unbar(tx, bar, &person.to_ref(), Some(&campaign.id), said.comment, now)?;
             }
-            (None, None) => Ok((Vec::new(), Vec::new())),
-        }
+            became.replaced.extend(standing);
+            return Ok(());
+        };
+        let (own, others): (Vec<_>, Vec<_>) =
+            standing.into_iter().partition(|one| one.campaign == campaign.id);
+        let (grants, sessions) = self.bar(tx, (&bar, own.first().cloned()), (person, &fills), now)?;
+        became.grants.extend(grants);
+        became.sessions.extend(sessions);
+        became.replaced.extend(own);
+        became.standing.extend(others);
+        Ok(())
     }
 
     pub async fn sign_campaign(
@@ -293,6 +307,15 @@ impl Access {
         }
         Ok(())
     }
+}
+
+/// What decisions came to.
+#[derive(Default)]
+struct Became {
+    grants: Vec<GrantId>,
+    sessions: Vec<(SessionId, String)>,
+    replaced: Vec<Bar>,
+    standing: Vec<Bar>,
 }
 
 /// The campaign of this very id, as of the transaction.
