@@ -20,6 +20,7 @@ mod generate;
 mod grant_choice;
 mod hold;
 pub mod login_screen;
+mod new_file;
 mod output;
 pub mod paths;
 mod proposals;

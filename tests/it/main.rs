@@ -13,6 +13,8 @@ mod audit;
 #[cfg(test)]
 mod audit_large;
 #[cfg(test)]
+mod audit_parquet;
+#[cfg(test)]
 mod authorization_codes;
 #[cfg(test)]
 mod bad_input;

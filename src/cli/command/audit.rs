@@ -1,5 +1,7 @@
+mod columns;
 mod compare;
 mod filters;
+mod parquet;
 
 use super::Context;
 use crate::cli::client::Client;
@@ -9,6 +11,7 @@ use crate::core::model::StatementResult;
 use crate::os;
 use crate::proto::{AuditCounts, AuditQuery, AuditRow, CountBy};
 use filters::{Filters, named};
+use parquet::ParquetArgs;
 
 /// Show the statements that were run: who, when, what, how it ended.
 ///
@@ -28,6 +31,8 @@ pub struct AuditArgs {
     limit: u32,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    file: ParquetArgs,
     #[command(subcommand)]
     command: Option<AuditCommand>,
 }
@@ -47,6 +52,9 @@ impl AuditArgs {
         }
         let mut query = self.filters.query()?;
         let client = context.client()?;
+        if let Some(path) = self.file.path() {
+            return self.file.write(&client, query, path).await;
+        }
         if let Some(by) = self.count_by {
             query.by = Some(by);
             query.limit = Some(self.limit);

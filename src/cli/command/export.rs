@@ -4,6 +4,7 @@
 use super::exec::query_failed;
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
+use crate::cli::new_file::{NewFile, cannot_write};
 use crate::cli::output::{note, result, spinner};
 use crate::core::model::{ErrorKind, Export};
 use crate::proto::AuditQuery;
@@ -43,21 +44,10 @@ impl ExportArgs {
         sql: &str,
         path: &Path,
     ) -> Result<(), CliError> {
-        let cannot =
-            |error: std::io::Error| CliError::local(format!("{} cannot be written", path.display()), error);
-        if !self.force && path.symlink_metadata().is_ok() {
-            return Err(CliError::usage(format!("{} is there already", path.display()))
-                .hint("choose another name, or replace it with --force"));
-        }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        // Beside its place until it is whole, with mode 600; removed on drop.
-        let file = tempfile::Builder::new()
-            .prefix(".dbaccess-export-")
-            .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .map_err(cannot)?;
-        let written = self.copy(database, sql, file.as_file()).await.map_err(|failed| match failed {
+        let file = NewFile::begin(path, self.force)?;
+        let written = self.copy(database, sql, file.file()).await.map_err(|failed| match failed {
             Failed::Query(error) => query_failed(&error),
-            Failed::File(error) => cannot(error),
+            Failed::File(error) => cannot_write(path, error),
         })?;
         let Export { sha256, bytes, rows } = recorded(api, session).await?;
         if sha256 != written.sha256 || bytes != written.bytes {
@@ -71,9 +61,7 @@ impl ExportArgs {
             ))
             .hint("try again; if it happens again, tell the people who run dbaccess"));
         }
-        file.as_file().sync_all().map_err(cannot)?;
-        let placed = if self.force { file.persist(path) } else { file.persist_noclobber(path) };
-        placed.map_err(|error| cannot(error.error))?;
+        file.place()?;
         result(&format!("{}\n", path.display()))?;
         note(&format!("{rows} rows, {bytes} bytes, SHA-256 {sha256} (on record)"));
         Ok(())
