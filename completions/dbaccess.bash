@@ -687,7 +687,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit)
-            opts="-o -h --person --team --target --environment --table --sensitivity --verb --export --rows --result --text --grant --session --incident --since --between --before --count-by --limit --output --parquet --force --server --ca --help compare help"
+            opts="-o -h --person --team --target --environment --table --sensitivity --verb --export --rows --result --text --grant --session --incident --since --between --before --count-by --limit --output --parquet --force --follow --server --ca --help compare help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

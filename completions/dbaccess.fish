@@ -266,6 +266,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l force -d 'Replace the file if there is one'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l follow -d 'Go on until Ctrl-C with what comes: from now, or from --since'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

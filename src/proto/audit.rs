@@ -57,6 +57,10 @@ pub struct AuditQuery {
     /// Only records before this ledger position, for paging.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
+    /// Only what began or ended after this ledger position, oldest first, as it
+    /// ended: for following. One beyond the newest is the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// What to count by; for `/v1/audit/counts` alone, and needed there.
@@ -121,7 +125,8 @@ pub enum CountBy {
 pub struct AuditPage {
     pub statements: Vec<AuditRow>,
     /// Where to go on, as `before`: there are more, or there was no time to look
-    /// at all of them. None when everything was looked at.
+    /// at all of them. None when everything was looked at. Where `after` was asked
+    /// for, where to go on as `after`; always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
 }

@@ -173,6 +173,44 @@ async fn past() -> Past {
 }
 
 #[tokio::test]
+async fn r5_2_whoever_follows_goes_from_page_to_page_and_misses_nothing() {
+    let past = past().await;
+    let follow = async |query: AuditQuery, limit: u32| {
+        let (mut after, mut texts) = (0, Vec::new());
+        loop {
+            let query = AuditQuery { after: Some(after), limit: Some(limit), ..query.clone() };
+            let page = past.index.search(query, None).await.unwrap();
+            if page.statements.is_empty() {
+                return (texts, page.next.unwrap());
+            }
+            texts.extend(page.statements.into_iter().map(|row| row.text));
+            after = page.next.unwrap();
+        }
+    };
+    let all = vec![EMAILS, ORDERS, DELETE, HIDDEN, CARDS, COPY, WHOLE, CURSOR, FETCH, EMAILS];
+    for limit in [1, 3, 1000] {
+        assert_eq!(follow(AuditQuery::default(), limit).await.0, all, "{limit}");
+    }
+    let refused = AuditQuery { result: Some(ResultKind::Refused), ..AuditQuery::default() };
+    assert_eq!(follow(refused, 1).await.0, vec![DELETE]);
+    let texts = AuditQuery { text: Some("FROM customers".into()), ..AuditQuery::default() };
+    assert_eq!(follow(texts, 2).await.0, vec![EMAILS, CARDS, CURSOR, EMAILS]);
+    let nobody = AuditQuery { person: Some("nobody".into()), ..AuditQuery::default() };
+    let (found, newest) = follow(nobody, 9).await;
+    assert!(found.is_empty());
+
+    // From now on.
+    let beyond = AuditQuery { after: Some(u64::MAX), ..AuditQuery::default() };
+    let page = past.index.search(beyond, None).await.unwrap();
+    assert_eq!((page.statements.len(), page.next), (0, Some(newest)));
+    past.ran("prod1", "ana", DELETE, ok(1)).await;
+    past.caught_up().await;
+    let later = AuditQuery { after: Some(newest), ..AuditQuery::default() };
+    let page = past.index.search(later, None).await.unwrap();
+    assert_eq!(page.statements.iter().map(|row| row.text.as_str()).collect::<Vec<_>>(), [DELETE]);
+}
+
+#[tokio::test]
 async fn r5_2_statements_are_found_by_anything_that_is_said() {
     let past = past().await;
     let ask = AuditQuery::default;

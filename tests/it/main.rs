@@ -11,6 +11,8 @@ mod approving;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod audit_follow;
+#[cfg(test)]
 mod audit_large;
 #[cfg(test)]
 mod audit_parquet;

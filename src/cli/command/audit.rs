@@ -1,6 +1,7 @@
 mod columns;
 mod compare;
 mod filters;
+mod follow;
 mod parquet;
 
 use super::Context;
@@ -33,6 +34,9 @@ pub struct AuditArgs {
     output: OutputArgs,
     #[command(flatten)]
     file: ParquetArgs,
+    /// Go on until Ctrl-C with what comes: from now, or from --since
+    #[arg(long, conflicts_with_all = ["parquet", "count_by", "limit", "before", "between"])]
+    follow: bool,
     #[command(subcommand)]
     command: Option<AuditCommand>,
 }
@@ -52,6 +56,9 @@ impl AuditArgs {
         }
         let mut query = self.filters.query()?;
         let client = context.client()?;
+        if self.follow {
+            return follow::follow(&client, query, self.output.output).await;
+        }
         if let Some(path) = self.file.path() {
             return self.file.write(&client, query, path).await;
         }
@@ -135,31 +142,44 @@ fn header(by: CountBy) -> &'static str {
     }
 }
 
+const COLUMNS: [&str; 10] =
+    ["seq", "when", "person", "target", "session", "statement", "result", "rows", "bytes", "ms"];
+
 fn print(rows: &[AuditRow], format: Format) -> Result<(), CliError> {
     let now = os::now();
-    let people = format == Format::Table;
-    let mut listing = Listing::new(
-        ["seq", "when", "person", "target", "session", "statement", "result", "rows", "bytes", "ms"],
-        "no statements",
-    );
+    let mut listing = Listing::new(COLUMNS, "no statements");
     let short = short_ids(rows.iter().map(|row| row.session.as_str()));
     for row in rows {
-        let text =
-            if people { row.text.split_whitespace().collect::<Vec<_>>().join(" ") } else { row.text.clone() };
-        listing.row([
-            row.seq.to_string(),
-            if people { relative(row.at, now) } else { row.at.to_string() },
-            row.person.email.clone(),
-            row.target.clone(),
-            if people { short(row.session.as_str()) } else { row.session.to_string() },
-            text,
-            row.result.as_ref().map_or_else(|| "running".to_owned(), words),
-            row.rows.to_string(),
-            row.bytes.to_string(),
-            row.duration_us.map(|us| format!("{}.{:03}", us / 1000, us % 1000)).unwrap_or_default(),
-        ]);
+        listing.row(if format == Format::Table {
+            cells(row, relative(row.at, now), short(row.session.as_str()), one_line(&row.text))
+        } else {
+            cells_for_programs(row)
+        });
     }
     output::print_list(format, &listing, &rows)
+}
+
+fn cells_for_programs(row: &AuditRow) -> [String; 10] {
+    cells(row, row.at.to_string(), row.session.to_string(), row.text.clone())
+}
+
+fn cells(row: &AuditRow, when: String, session: String, text: String) -> [String; 10] {
+    [
+        row.seq.to_string(),
+        when,
+        row.person.email.clone(),
+        row.target.clone(),
+        session,
+        text,
+        row.result.as_ref().map_or_else(|| "running".to_owned(), words),
+        row.rows.to_string(),
+        row.bytes.to_string(),
+        row.duration_us.map(|us| format!("{}.{:03}", us / 1000, us % 1000)).unwrap_or_default(),
+    ]
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn words(result: &StatementResult) -> String {

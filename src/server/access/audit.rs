@@ -12,9 +12,13 @@ impl Access {
         if query.by.is_some() {
             return Err(AccessError::usage("`by` is for counts: GET /v1/audit/counts"));
         }
+        if query.before.is_some() && query.after.is_some() {
+            return Err(AccessError::usage("either `before` or `after`: pages go one way"));
+        }
         let (query, only) = self.searchable(caller, query).await?;
         let page = self.index.search(query.clone(), only).await?;
-        let nothing = page.statements.is_empty() && page.next.is_none() && query.before.is_none();
+        let nothing = page.statements.is_empty()
+            && (query.after.is_some() || page.next.is_none() && query.before.is_none());
         self.not_misspelt(&query, nothing).map(|()| page)
     }
 
@@ -23,6 +27,9 @@ impl Access {
         let Some(by) = query.by else {
             return Err(AccessError::usage("`by` says what to count by, such as by=person"));
         };
+        if query.after.is_some() {
+            return Err(AccessError::usage("`after` is for following: GET /v1/audit"));
+        }
         let (query, only) = self.searchable(caller, query).await?;
         let counts = self.index.counts(query.clone(), by, only).await.map_err(|error| {
             AccessError::from(error).hint("count less: `--since`, `--target` or `--person` narrow it")

@@ -98,6 +98,7 @@ impl Filters {
             since,
             until,
             before: self.before,
+            after: None,
             limit: None,
             by: None,
         })

@@ -83,7 +83,9 @@ impl Rows<'_> {
         // A statement record of a form that is not known is still an event.
         match is_statement.then(|| serde_json::from_str(record)).and_then(Result::ok) {
             Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
+                let ended = seq;
                 let seq = integer(intent);
+                self.run("INSERT INTO outcomes (seq, statement) VALUES (?1, ?2)", [ended, seq])?;
                 self.run(
                     "UPDATE statements SET outcome = ?2, rows = ?3, bytes = ?4, duration_us = ?5, export = ?6
                      WHERE seq = ?1",

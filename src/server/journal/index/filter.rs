@@ -81,7 +81,10 @@ impl Filter {
     pub(super) fn of(sql: &Connection, query: &AuditQuery, only: Option<&str>) -> rusqlite::Result<Self> {
         let mut range = range(sql, query)?;
         let mut conditions = Conditions::default();
-        let by_index = own(query, &mut conditions);
+        let own = own(query, &mut conditions);
+        // Whoever follows has the statements already: none is looked for by an index.
+        let follows = query.after.is_some();
+        let by_index = if follows { "" } else { own };
         // What fits few statements leads to them; all others are weighed one by one.
         let mut few = (range.end - range.start) / 16;
         let mut leading = None;
@@ -91,7 +94,7 @@ impl Filter {
         for (place, within) in asked.iter().enumerate() {
             match within.cost(sql)? {
                 0 => range.end = range.start,
-                cost if cost < few && by_index.is_empty() => (few, leading) = (cost, Some(place)),
+                cost if cost < few && by_index.is_empty() && !follows => (few, leading) = (cost, Some(place)),
                 _ => {}
             }
         }
@@ -100,7 +103,7 @@ impl Filter {
         }
         if let Some(text) = &query.text {
             // Few texts are looked up one by one, last; many are read as they stand.
-            let condition = if leading.is_some() || !by_index.is_empty() {
+            let condition = if follows || leading.is_some() || !by_index.is_empty() {
                 "(SELECT text FROM texts t WHERE t.seq = s.seq) LIKE ? ESCAPE '\\'"
             } else {
                 "seq IN (SELECT seq FROM texts WHERE seq >= ?1 AND seq < ?2 AND text LIKE ? ESCAPE '\\')"

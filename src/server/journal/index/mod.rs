@@ -11,6 +11,7 @@
 mod codes;
 mod feed;
 mod filter;
+mod following;
 mod query;
 mod schema;
 mod search;

@@ -9,7 +9,7 @@
 //! ```
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// Times are microseconds since 1970, days are days since then; `teams`,
 /// `unmasked`, `facts`, `result`, `parameters` and `export` are JSON.
@@ -67,6 +67,8 @@ pub(super) const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, connection TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
         result TEXT, export TEXT
     ) STRICT;
+    -- Where it stands that a statement ended: whoever follows goes by it.
+    CREATE TABLE outcomes (seq INTEGER PRIMARY KEY, statement INTEGER NOT NULL) STRICT;
     -- Where a day's statements stand: clocks are set back, so time alone does not tell.
     CREATE TABLE days (day INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 
@@ -80,5 +82,5 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE usage (
         session TEXT PRIMARY KEY, first INTEGER NOT NULL, first_at INTEGER NOT NULL, used TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 5;
+    PRAGMA user_version = 6;
     COMMIT;";

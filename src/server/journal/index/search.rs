@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-const DEFAULT_LIMIT: u32 = 100;
-const MAX_LIMIT: u32 = 1000;
+pub(super) const DEFAULT_LIMIT: u32 = 100;
+pub(super) const MAX_LIMIT: u32 = 1000;
 const MAX_COUNTS: u32 = 10_000;
 /// Positions of the first window; a quick one is followed by a wider one.
-const WINDOW: i64 = 1 << 17;
+pub(super) const WINDOW: i64 = 1 << 17;
 const QUICK: Duration = Duration::from_millis(60);
 const SLOW: Duration = Duration::from_millis(250);
 
@@ -50,7 +50,7 @@ fn walk<E>(
 
 /// Bytes of texts and parameters in a page: a statement may have 16 MiB of them.
 /// A page has one statement at least.
-const MOST_BYTES: usize = 16 << 20;
+pub(super) const MOST_BYTES: usize = 16 << 20;
 
 /// A page of statements, newest first; after `patience` it is handed over as it is.
 pub(super) fn page(
@@ -91,22 +91,13 @@ fn rows(
     limit: usize,
     mut each: impl FnMut(AuditRow) -> bool,
 ) -> rusqlite::Result<()> {
-    let select = format!(
-        "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session, e.grant_id, t.connection, t.text,
-                t.parameters, t.result, s.rows, s.bytes, s.duration_us, t.export, h.facts, s.sensitivity,
-                EXISTS (SELECT 1 FROM events
-                        WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended')
-                        AND body ->> '$.session' = e.session)
-         FROM (SELECT * FROM statements s {} WHERE seq >= ?1 AND seq < ?2 AND {}
-               ORDER BY seq DESC LIMIT {limit}) s
-         CROSS JOIN sessions e ON e.no = s.session
-         CROSS JOIN shapes h ON h.no = s.shape
-         CROSS JOIN texts t ON t.seq = s.seq
-         ORDER BY s.seq DESC",
+    let found = format!(
+        "SELECT *, seq AS place FROM statements s {} WHERE seq >= ?1 AND seq < ?2 AND {}
+         ORDER BY seq DESC LIMIT {limit}",
         filter.by_index,
         filter.conditions.sql()
     );
-    let mut statement = sql.prepare_cached(&select)?;
+    let mut statement = sql.prepare_cached(&whole(&found, "DESC"))?;
     for row in statement.query_map(params_from_iter(values(filter, &window)), audit_row)? {
         if !each(row?) {
             break;
@@ -115,16 +106,34 @@ fn rows(
     Ok(())
 }
 
+/// Rows of `statements` and the place of each, in the order of the places, with
+/// all that [`audit_row`] reads; the place comes last.
+pub(super) fn whole(found: &str, order: &str) -> String {
+    format!(
+        "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session, e.grant_id, t.connection, t.text,
+                t.parameters, t.result, s.rows, s.bytes, s.duration_us, t.export, h.facts, s.sensitivity,
+                EXISTS (SELECT 1 FROM events
+                        WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended')
+                        AND body ->> '$.session' = e.session),
+                s.place
+         FROM ({found}) s
+         CROSS JOIN sessions e ON e.no = s.session
+         CROSS JOIN shapes h ON h.no = s.shape
+         CROSS JOIN texts t ON t.seq = s.seq
+         ORDER BY s.place {order}"
+    )
+}
+
 /// What of a row may be long.
-fn bytes(row: &AuditRow) -> usize {
+pub(super) fn bytes(row: &AuditRow) -> usize {
     row.text.len() + row.parameters.iter().flatten().map(String::len).sum::<usize>()
 }
 
-fn values<'f>(filter: &'f Filter, window: &Range<i64>) -> impl Iterator<Item = Value> + use<'f> {
+pub(super) fn values<'f>(filter: &'f Filter, window: &Range<i64>) -> impl Iterator<Item = Value> + use<'f> {
     [window.start.into(), window.end.into()].into_iter().chain(filter.conditions.values().iter().cloned())
 }
 
-fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+pub(super) fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     Ok(AuditRow {
         seq: natural(row, 0)?,
         at: time(row, 1)?,

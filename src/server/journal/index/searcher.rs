@@ -2,7 +2,7 @@
 //! that only reads. A search has a bound in time; what nobody waits for any
 //! more is not begun.
 
-use super::{File, PENDING, is_damage, search};
+use super::{File, PENDING, following, is_damage, search};
 use crate::proto::{AuditCounts, AuditPage, AuditQuery, CountBy};
 use crate::server::journal::JournalError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -56,7 +56,11 @@ impl Searcher {
         query: AuditQuery,
         only: Option<String>,
     ) -> Result<AuditPage, JournalError> {
-        self.ask(move |sql| search::page(sql, &query, only.as_deref(), PAGE_PATIENCE)).await
+        self.ask(move |sql| match query.after {
+            Some(after) => following::page(sql, &query, after, only.as_deref(), PAGE_PATIENCE),
+            None => search::page(sql, &query, only.as_deref(), PAGE_PATIENCE),
+        })
+        .await
     }
 
     pub(super) async fn counts(
