@@ -19,20 +19,20 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-struct World {
+pub struct World {
     dir: tempfile::TempDir,
-    journal: Journal,
+    pub journal: Journal,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { segment_bytes: 3000, ..Options::default() };
         let (journal, _) = Journal::open(&dir.path().join("ledger"), options).unwrap();
         Self { dir, journal }
     }
 
-    async fn append(&self, texts: std::ops::Range<u32>) {
+    pub async fn append(&self, texts: std::ops::Range<u32>) {
         let mut last = Position(0);
         for n in texts {
             let body = format!(r#"{{"kind":"alert.test","n":{n},"text":"é\n"}}"#);
@@ -41,7 +41,7 @@ impl World {
         self.journal.written(last).await.unwrap();
     }
 
-    fn start(&self, to: ForwardTo) -> Running {
+    pub fn start(&self, to: ForwardTo) -> Running {
         let config = [To { name: "there".into(), to }];
         let mut all =
             Forward::all(&config, &self.journal, &Arc::default(), &self.places(), "db.example.com").unwrap();
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// The ledger's own lines.
-    fn ledger(&self) -> Vec<String> {
+    pub fn ledger(&self) -> Vec<String> {
         let dir = self.dir.path().join("ledger");
         let names =
             fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -70,7 +70,7 @@ impl World {
 }
 
 /// A forwarder that ends with its value, as with the process.
-struct Running(JoinHandle<()>);
+pub struct Running(JoinHandle<()>);
 
 impl Running {
     async fn gone(mut self) {

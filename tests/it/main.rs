@@ -63,6 +63,8 @@ mod exports;
 #[cfg(test)]
 mod forward;
 #[cfg(test)]
+mod forward_rsyslog;
+#[cfg(test)]
 #[path = "../fuzz/mod.rs"]
 mod fuzz;
 #[cfg(test)]

@@ -3,14 +3,17 @@
 
 use crate::support::api::events;
 use crate::support::env::{Setting, TestEnv};
+use crate::support::tools;
 use dbaccess::core::model::{ProbeAnswer, Secret};
 use dbaccess::server::gateway::{Way, probe};
 use dbaccess::server::metrics::Metrics;
 use dbaccess::wire::postgres::scram::{DEFAULT_ITERATIONS, Keys};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// A whole with its Prometheus endpoint, which measures every second.
 async fn measured() -> (TestEnv, u16) {
@@ -79,6 +82,8 @@ async fn r10_3_r10_4_r10_6_a_session_that_was_granted_too_much_is_found_with_the
     assert_eq!(metric(&view, "R10.5")["value"], 0.0);
 
     gauge(port, "over_privileged_sessions_ratio", |value| value == 1.0).await;
+    let page = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.unwrap().text().await.unwrap();
+    promtool(&["check", "metrics"], &classic(&page));
     gauge(port, "dead_credentials_refused", |value| value == 1.0).await;
     gauge(port, "revocation_latency_p99_seconds", |value| value > 0.0 && value < 30.0).await;
 
@@ -210,6 +215,36 @@ fn served() -> BTreeSet<String> {
         names.extend(endings.iter().map(|ending| format!("{name}{ending}")));
     }
     names
+}
+
+fn promtool(args: &[&str], input: &str) {
+    let mut command = Command::new(tools::promtool());
+    command.args(args).current_dir(tools::repository().join("docs/prometheus"));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    let said = [ran.stdout, ran.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(ran.status.success(), "promtool {args:?}: {said}");
+}
+
+/// OpenMetrics as promtool reads it: in the older format a counter's help has the
+/// ending of its samples, too.
+fn classic(page: &str) -> String {
+    let counters: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    assert!(!counters.is_empty());
+    let line = |line: &str| match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+        ["#", what, name, rest] if counters.contains(name) => format!("# {what} {name}_total {rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    page.lines().map(line).collect()
+}
+
+#[test]
+fn r10_prometheus_own_tool_takes_the_alerts_and_sees_them_fire() {
+    promtool(&["check", "rules", "alerts.yaml"], "");
+    promtool(&["test", "rules", "alerts_test.yaml"], "");
 }
 
 /// The metrics that a query names.

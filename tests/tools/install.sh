@@ -22,6 +22,8 @@ install_all() {
   python_packages
   glewlwyd
   jdbc_driver
+  rsyslog
+  rule_checker
   tests/tools/postgres.sh
 }
 
@@ -234,6 +236,44 @@ unpack_glewlwyd() {
     apt_install "${libraries[@]}"
     ldd_complete "$1/usr/bin/glewlwyd" || die "glewlwyd lacks a shared library: ldd usr/bin/glewlwyd"
   fi
+}
+
+# Debian's rsyslog and its TLS driver, with the libraries that nothing else has,
+# and a wrapper that knows where both are.
+rsyslog() {
+  has apt-get || return 0
+  echo 1 | once_for_pins rsyslog unpack_rsyslog
+}
+
+unpack_rsyslog() {
+  say "unpacking rsyslog"
+  unpack_packages "$1" rsyslog rsyslog-openssl libestr0 libfastjson4
+  rm -f "$1"/*.deb
+  local driver libraries
+  driver=$(find "$1/usr/lib" -name lmnsd_ossl.so)
+  [ -n "$driver" ] || die "rsyslog-openssl holds no driver"
+  libraries=$(find "$1" -name 'lib*.so.*' -printf '%h\n' | sort -u | paste -sd :)
+  LD_LIBRARY_PATH="$libraries" ldd_complete "$1/usr/sbin/rsyslogd" ||
+    die "rsyslog lacks a shared library: ldd usr/sbin/rsyslogd"
+  printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" -M "%s" "$@"\n' \
+    "$libraries" "$1/usr/sbin/rsyslogd" "$(dirname "$driver")" >"$1/rsyslogd"
+  chmod +x "$1/rsyslogd"
+}
+
+# Of Debian's package only the program that checks rules: no service is started.
+rule_checker() {
+  if has apt-get; then
+    echo 1 | once_for_pins promtool unpack_promtool
+  else
+    has promtool || system_install prometheus
+  fi
+}
+
+unpack_promtool() {
+  say "unpacking promtool"
+  unpack_packages "$1" prometheus
+  mv "$1/usr/bin/promtool" "$1/promtool"
+  (cd "$1" && rm -rf ./*.deb usr etc lib var)
 }
 
 ldd_complete() { ! ldd "$1" | grep -q 'not found'; }

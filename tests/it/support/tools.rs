@@ -46,6 +46,17 @@ pub fn glewlwyd() -> PathBuf {
     directory().join("glewlwyd")
 }
 
+/// rsyslog, which knows where its modules and libraries are.
+pub fn rsyslogd() -> PathBuf {
+    must_exist(directory().join("rsyslog/rsyslogd"))
+}
+
+/// Prometheus' own checker of rules and metrics.
+pub fn promtool() -> PathBuf {
+    let own = directory().join("promtool/promtool");
+    if own.exists() { own } else { on_path(&["promtool"]) }
+}
+
 /// Poppler's reader of PDFs.
 pub fn pdftotext() -> PathBuf {
     on_path(&["pdftotext"])
