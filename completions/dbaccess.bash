@@ -61,6 +61,9 @@ _dbaccess() {
             dbaccess,help)
                 cmd="dbaccess__subcmd__help"
                 ;;
+            dbaccess,hold)
+                cmd="dbaccess__subcmd__hold"
+                ;;
             dbaccess,ledger)
                 cmd="dbaccess__subcmd__ledger"
                 ;;
@@ -93,6 +96,9 @@ _dbaccess() {
                 ;;
             dbaccess,requests)
                 cmd="dbaccess__subcmd__requests"
+                ;;
+            dbaccess,retention)
+                cmd="dbaccess__subcmd__retention"
                 ;;
             dbaccess,review)
                 cmd="dbaccess__subcmd__review"
@@ -202,6 +208,9 @@ _dbaccess() {
             dbaccess__subcmd__help,help)
                 cmd="dbaccess__subcmd__help__subcmd__help"
                 ;;
+            dbaccess__subcmd__help,hold)
+                cmd="dbaccess__subcmd__help__subcmd__hold"
+                ;;
             dbaccess__subcmd__help,ledger)
                 cmd="dbaccess__subcmd__help__subcmd__ledger"
                 ;;
@@ -234,6 +243,9 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help,requests)
                 cmd="dbaccess__subcmd__help__subcmd__requests"
+                ;;
+            dbaccess__subcmd__help,retention)
+                cmd="dbaccess__subcmd__help__subcmd__retention"
                 ;;
             dbaccess__subcmd__help,review)
                 cmd="dbaccess__subcmd__help__subcmd__review"
@@ -273,6 +285,15 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help__subcmd__config,set)
                 cmd="dbaccess__subcmd__help__subcmd__config__subcmd__set"
+                ;;
+            dbaccess__subcmd__help__subcmd__hold,list)
+                cmd="dbaccess__subcmd__help__subcmd__hold__subcmd__list"
+                ;;
+            dbaccess__subcmd__help__subcmd__hold,place)
+                cmd="dbaccess__subcmd__help__subcmd__hold__subcmd__place"
+                ;;
+            dbaccess__subcmd__help__subcmd__hold,release)
+                cmd="dbaccess__subcmd__help__subcmd__hold__subcmd__release"
                 ;;
             dbaccess__subcmd__help__subcmd__ledger,verify)
                 cmd="dbaccess__subcmd__help__subcmd__ledger__subcmd__verify"
@@ -360,6 +381,30 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help__subcmd__targets,describe)
                 cmd="dbaccess__subcmd__help__subcmd__targets__subcmd__describe"
+                ;;
+            dbaccess__subcmd__hold,help)
+                cmd="dbaccess__subcmd__hold__subcmd__help"
+                ;;
+            dbaccess__subcmd__hold,list)
+                cmd="dbaccess__subcmd__hold__subcmd__list"
+                ;;
+            dbaccess__subcmd__hold,place)
+                cmd="dbaccess__subcmd__hold__subcmd__place"
+                ;;
+            dbaccess__subcmd__hold,release)
+                cmd="dbaccess__subcmd__hold__subcmd__release"
+                ;;
+            dbaccess__subcmd__hold__subcmd__help,help)
+                cmd="dbaccess__subcmd__hold__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__hold__subcmd__help,list)
+                cmd="dbaccess__subcmd__hold__subcmd__help__subcmd__list"
+                ;;
+            dbaccess__subcmd__hold__subcmd__help,place)
+                cmd="dbaccess__subcmd__hold__subcmd__help__subcmd__place"
+                ;;
+            dbaccess__subcmd__hold__subcmd__help,release)
+                cmd="dbaccess__subcmd__hold__subcmd__help__subcmd__release"
                 ;;
             dbaccess__subcmd__ledger,help)
                 cmd="dbaccess__subcmd__ledger__subcmd__help"
@@ -611,7 +656,7 @@ _dbaccess() {
 
     case "${cmd}" in
         dbaccess)
-            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit replay recording review metrics scan ledger report doctor config completions target policy server demo help"
+            opts="-h --server --ca --help login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit replay recording review metrics scan ledger retention hold report doctor config completions target policy server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1459,7 +1504,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help)
-            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit replay recording review metrics scan ledger report doctor config completions target policy server demo help"
+            opts="login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit replay recording review metrics scan ledger retention hold report doctor config completions target policy server demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1727,6 +1772,62 @@ _dbaccess() {
         dbaccess__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__hold)
+            opts="place list release"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__hold__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__hold__subcmd__place)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__hold__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2033,6 +2134,20 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__requests)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__retention)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2417,6 +2532,224 @@ _dbaccess() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold)
+            opts="-h --server --ca --help place list release help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__help)
+            opts="place list release help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__help__subcmd__place)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__list)
+            opts="-o -h --all --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__place)
+            opts="-r -o -h --person --target --session --incident --between --reason --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --person)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --incident)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --between)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__hold__subcmd__release)
+            opts="-r -o -h --reason --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3504,6 +3837,36 @@ _dbaccess() {
             ;;
         dbaccess__subcmd__requests)
             opts="-o -h --mine --all --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__retention)
+            opts="-o -h --output --server --ca --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -6,14 +6,14 @@ use super::error::CliError;
 use super::settings::Endpoint;
 use super::tokens::{Saved, Stored, TokenStore};
 use crate::core::model::{
-    Absence, Bar, Delegation, ErrorKind, Grant, Person, ScriptComparison, Secret, format_duration,
+    Absence, Bar, Delegation, ErrorKind, Grant, Hold, Person, ScriptComparison, Secret, format_duration,
 };
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
     CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, ErrorBody, Explained,
-    Finding, LiftBar, LinesDecided, Login, Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass,
-    NewDelegation, NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
-    ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail,
+    Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass,
+    NewDelegation, NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
+    ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail,
     ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
     SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView,
     TargetView, TokenIssued, TokensRotated, WriteReview,
@@ -174,6 +174,22 @@ impl Client {
 
     pub async fn delegate(&self, asked: &NewDelegation) -> Result<Delegation, CliError> {
         self.post(&["delegations"], asked).await
+    }
+
+    pub async fn place_hold(&self, asked: &PlaceHold) -> Result<HoldView, CliError> {
+        self.post(&["holds"], asked).await
+    }
+
+    pub async fn holds(&self, query: &HoldsQuery) -> Result<Vec<Hold>, CliError> {
+        self.get(&["holds"], query).await
+    }
+
+    pub async fn release_hold(&self, id: &str, body: &ReleaseHold) -> Result<Hold, CliError> {
+        self.post(&["holds", id, "release"], body).await
+    }
+
+    pub async fn retention(&self) -> Result<RetentionView, CliError> {
+        self.get(&["retention"], &()).await
     }
 
     pub async fn delegations(&self, query: &DelegationsQuery) -> Result<Vec<Delegation>, CliError> {

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod profile;
 pub mod recording;
 pub mod reminder;
+pub mod retention;
 pub mod review;
 pub mod risk;
 pub mod rows;

@@ -1,6 +1,8 @@
 //! `GET /v1/audit` and `GET /v1/audit/counts`: who did what, by any of it.
 
-use crate::core::model::{Environment, Export, GrantId, PersonRef, Sensitivity, SessionId, StatementResult};
+use crate::core::model::{
+    Environment, Export, GrantId, PersonRef, PrunedBy, Sensitivity, SessionId, StatementResult,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +131,9 @@ pub struct AuditPage {
     /// for, where to go on as `after`; always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
+    /// Where one session was asked for: that retention has taken its recording out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_pruned: Option<PrunedBy>,
 }
 
 /// One statement of a session.

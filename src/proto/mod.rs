@@ -8,8 +8,8 @@ mod audit;
 pub use audit::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy, ResultKind, TouchedKind};
 
 use crate::core::model::{
-    Absence, AccessRequest, Approval, AskedScope, Bar, BreakGlass, CampaignId, CampaignLine, CampaignSigned,
-    Delegation, EndReason, ErrorKind, Explanation, Framework, Grant, GrantId, Limits, LineVerdict, Metric,
+    Absence, AccessRequest, Approval, AskedScope, Bar, BreakGlass, CampaignId, CampaignLine, CampaignSigned, Covered,
+    Delegation, EndReason, ErrorKind, Explanation, Framework, Grant, GrantId, Hold, Limits, LineVerdict, Metric,
     Path, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Review, Right, Risk, Role,
     RuleRef, Session, SessionId, StandingRole, Suspension, Tier, Totals, Verdict,
 };
@@ -683,6 +683,63 @@ pub struct AbsenceView {
 pub struct BackView {
     /// The absence that this ended, if there was one.
     pub was: Option<Absence>,
+}
+
+/// `POST /v1/holds`: retention takes out nothing that it covers. Answered with a [`HoldView`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceHold {
+    /// Everything where nothing is said. A session may be named by the beginning of its id.
+    #[serde(default)]
+    pub covers: Covered,
+    pub reason: String,
+}
+
+/// A hold, and how much it covers so far.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HoldView {
+    pub hold: Hold,
+    /// Sessions that it covers, and those of them whose statements had gone before.
+    pub sessions: u64,
+    pub pruned: u64,
+}
+
+/// Filter of `GET /v1/holds`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldsQuery {
+    /// Those that were released, too.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// `POST /v1/holds/{id}/release`. Answered with the [`Hold`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseHold {
+    pub reason: String,
+}
+
+/// Answer to `GET /v1/retention`: what goes with its next run. A rule that there
+/// is not keeps everything for ever.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RetentionView {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements: Option<RuleView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recordings: Option<RuleView>,
+}
+
+/// What one rule does.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RuleView {
+    /// As it is configured.
+    pub rule: String,
+    /// Sessions that have come to their age and go, and their statements.
+    pub sessions: u64,
+    pub statements: u64,
+    /// Sessions that have come to their age and stay, by the reason.
+    pub stay: BTreeMap<String, u64>,
 }
 
 /// `POST /v1/reports`: evidence of an interval, as a bundle.

@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LAST_SWEEP: Duration = Duration::from_secs(5);
 /// How long the last events may take to reach the ledger.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// A segment is closed when it is so old, where statements are not kept for ever.
+const A_DAY: Duration = Duration::from_secs(86_400);
 /// How often the index reads what the ledger has become.
 const INDEX: Duration = Duration::from_secs(5);
 
@@ -55,7 +57,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     private_directory(&data_dir)?;
     let ledger = data_dir.join("ledger");
     // Opening reads files and may take its time; nothing else runs yet.
-    let (journal, opened) = tokio::task::block_in_place(|| Journal::open(&ledger, Options::default()))?;
+    // Only closed segments are pruned, so none grows for longer than need be.
+    let segment_age = config.retention.statements.map(|age| age.min(A_DAY));
+    let options = Options { segment_age, ..Options::default() };
+    let (journal, opened) = tokio::task::block_in_place(|| Journal::open(&ledger, options))?;
     if let Some(recovered) = &opened.recovered {
         tracing::warn!(?recovered, "the ledger's end was torn by a crash, and is whole again");
     }

@@ -56,6 +56,7 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
             json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})
         }
         ("POST", "/v1/delegations/{id}/end" | "/v1/absences/end") => json!({}),
+        ("POST", "/v1/holds" | "/v1/holds/{id}/release") => json!({"reason": "x"}),
         ("POST", "/v1/absences") => json!({"until": "2100-01-01T00:00:00Z"}),
         ("POST", path) => panic!("POST {path} is new: say here what it takes"),
         _ => return None,
@@ -65,9 +66,10 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
 /// A query that the endpoint cannot read, if it reads any.
 fn bad_query(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
-        ("GET", "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations" | "/v1/campaigns") => {
-            Some("all=perhaps")
-        }
+        (
+            "GET",
+            "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations" | "/v1/campaigns" | "/v1/holds",
+        ) => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/metrics") => Some("since_seconds=0.5"),
         ("GET", "/v1/audit/counts") => Some("by=chance"),
@@ -86,7 +88,8 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
             | "/v1/recordings/{id}/file"
             | "/v1/reviews/{id}"
             | "/v1/campaigns/{id}"
-            | "/v1/bars",
+            | "/v1/bars"
+            | "/v1/retention",
         ) => None,
         ("GET", path) => panic!("GET {path} is new: say here what it cannot read"),
         _ => None,
@@ -184,7 +187,7 @@ async fn the_document_describes_what_is_answered() {
     let (pagerduty, secrets) = (Vendor::pagerduty().await, tempfile::tempdir().unwrap());
     let incidents = section(secrets.path(), "pagerduty", pagerduty.port);
     let (rule, _rule) = crate::recordings::rule();
-    let extra = format!("{rule}\n{incidents}");
+    let extra = format!("{rule}\n{incidents}\n[retention]\nstatements = \"400d\"\n");
     let env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
     let document = Document::of(Api::anyone(&env).get("/v1/openapi.json").await.is(200));
     // The same endpoints, and who may call them.
@@ -330,6 +333,14 @@ async fn the_document_describes_what_is_answered() {
     let waiting = id(&ask("payments").await);
     decide(&carol, &id(&ask("payments").await), "deny", json!({"reason": "again"})).await;
     seen(&carol, "GET", "/v1/requests/{id}", &format!("/v1/requests/{waiting}"), None).await;
+    let held = json!({"covers": {"person": "alice@example.com", "target": "prod-orders"}, "reason": "a claim"});
+    let held = seen(&dave, "POST", "/v1/holds", "/v1/holds", Some(held)).await;
+    let release = format!("/v1/holds/{}/release", held["hold"]["id"].as_str().unwrap());
+    seen(&dave, "POST", "/v1/holds/{id}/release", &release, Some(json!({"reason": "settled"}))).await;
+    let held = seen(&dave, "GET", "/v1/holds", "/v1/holds?all=true", None).await;
+    assert_eq!(held[0]["released"]["reason"], "settled");
+    let retention = seen(&dave, "GET", "/v1/retention", "/v1/retention", None).await;
+    assert_eq!(retention["statements"]["sessions"], 0);
     let absent = seen(&dave, "GET", "/v1/absences", "/v1/absences", None).await;
     assert_eq!(absent.as_array().unwrap().len(), 1);
     seen(&dave, "POST", "/v1/absences/end", "/v1/absences/end", Some(json!({}))).await;

@@ -5,3 +5,5 @@ mod bundle;
 mod live;
 mod pages;
 mod year;
+
+pub use bundle::files_of;

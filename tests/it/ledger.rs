@@ -12,13 +12,13 @@ fn body(n: u64) -> String {
     format!(r#"{{"kind":"test","n":{n}}}"#)
 }
 
-fn segments(dir: &Path) -> Vec<String> {
+pub fn segments(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     order_segments(names)
 }
 
 /// As an auditor does it: with the published key and the files alone.
-fn verify(dir: &Path) -> Report {
+pub fn verify(dir: &Path) -> Report {
     let key = PublicKey::from_hex(&fs::read_to_string(dir.join("signing.pub")).unwrap()).unwrap();
     let mut verifier = Verifier::new(Some(key));
     for name in segments(dir) {

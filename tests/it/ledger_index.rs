@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
-fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
+pub fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
     let record = StatementRecord::Intent {
         // A session has one target.
         session: Cow::Owned(SessionId::from_stored(match target {
@@ -32,7 +32,7 @@ fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
     serde_json::to_string(&record).unwrap()
 }
 
-fn outcome(n: u8, intent: Position, rows: u64) -> String {
+pub fn outcome(n: u8, intent: Position, rows: u64) -> String {
     let record = StatementRecord::Outcome {
         intent: intent.0,
         session: Cow::Owned(SessionId::from_stored(format!("ses-{n}abc"))),
@@ -45,7 +45,7 @@ fn outcome(n: u8, intent: Position, rows: u64) -> String {
     serde_json::to_string(&record).unwrap()
 }
 
-async fn append(journal: &Journal, body: String) -> Position {
+pub async fn append(journal: &Journal, body: String) -> Position {
     let position = journal.append(dbaccess::os::now(), body).await.unwrap();
     journal.written(position).await.unwrap();
     position

@@ -128,6 +128,10 @@ mod replay;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
+mod retention_live;
+#[cfg(test)]
 mod reviews;
 #[cfg(test)]
 mod session_races;

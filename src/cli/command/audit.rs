@@ -11,6 +11,7 @@ use crate::cli::output::{self, Format, Listing, OutputArgs, note, relative, shor
 use crate::core::model::StatementResult;
 use crate::os;
 use crate::proto::{AuditCounts, AuditQuery, AuditRow, CountBy};
+pub(super) use filters::moment;
 use filters::{Filters, named};
 use parquet::ParquetArgs;
 

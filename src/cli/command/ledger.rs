@@ -1,6 +1,6 @@
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs};
-use crate::core::ledger::{BlobRef, PublicKey, Report, Verifier, order_segments};
+use crate::core::ledger::{BlobRef, PrunedSegment, PublicKey, Report, Verifier, order_segments};
 use crate::core::model::ErrorKind;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -20,7 +20,9 @@ enum LedgerCommand {
 
 /// Check that a ledger is whole: no line edited, removed, added or moved.
 ///
-/// What no ledger shows by itself is an end that was cut off together with its
+/// Lines that retention has pruned are named, with the rule and the line of the
+/// ledger that says so; lines that are missing without one are a fault. What no
+/// ledger shows by itself is an end that was cut off together with its
 /// checkpoints: compare the last line's number with one noted elsewhere.
 #[derive(Clone, Debug, clap::Args)]
 struct VerifyArgs {
@@ -128,11 +130,13 @@ fn print(checked: &Checked, format: Format) -> Result<(), CliError> {
     let whole = report.broken.is_none() && checked.bad_records.is_empty();
     let text = |value: Option<String>| value.unwrap_or_default();
     let broken = report.broken.as_ref();
+    let gone: u64 = report.pruned.iter().map(|pruned| pruned.lines).sum();
     let fields = [
         ("whole", if whole { "yes" } else { "no" }.to_owned()),
         ("lines", report.lines.to_string()),
         ("segments", report.segments.to_string()),
         ("checkpoints", report.checkpoints.to_string()),
+        ("pruned", text((gone > 0).then(|| gone.to_string()))),
         ("unsigned", report.unsigned.to_string()),
         ("last", text(report.last.map(|last| last.to_string()))),
         ("first_at", text(report.first_at.map(|at| at.to_string()))),
@@ -144,7 +148,8 @@ fn print(checked: &Checked, format: Format) -> Result<(), CliError> {
         Format::Table => {
             let lines = fields.iter().filter(|(_, value)| !value.is_empty());
             let lines: String = lines.map(|(name, value)| format!("{name:<12}{value}\n")).collect();
-            output::result(&output::clean(&lines))
+            let pruned: String = report.pruned.iter().map(|pruned| format!("{}\n", said(pruned))).collect();
+            output::result(&output::clean(&(lines + &pruned)))
         }
         Format::Csv => {
             output::result(&output::csv_line(fields.iter().map(|(name, _)| Some(*name))))?;
@@ -166,7 +171,31 @@ fn print(checked: &Checked, format: Format) -> Result<(), CliError> {
                 "fault": broken.fault.to_string(),
             })),
             "bad_records": checked.bad_records,
+            "pruned": report.pruned.iter().map(|pruned| serde_json::json!({
+                "segment": pruned.segment,
+                "from": pruned.from,
+                "to": pruned.to,
+                "lines": pruned.lines,
+                "told": pruned.told.as_ref().map(|told| serde_json::json!({
+                    "line": told.seq,
+                    "at": told.at,
+                    "rule": told.rule,
+                })),
+            })).collect::<Vec<_>>(),
         })),
+    }
+}
+
+/// What a segment lacks, and why.
+fn said(pruned: &PrunedSegment) -> String {
+    let PrunedSegment { segment, from, to, lines, told } = pruned;
+    let what = format!("{segment}: {lines} of the lines {from} to {to} were pruned");
+    match told {
+        Some(told) => {
+            let at = told.at.strftime("%Y-%m-%d");
+            format!("{what} on {at} by the rule {}, as line {} says", told.rule, told.seq)
+        }
+        None => format!("{what}, and no line says so"),
     }
 }
 

@@ -17,6 +17,7 @@ mod doctor;
 mod exec;
 mod export;
 mod grants;
+mod hold;
 mod holder;
 mod ledger;
 mod login;
@@ -31,6 +32,7 @@ mod replay;
 mod report;
 mod request;
 mod requests;
+mod retention;
 mod review;
 mod revoke;
 mod scan;
@@ -111,6 +113,8 @@ pub enum Command {
     Metrics(metrics::MetricsArgs),
     Scan(scan::ScanArgs),
     Ledger(ledger::LedgerArgs),
+    Retention(retention::RetentionArgs),
+    Hold(hold::HoldArgs),
     Report(report::ReportArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
@@ -173,6 +177,8 @@ pub async fn run(global: Global, command: Command) -> Result<u8, CliError> {
         Command::Metrics(args) => args.run(&context).await,
         Command::Scan(args) => args.run(&context).await,
         Command::Ledger(args) => args.run().map(done),
+        Command::Retention(args) => args.run(&context).await.map(done),
+        Command::Hold(args) => args.run(&context).await.map(done),
         Command::Report(args) => args.run(&context).await.map(done),
         Command::Doctor(args) => args.run(&context).await,
         Command::Config(args) => args.run(&context).map(done),

@@ -129,6 +129,9 @@ async fn of_server(
             ..AuditQuery::default()
         };
         let page = client.audit(&query).await?;
+        if let Some(pruned) = page.recording_pruned.filter(|_| before.is_none()) {
+            timeline.notes.push(format!("without the rows: {}", pruned.said("they")));
+        }
         was_recorded = page.statements.first().map(|row| row.recorded).or(was_recorded);
         before = page.next;
         if !keep(page.statements, &mut timeline, room) || before.is_none() {

@@ -183,6 +183,7 @@ rules! {
     NoSession      Logged   "no-session"       "statements of a session that is not on the ledger"
     AfterDeath     Logged   "after-death"      "a statement after the session's role was gone"
     UnknownRecord  Logged   "unknown-record"   "records of a form that this version does not know"
+    StatementsPruned Logged "statements-pruned" "statements that retention has taken out: only their hashes are left to show"
     RecordMissing  Logged   "record-missing"   "a place where the ledger's chain is broken, or a record beside it is missing"
     RecordTorn     Logged   "record-torn"      "a last line that a crash tore; it was cut off, and kept beside the ledger"
     NoReview       Reviewed "no-review"        "a break-glass grant that ended, and no review was opened"
@@ -198,6 +199,7 @@ rules! {
     NotRecorded    Recorded "not-recorded"     "a session that had to be recorded, without a recording"
     NotEnded       Recorded "not-ended"        "a recording without an end, of a session whose role is gone"
     RecordingLost  Recorded "recording-lost"   "a recording that lacks parts the ledger knows"
+    RecordingPruned Recorded "recording-pruned" "a recording that retention has taken out: only its hashes are left to show"
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub use controls::{Control, Rule};
 pub use document::{Block, Document, html, pdf};
 pub use exceptions::{Exception, Fault, TOLERANCE};
 pub use history::{
-    Asked, Campaigned, Confirmed, Decided, Granted, Held, History, Lifted, Mark, Recorded, Reviewed,
+    Asked, Campaigned, Confirmed, Decided, Granted, Held, History, Lifted, Mark, Pruned, Recorded, Reviewed,
     Revocation, Signed, Statements, Swept, Tally, Used,
 };
 pub use manifest::{BLOBS, FileFacts, LEDGER, MANIFEST, Manifest, PUBLIC_KEY, Part, SIGNATURE};

@@ -1,14 +1,18 @@
-//! Whether a ledger is whole: fed line by line, in constant memory, it names
-//! the first line that is not as it was written, and what was done to it.
+//! Whether a ledger is whole: fed line by line, it names the first line that is
+//! not as it was written, and what was done to it. It remembers no line; only of
+//! segments that were pruned it keeps a few numbers, until a later line of the
+//! ledger says that their gaps are what retention has left.
 //!
 //! What no ledger can show by itself is a tail cut off behind its last
 //! checkpoint together with that checkpoint: compare the last line's number
 //! with one noted elsewhere.
 
 use super::checkpoint::{Checkpoint, CheckpointFault, PublicKey};
+use super::gap::{Entry, Gap, Pruning};
 use super::line::{BlobRef, Hash, Line, push_line};
 use super::segment::first_seq;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// Checks the lines of a ledger in their order.
@@ -28,7 +32,24 @@ pub struct Verifier {
     closed: bool,
     /// The last line's hash if nothing of it was changed but the hash that it carries.
     mended: Option<Hash>,
+    /// The gaps of the segment that is being read.
+    gaps: Option<Gaps>,
+    /// Those of the segments before it.
+    pruned: Vec<Gaps>,
     report: Report,
+}
+
+/// What a segment lacks.
+#[derive(Debug)]
+struct Gaps {
+    segment: String,
+    /// Where the first of them stands in the file.
+    number: u64,
+    from: u64,
+    to: u64,
+    lines: u64,
+    digest: Sha256,
+    told: Option<ToldOf>,
 }
 
 /// What was found.
@@ -46,8 +67,30 @@ pub struct Report {
     /// Lines after the last checkpoint: chained, but not signed. More than a
     /// minute's worth on a server that is not running is a reason to ask.
     pub unsigned: u64,
+    /// Segments that lack lines, because those were pruned.
+    pub pruned: Vec<PrunedSegment>,
     /// The first thing that is wrong. `None`: the ledger is whole.
     pub broken: Option<Broken>,
+}
+
+/// A segment of which lines were pruned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrunedSegment {
+    pub segment: String,
+    /// The first and the last line that are gone, and how many between them.
+    pub from: u64,
+    pub to: u64,
+    pub lines: u64,
+    /// `None`: nothing on the ledger says so.
+    pub told: Option<ToldOf>,
+}
+
+/// The line that says what was pruned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldOf {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub rule: String,
 }
 
 /// Where a ledger is broken.
@@ -96,6 +139,12 @@ pub enum Fault {
         seq: u64,
         fault: CheckpointFault,
     },
+    /// The segment lacks lines as if they had been pruned, but no line of the
+    /// ledger says that these were.
+    NotPruned {
+        from: u64,
+        to: u64,
+    },
 }
 
 impl Verifier {
@@ -115,6 +164,8 @@ impl Verifier {
             number: 0,
             closed: true,
             mended: None,
+            gaps: None,
+            pruned: Vec::new(),
             report: Report { key, ..Report::default() },
         }
     }
@@ -123,6 +174,7 @@ impl Verifier {
     pub fn segment(&mut self, name: &str) {
         let before = std::mem::replace(&mut self.segment, name.to_owned());
         self.number = 0;
+        self.pruned.extend(self.gaps.take());
         self.report.segments += 1;
         if !self.closed {
             self.broken(Fault::SegmentNotClosed { segment: before });
@@ -141,18 +193,27 @@ impl Verifier {
             self.broken(Fault::CutOff);
             return None;
         };
-        let line = match Line::parse(bytes) {
-            Ok(line) => line,
+        let line = match Entry::parse(bytes) {
+            Ok(Entry::Line(line)) => line,
+            Ok(Entry::Gap(gap)) => {
+                self.gap(&gap, raw);
+                return None;
+            }
             Err(not) => {
                 self.broken(Fault::NotALine(not.0));
                 return None;
             }
         };
-        self.place(&line);
+        self.place(line.seq, &line.prev, |prev| {
+            push_line(&mut Vec::new(), line.seq, line.at, prev, line.body)
+        });
         if Checkpoint::is(line.body) {
             self.checkpoint(&line);
         } else {
             self.report.unsigned += 1;
+        }
+        if let Some(pruning) = Pruning::from_body(line.body) {
+            self.told(&line, pruning);
         }
         self.report.lines += 1;
         self.report.first_at.get_or_insert(line.at);
@@ -173,27 +234,65 @@ impl Verifier {
         self.report.broken.as_ref()
     }
 
-    pub fn finish(self) -> Report {
+    pub fn finish(mut self) -> Report {
+        self.pruned.extend(self.gaps.take());
+        for Gaps { segment, number, from, to, lines, told, .. } in self.pruned {
+            if told.is_none() {
+                let fault = Fault::NotPruned { from, to };
+                self.report.broken.get_or_insert(Broken { segment: segment.clone(), number, fault });
+            }
+            self.report.pruned.push(PrunedSegment { segment, from, to, lines, told });
+        }
         self.report
     }
 
-    /// Whether the line is the one that was written here.
-    fn place(&mut self, line: &Line<'_>) {
+    /// Lines that are not there, and the hash that the next one must carry.
+    fn gap(&mut self, gap: &Gap, raw: &[u8]) {
+        self.place(gap.from, &gap.prev, |_| gap.hash);
+        let gaps = self.gaps.get_or_insert_with(|| Gaps {
+            segment: self.segment.clone(),
+            number: self.number,
+            from: gap.from,
+            to: gap.to,
+            lines: 0,
+            digest: Sha256::new(),
+            told: None,
+        });
+        gaps.digest.update(raw);
+        gaps.to = gap.to;
+        gaps.lines = gaps.lines.saturating_add(gap.lines());
+        self.report.unsigned = self.report.unsigned.saturating_add(gap.lines());
+        self.report.last = Some(gap.to);
+        self.prev = gap.hash;
+        self.next = gap.to.saturating_add(1);
+    }
+
+    /// Whether this is the record of what an earlier segment lacks.
+    fn told(&mut self, line: &Line<'_>, pruning: Pruning) {
+        let of = self.pruned.iter_mut().find(|gaps| gaps.segment == pruning.segment);
+        if let Some(gaps) = of.filter(|gaps| Hash::from_bytes(gaps.digest.clone().finalize().into()).to_string() == pruning.gaps) {
+            gaps.told = Some(ToldOf { seq: line.seq, at: line.at, rule: pruning.rule });
+        }
+    }
+
+    /// Whether the line is the one that was written here. `whole` is its hash if
+    /// it carried another of the line before.
+    fn place(&mut self, seq: u64, prev: &Hash, whole: impl FnOnce(&Hash) -> Hash) {
         let mended = self.mended.take();
-        if line.seq > self.next {
-            self.broken(Fault::Deleted { from: self.next, to: line.seq - 1 });
-        } else if line.seq < self.next {
+        if seq > self.next {
+            self.broken(Fault::Deleted { from: self.next, to: seq - 1 });
+        } else if seq < self.next {
             // A line that was missing before has only been moved.
             match self.report.broken.as_mut() {
-                Some(Broken { fault, .. }) if fault.lacks(line.seq) => {
-                    *fault = Fault::Reordered { seq: line.seq };
+                Some(Broken { fault, .. }) if fault.lacks(seq) => {
+                    *fault = Fault::Reordered { seq };
                 }
-                _ => self.broken(Fault::Inserted { seq: line.seq }),
+                _ => self.broken(Fault::Inserted { seq }),
             }
-        } else if line.prev != self.prev {
+        } else if *prev != self.prev {
             // The first line names no other line, so it is itself at fault.
-            let seq = if self.report.lines == 0 { line.seq } else { line.seq - 1 };
-            if mended.is_some_and(|hash| hash == line.prev)
+            let seq = if self.report.last.is_none() { seq } else { seq - 1 };
+            if mended.is_some_and(|hash| hash == *prev)
                 && let Some(Broken { fault: Fault::Edited { seq: named }, .. }) = &mut self.report.broken
                 && *named + 1 == seq
             {
@@ -201,8 +300,7 @@ impl Verifier {
                 *named = seq;
             }
             self.broken(Fault::Edited { seq });
-            let mut whole = Vec::new();
-            self.mended = Some(push_line(&mut whole, line.seq, line.at, &self.prev, line.body));
+            self.mended = Some(whole(&self.prev));
         }
     }
 
@@ -273,6 +371,10 @@ impl fmt::Display for Fault {
                 CheckpointFault::OtherKey => write!(f, "checkpoint {seq} is signed by another key"),
                 CheckpointFault::BadSignature => write!(f, "the signature of checkpoint {seq} does not fit"),
             },
+            Self::NotPruned { from, to } => write!(
+                f,
+                "lines between {from} and {to} were taken out, and no later line says that these were pruned"
+            ),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Absence, AccessRequest, Approval, Bar, BreakGlass, BreakGlassEndReason, BulkRead, CampaignId,
-    CampaignTold, ConnectionId, Delegation, DelegationId, EndReason, Framework, Grant, GrantId, IncidentId,
+    CampaignTold, ConnectionId, Delegation, DelegationId, EndReason, Framework, Grant, GrantId, Hold, HoldId, IncidentId,
     LineDecision, NoticeKind, PersonRef, PolicySource, ProbeAnswer, RequestId, Review, ReviewFinding,
     ReviewId, RoleScan, SessionId, Totals, Via,
 };
@@ -147,6 +147,18 @@ pub enum Event {
     /// Its confirmation is overdue: the person's next one is refused until it is given.
     #[serde(rename = "break_glass.unconfirmed")]
     BreakGlassUnconfirmed { grant: GrantId, incident: IncidentId, due: Timestamp },
+    /// From now on retention takes out nothing that it covers.
+    #[serde(rename = "hold.placed")]
+    HoldPlaced { hold: Box<Hold> },
+    #[serde(rename = "hold.released")]
+    HoldReleased { hold: HoldId, by: PersonRef, reason: String },
+    /// A session's statements have come to their age: their lines go. Which gaps
+    /// they leave in which segment, the lines of the kind `ledger.pruned` say.
+    #[serde(rename = "statements.pruned")]
+    StatementsPruned { session: SessionId, statements: u64, rule: String },
+    /// A session's recording has come to its age: the file goes.
+    #[serde(rename = "recording.pruned")]
+    RecordingPruned { session: SessionId, rule: String },
     /// Somebody has asked for a session's recording.
     #[serde(rename = "recording.read")]
     RecordingRead { session: SessionId, by: PersonRef },

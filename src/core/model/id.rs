@@ -83,6 +83,10 @@ id!(
     /// One access review campaign.
     CampaignId, "cam"
 );
+id!(
+    /// One legal hold.
+    HoldId, "hld"
+);
 
 /// What the beginning of an id says of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,7 @@ impl IdKind {
             (ConnectionId::PREFIX, "connection"),
             (ReviewId::PREFIX, "review"),
             (CampaignId::PREFIX, "campaign"),
+            (HoldId::PREFIX, "hold"),
         ];
         match named.iter().find(|(known, _)| *known == prefix) {
             Some((_, name)) if random.is_empty() => Self::Bare(name),

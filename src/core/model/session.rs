@@ -1,6 +1,6 @@
 //! Sessions: one run of `dbaccess connect`, one ephemeral role.
 
-use super::{GrantId, PersonRef, SessionId};
+use super::{GrantId, PersonRef, PrunedBy, SessionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -97,4 +97,9 @@ pub struct Session {
     /// Whether there is a recording of it, with the rows that it saw.
     #[serde(default)]
     pub recorded: bool,
+    /// What retention has taken out, or is about to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statements_pruned: Option<PrunedBy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_pruned: Option<PrunedBy>,
 }

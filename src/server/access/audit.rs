@@ -19,7 +19,32 @@ impl Access {
         let page = self.index.search(query.clone(), only).await?;
         let nothing = page.statements.is_empty()
             && (query.after.is_some() || page.next.is_none() && query.before.is_none());
-        self.not_misspelt(&query, nothing).map(|()| page)
+        self.not_misspelt(&query, nothing)?;
+        match &query.session {
+            Some(session) => self.as_pruned(session.clone(), page, nothing).await,
+            None => Ok(page),
+        }
+    }
+
+    /// A session's statements that retention has taken out must not look like none.
+    async fn as_pruned(
+        &self,
+        session: String,
+        mut page: AuditPage,
+        nothing: bool,
+    ) -> Result<AuditPage, AccessError> {
+        let session = self.store.read(move |tx| tx.session(&session).map_err(AccessError::from)).await?;
+        if let (Some(pruned), true) = (&session.statements_pruned, nothing) {
+            let what = format!("the statements of {}", session.id);
+            return Err(AccessError::not_found(pruned.said(&what)).hint(
+                "their hashes are on the ledger: a copy of it from before proves what they were",
+            ));
+        }
+        if session.recording_pruned.is_some() {
+            page.statements.iter_mut().for_each(|row| row.recorded = false);
+        }
+        page.recording_pruned = session.recording_pruned;
+        Ok(page)
     }
 
     /// How many there are of what.

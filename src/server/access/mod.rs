@@ -16,6 +16,7 @@ mod ending;
 mod error;
 mod evidence;
 mod holding;
+mod holds;
 mod incidents;
 mod metrics;
 mod notices;
@@ -23,6 +24,7 @@ mod policy;
 mod probe;
 mod recordings;
 mod request;
+mod retention;
 mod review_detail;
 mod reviews;
 mod rotate;
@@ -77,7 +79,7 @@ pub struct Access {
     policy: RwLock<Arc<Policy>>,
     /// Held by whoever reads the policy's files again.
     loading: Mutex<()>,
-    /// Held while a report is made.
+    /// Held while a report is made, or while retention writes segments anew.
     reporting: Arc<Mutex<()>>,
     targets: BTreeMap<String, TargetState>,
     holders: holding::Holders,

@@ -41,6 +41,11 @@ impl Access {
     /// The file of a session's recording as far as it has come, and its length.
     pub async fn recording_file(&self, caller: &Caller, id: &str) -> Result<(File, u64), AccessError> {
         let session = self.playable(caller, id).await?;
+        if let Some(pruned) = &session.recording_pruned {
+            let what = format!("the rows that {} has seen", session.id);
+            return Err(AccessError::not_found(pruned.said(&what))
+                .hint("the hashes of its recording are on the ledger: a copy of the file can be compared with them"));
+        }
         let Some(found) = self.recordings.read(&session.id).await? else {
             return Err(AccessError::not_found(format!(
                 "the recording of {} is not here any more",

@@ -184,6 +184,8 @@ impl Access {
             dead_at: None,
             totals: Totals::default(),
             recorded: grant.is_recorded(),
+            statements_pruned: None,
+            recording_pruned: None,
         };
         Ok(Plan { grant, session, profile, vocabulary: Arc::clone(&survey.vocabulary), budget, script })
     }

@@ -3,13 +3,13 @@
 use super::auth::Bearer;
 use super::failure::Failure;
 use super::{events, recordings, reports, tunnel};
-use crate::core::model::{Absence, Bar, Delegation, Grant, ScriptComparison};
+use crate::core::model::{Absence, Bar, Delegation, Grant, Hold, ScriptComparison};
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
     CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, Explained, Finding,
-    LiftBar, LinesDecided, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation,
-    NewRequest, OpenSession, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReloadPolicy, Renew,
-    Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, ReviewDetail, ReviewView,
+    HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation,
+    NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy, Renew,
+    Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail, ReviewView,
     ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView,
     SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView,
     TokenIssued, TokensRotated, WriteReview,
@@ -103,6 +103,10 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/absences/end", SignedIn, post(back)),
         route("GET", "/v1/recordings/{id}", SignedIn, get(recording)),
         route("GET", "/v1/recordings/{id}/file", SignedIn, get(recordings::file)),
+        route("GET", "/v1/holds", SignedIn, get(holds)),
+        route("POST", "/v1/holds", SignedIn, post(place_hold)),
+        route("POST", "/v1/holds/{id}/release", SignedIn, post(release_hold)),
+        route("GET", "/v1/retention", SignedIn, get(retention)),
         route("POST", "/v1/reports", SignedIn, post(reports::make)),
         route("GET", "/v1/reviews", SignedIn, get(reviews)),
         route("GET", "/v1/reviews/{id}", SignedIn, get(review)),
@@ -386,6 +390,31 @@ async fn end_delegation(
     Body(End {}): Body<End>,
 ) -> Answer<Delegation> {
     Ok(Json(access.end_delegation(&caller, id).await?))
+}
+
+async fn holds(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<HoldsQuery>,
+) -> Answer<Vec<Hold>> {
+    Ok(Json(access.holds(&caller, query).await?))
+}
+
+async fn place_hold(State(access): App, caller: Caller, Body(body): Body<PlaceHold>) -> Answer<HoldView> {
+    Ok(Json(access.place_hold(&caller, body).await?))
+}
+
+async fn release_hold(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<ReleaseHold>,
+) -> Answer<Hold> {
+    Ok(Json(access.release_hold(&caller, id, body).await?))
+}
+
+async fn retention(State(access): App, caller: Caller) -> Answer<RetentionView> {
+    Ok(Json(access.retention(&caller).await?))
 }
 
 async fn absences(State(access): App, caller: Caller) -> Answer<Vec<Absence>> {

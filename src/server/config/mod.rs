@@ -14,6 +14,7 @@ mod incidents;
 mod notify;
 mod policy;
 mod reader;
+mod retention;
 mod secret;
 mod sections;
 mod target;
@@ -32,6 +33,7 @@ pub use reader::Problem;
 use crate::core::model::{Budgets, BulkRule, ErrorKind, Notice, NoticeKind, Secret, Target, Urgency};
 use crate::core::policy::{BusinessHours, Policy};
 use crate::core::recording::AuditorKey;
+use crate::core::retention::Retention;
 use lettre::message::Mailbox;
 use reader::{Reader, Section};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +71,8 @@ pub struct Config {
     pub incidents: Incidents,
     /// Whom recordings are sealed to.
     pub auditor_key: Option<AuditorKey>,
+    /// How long what is kept.
+    pub retention: Retention,
     pub metrics: Option<MetricsEndpoint>,
 }
 

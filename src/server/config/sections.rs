@@ -9,6 +9,7 @@ use super::forward::forward;
 use super::incidents::incidents;
 use super::notify::notify;
 use super::reader::{Found, Section};
+use super::retention::retention;
 use super::secret::secret;
 use super::target::targets;
 use super::{
@@ -53,6 +54,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let break_glass = break_glass(root.section("break_glass"));
     let incidents = incidents(root.section("incidents"), outside);
     let auditor_key = root.section("recording").and_then(auditor_key);
+    let retention = retention(root.section("retention"));
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         let refresh = length(&section, "refresh", FIVE_MINUTES);
@@ -80,6 +82,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         break_glass,
         incidents,
         auditor_key,
+        retention,
         metrics,
     })
 }

@@ -64,6 +64,24 @@ fn a_standby_knows_where_it_can_be_written() {
 }
 
 #[test]
+fn nothing_is_pruned_unless_it_is_said_and_recordings_go_with_their_statements() {
+    let day = Duration::from_secs(86_400);
+    let section = |keys: &str| EXAMPLE.replace("[retention]\n", &format!("[retention]\n{keys}\n"));
+    assert_eq!(parse(EXAMPLE).unwrap().retention, Retention::default());
+    for (keys, statements, recordings) in [
+        ("statements = \"400d\"", Some(400 * day), Some(400 * day)),
+        ("statements = \"400d\"\nrecordings = \"90d\"", Some(400 * day), Some(90 * day)),
+        ("recordings = \"90d\"", None, Some(90 * day)),
+    ] {
+        assert_eq!(parse(&section(keys)).unwrap().retention, Retention { statements, recordings }, "{keys}");
+    }
+    let longer = problems(&section("statements = \"90d\"\nrecordings = \"400d\""));
+    assert!(longer[0].contains("recordings are kept longer than statements"), "{longer:?}");
+    let wrong = problems(&section("statements = \"for ever\""));
+    assert!(wrong[0].contains("expected a length of time"), "{wrong:?}");
+}
+
+#[test]
 fn groups_become_teams_and_roles() {
     let identity = Identity {
         subject: "1".into(),

@@ -43,3 +43,18 @@ pub fn read_record(dir: &Path, line: &Line<'_>) -> io::Result<String> {
         Err(io::Error::new(io::ErrorKind::InvalidData, "it is not the record that the chain names"))
     }
 }
+
+/// Removes records that no line names any more. What is gone already is gone.
+pub(super) fn remove(dir: &Path, hashes: &[String]) -> io::Result<()> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    let folder = dir.join(FOLDER);
+    for sha256 in hashes {
+        match fs::remove_file(folder.join(sha256)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    sync_dir(&folder)
+}

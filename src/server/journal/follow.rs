@@ -52,6 +52,17 @@ struct Place {
     prev: Option<String>,
 }
 
+/// The next line that the reader whose place is in `file` will get, as the file
+/// says; `None` where it has got none yet.
+pub fn place(file: &Path) -> io::Result<Option<u64>> {
+    match fs::read_to_string(file) {
+        // One that cannot be read is begun again at the first line.
+        Ok(text) => Ok(serde_json::from_str(&text).ok().map(|place: Place| place.next)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl Follower {
     /// Goes on at the place in `file`, or begins at the ledger's first line.
     pub fn open(journal: &Journal, file: &Path) -> io::Result<Self> {

@@ -17,10 +17,14 @@
 //! holds is unknown then (PostgreSQL stops for the same reason), and the
 //! process must be started again.
 //!
+//! Lines that retention takes out leave a gap behind that keeps the chain
+//! ([`Journal::prune`]); only closed segments are written anew.
+//!
 //! The directory: `ledger-<first line>.jsonl` segments, `blobs/<sha256>` for
 //! records too large for a line, `signing.key` (32 bytes, mode 0600, made at
 //! the first start), `signing.pub` (its public key in hex, for auditors),
-//! `torn-…` what recovery cut off, `lock`.
+//! `torn-…` what recovery cut off, `pruned.new` a segment that is being written
+//! anew, `lock`.
 
 mod blob;
 mod disk;
@@ -29,6 +33,7 @@ mod follow;
 mod index;
 mod key;
 mod progress;
+mod prune;
 mod queue;
 mod recover;
 mod sync;
@@ -37,8 +42,8 @@ mod writer;
 
 pub use blob::read_record;
 pub use error::{JournalError, NotAppended};
-pub use follow::{Batch, Follower, LedgerLine};
-pub use index::{EventQuery, EventRow, Index, PastRead};
+pub use follow::{Batch, Follower, LedgerLine, place};
+pub use index::{Aged, EventQuery, EventRow, Index, PastRead};
 pub use recover::Recovered;
 
 use crate::core::ledger::{Detached, PublicKey};
@@ -61,6 +66,8 @@ pub struct Position(pub u64);
 pub struct Options {
     /// A segment is closed when it has grown to about this many bytes.
     pub segment_bytes: u64,
+    /// It is closed, too, when its first line is so old; only closed segments are pruned.
+    pub segment_age: Option<Duration>,
     /// No line stays unsigned for longer.
     pub checkpoint_every: Duration,
     /// No line stays in memory only for longer, whether somebody waits or not.
@@ -79,6 +86,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
+            segment_age: None,
             checkpoint_every: Duration::from_secs(60),
             flush_every: Duration::from_secs(1),
             blob_over: 1 << 20,

@@ -4,6 +4,7 @@
 use super::disk::sync_dir;
 use super::{JournalError, writer};
 use crate::core::ledger::{Hash, Line, PublicKey, Verifier, first_seq, order_segments};
+use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -17,6 +18,8 @@ pub(super) struct Tail {
     pub(super) offset: u64,
     pub(super) next: u64,
     pub(super) prev: Hash,
+    /// When its first line was written.
+    pub(super) begun: Option<Timestamp>,
     pub(super) unsigned: bool,
     pub(super) recovered: Option<Recovered>,
 }
@@ -74,7 +77,15 @@ pub(super) fn open_tail(dir: &Path, key: PublicKey) -> Result<Tail, JournalError
     let Some(name) = names.last() else {
         let file = writer::create_segment(dir, 1).map_err(JournalError::io("starting a segment in", dir))?;
         let file = Arc::new(file);
-        return Ok(Tail { file, offset: 0, next: 1, prev: Hash::ZERO, unsigned: false, recovered: None });
+        return Ok(Tail {
+            file,
+            offset: 0,
+            next: 1,
+            prev: Hash::ZERO,
+            begun: None,
+            unsigned: false,
+            recovered: None,
+        });
     };
     let path = dir.join(name);
     let failed = JournalError::io("reading", &path);
@@ -114,8 +125,9 @@ pub(super) fn open_tail(dir: &Path, key: PublicKey) -> Result<Tail, JournalError
     };
     // From here on everything that is there counts as synced.
     file.sync_all().map_err(JournalError::io("syncing", &path))?;
-    let unsigned = verifier.finish().unsigned > 0;
-    Ok(Tail { file: Arc::new(file), offset, next, prev, unsigned, recovered })
+    let report = verifier.finish();
+    let (begun, unsigned) = (report.first_at, report.unsigned > 0);
+    Ok(Tail { file: Arc::new(file), offset, next, prev, begun, unsigned, recovered })
 }
 
 /// Moves what is behind `offset` into a file of its own.

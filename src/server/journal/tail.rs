@@ -2,7 +2,7 @@
 //! to a line that is known to be written.
 
 use super::{blob, recover};
-use crate::core::ledger::{Hash, Line, first_seq, segment_name};
+use crate::core::ledger::{Entry, Hash, Line, first_seq, segment_name};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
@@ -28,7 +28,7 @@ impl Cursor {
 
     /// Hands over records until line `upto` or until about `bytes` are read,
     /// and moves on. A record beside the chain that is lost is handed over as
-    /// the reference to it.
+    /// the reference to it; lines that were pruned are passed over.
     ///
     /// # Errors
     /// When the segments are not those that the cursor has come from.
@@ -59,19 +59,25 @@ impl Cursor {
                 continue;
             }
             let bytes = raw.strip_suffix(b"\n").unwrap_or(&raw);
-            let line = Line::parse(bytes).map_err(|not| stale(format!("line {}: {not}", self.next)))?;
-            if line.seq != self.next || self.prev.is_some_and(|prev| prev != line.prev) {
+            let entry = Entry::parse(bytes).map_err(|not| stale(format!("line {}: {not}", self.next)))?;
+            let (seq, prev, last, hash) = match &entry {
+                Entry::Line(line) => (line.seq, line.prev, line.seq, Hash::of(bytes)),
+                Entry::Gap(gap) => (gap.from, gap.prev, gap.to, gap.hash),
+            };
+            if seq != self.next || self.prev.is_some_and(|known| known != prev) {
                 return Err(stale(format!("line {} is not the one that followed", self.next)));
             }
-            match blob::read_record(dir, &line) {
-                Ok(record) => each(&line, &record)?,
-                Err(error) => {
-                    tracing::warn!(line = line.seq, %error, "a record beside the ledger cannot be read");
-                    each(&line, line.body)?;
+            if let Entry::Line(line) = entry {
+                match blob::read_record(dir, &line) {
+                    Ok(record) => each(&line, &record)?,
+                    Err(error) => {
+                        tracing::warn!(line = seq, %error, "a record beside the ledger cannot be read");
+                        each(&line, line.body)?;
+                    }
                 }
             }
-            self.prev = Some(Hash::of(bytes));
-            self.next += 1;
+            self.prev = Some(hash);
+            self.next = last.saturating_add(1);
             self.offset += length;
             read += length;
         }

@@ -11,6 +11,7 @@ use super::queue::{NotPlain, Record, Work};
 use super::recover::Tail;
 use super::{JournalError, Shared, blob, sync};
 use crate::core::ledger::{Checkpoint, Hash, push_line, segment_name};
+use jiff::Timestamp;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     /// The end of the last whole line in the file.
     offset: u64,
     prev: Hash,
+    /// When the segment's first line was written.
+    begun: Option<Timestamp>,
     /// When a checkpoint is due, if a line is unsigned.
     due: Option<Instant>,
     buffer: Vec<u8>,
@@ -57,6 +60,7 @@ pub(super) fn start(
         file: tail.file,
         offset: tail.offset,
         prev: tail.prev,
+        begun: tail.begun,
         due,
         buffer: Vec::new(),
     };
@@ -136,7 +140,7 @@ impl Shared {
             self.queue.wait(due, busy);
             let mut writer = self.writer();
             let Some(writer) = writer.as_mut() else { return Ok(()) };
-            let room = self.options.segment_bytes.saturating_sub(writer.offset);
+            let room = writer.room();
             let mut work = self.queue.take(spare, writer.due, room);
             if !work.is_empty() && writer.work(&work)? {
                 return Ok(());
@@ -199,6 +203,19 @@ impl Writer {
         Ok(work.closing)
     }
 
+    /// What the segment still takes: nothing when it is old.
+    fn room(&self) -> u64 {
+        let options = &self.shared.options;
+        let old = |age: Duration| {
+            let since = self.begun.map(|begun| crate::os::now().duration_since(begun));
+            since.is_some_and(|since| !since.is_negative() && since.unsigned_abs() >= age)
+        };
+        match options.segment_age {
+            Some(age) if old(age) => 0,
+            _ => options.segment_bytes.saturating_sub(self.offset),
+        }
+    }
+
     /// Somebody may have asked for a sync of what was not written then.
     fn pass_wishes_on(&self) {
         if self.shared.sync.wanted() > self.shared.synced.reached() {
@@ -213,8 +230,7 @@ impl Writer {
         if shared.health.check().is_err() || self.due.is_some_and(|due| due <= Instant::now()) {
             return Plain::NotHere;
         }
-        let room = options.segment_bytes.saturating_sub(self.offset);
-        let (first, records) = match shared.queue.take_plain(room, options.blob_over) {
+        let (first, records) = match shared.queue.take_plain(self.room(), options.blob_over) {
             Ok(Some(taken)) => taken,
             Ok(None) => return Plain::Nothing,
             Err(NotPlain) => return Plain::NotHere,
@@ -231,7 +247,7 @@ impl Writer {
             return Plain::NotHere;
         }
         self.prev = prev;
-        self.offset += self.buffer.len() as u64;
+        self.grown();
         self.due.get_or_insert_with(|| Instant::now() + options.checkpoint_every);
         shared.written.advance(first + records.len() as u64 - 1);
         self.pass_wishes_on();
@@ -270,9 +286,17 @@ impl Writer {
             }
             written
         })?;
-        self.offset += self.buffer.len() as u64;
+        self.grown();
         self.shared.written.advance(seq - 1);
         Ok(seq - 1)
+    }
+
+    /// The buffer is in the segment.
+    fn grown(&mut self) {
+        self.offset += self.buffer.len() as u64;
+        if self.shared.options.segment_age.is_some() {
+            self.begun.get_or_insert_with(crate::os::now);
+        }
     }
 
     fn sync(&self, last: u64) -> Result<(), Stopped> {
@@ -289,6 +313,7 @@ impl Writer {
         let file = self.insist("starting a segment in", |_| create_segment(&dir, first))?;
         self.file = Arc::new(file);
         self.offset = 0;
+        self.begun = None;
         self.shared.sync.switch(Arc::clone(&self.file));
         Ok(())
     }

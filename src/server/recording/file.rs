@@ -132,6 +132,25 @@ pub(super) fn rename(dir: &Path, session: &SessionId) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// The sessions that have a file whose name ends so.
+pub(super) fn sessions(dir: &Path, ending: &str) -> io::Result<Vec<SessionId>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let session = name.to_str().and_then(|name| name.strip_suffix(ending));
+        found.extend(session.map(SessionId::from_stored));
+    }
+    Ok(found)
+}
+
+/// Removes an ended recording, for good.
+pub(super) fn remove(dir: &Path, session: &SessionId) -> io::Result<()> {
+    match fs::remove_file(ended(dir, session)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_dir(dir),
+    }
+}
+
 pub(super) fn chunk_record(session: &SessionId, index: u32, digest: &Hash, bytes: u64) -> String {
     let (session, sha256) = (session.clone(), digest.to_string());
     record(&RecordingRecord::Chunk { session, index, sha256, bytes })

@@ -139,6 +139,24 @@ impl Recordings {
         opened.await.map_err(|_| RecordingsError::BrokenOff)?
     }
 
+    /// The sessions whose recording has ended and is here.
+    pub async fn ended(&self) -> Result<Vec<SessionId>, RecordingsError> {
+        let shared = Arc::clone(&self.0);
+        let listed = tokio::task::spawn_blocking(move || {
+            file::sessions(&shared.dir, ".rec").map_err(RecordingsError::io(&shared.dir))
+        });
+        listed.await.map_err(|_| RecordingsError::BrokenOff)?
+    }
+
+    /// Removes the recording of a session that has ended. One that is not there is gone.
+    pub async fn remove(&self, session: &SessionId) -> Result<(), RecordingsError> {
+        let (shared, id) = (Arc::clone(&self.0), session.clone());
+        let removed = tokio::task::spawn_blocking(move || {
+            file::remove(&shared.dir, &id).map_err(RecordingsError::io(&shared.dir))
+        });
+        removed.await.map_err(|_| RecordingsError::BrokenOff)?
+    }
+
     /// Whom they are sealed to.
     pub fn key(&self) -> Option<AuditorKey> {
         self.0.key

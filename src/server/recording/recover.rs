@@ -8,7 +8,7 @@ use crate::core::recording::Chunks;
 use crate::server::journal::{Index, JournalError};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -27,7 +27,7 @@ struct Whole {
 impl Recordings {
     /// The sessions whose recording was not ended. Ask before any begins.
     pub fn left(&self) -> Result<Vec<SessionId>, RecordingsError> {
-        sessions(&self.0.dir).map_err(RecordingsError::io(&self.0.dir))
+        file::sessions(&self.0.dir, ".part").map_err(RecordingsError::io(&self.0.dir))
     }
 
     /// Ends one of them. The ledger says how much was lost, so that what is
@@ -75,16 +75,6 @@ pub(super) async fn on_ledger(
         after = last.seq;
         records.extend(page.iter().filter_map(|row| serde_json::from_str(&row.body).ok()));
     }
-}
-
-fn sessions(dir: &Path) -> io::Result<Vec<SessionId>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        let session = name.to_str().and_then(|name| name.strip_suffix(".part"));
-        found.extend(session.map(SessionId::from_stored));
-    }
-    Ok(found)
 }
 
 /// Reads the file to the end of its last whole chunk, and cuts off what a crash

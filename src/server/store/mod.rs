@@ -8,6 +8,7 @@
 mod approving;
 mod break_glass;
 mod campaigns;
+mod holds;
 mod notices;
 mod rows;
 mod schema;

@@ -222,6 +222,15 @@ const STEPS: &[&str] = &[
         SELECT subject, target, body ->> '$.campaign', body FROM bar_before;
     DROP TABLE bar_before;
 ",
+    "
+    -- Legal holds: what retention must not take out.
+    CREATE TABLE hold (
+        id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,
+        released INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
 //! Work that nobody waits for: reminders, lapsing requests and suspensions, reviews and
-//! their campaigns, incidents, the sweeper, scans, catalogs, stale tokens, metrics. Each task does one thing, logs what fails, and
+//! their campaigns, incidents, the sweeper, scans, catalogs, stale tokens, retention, metrics. Each task does one thing, logs what fails, and
 //! tries again; none decides anything.
 
 use crate::server::access::{Access, AccessError, Told};
@@ -55,6 +55,13 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
         let access = Arc::clone(&tokens);
         async move { access.drop_stale_tokens().await }
     }));
+    if let Some(period) = access.retention_period() {
+        let retaining = Arc::clone(access);
+        tasks.spawn(every(period, "retention", move || {
+            let access = Arc::clone(&retaining);
+            async move { access.retain().await }
+        }));
+    }
     for name in access.target_names().map(str::to_owned).collect::<Vec<_>>() {
         let (sweeping, target) = (Arc::clone(access), name.clone());
         tasks.spawn(every(SWEEP, "sweeping", move || {

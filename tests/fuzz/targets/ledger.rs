@@ -1,7 +1,7 @@
 //! Lines of a ledger, as an auditor gets them from somebody else.
 
 use super::{Target, kind};
-use dbaccess::core::ledger::{Hash, Line, Verifier, push_line};
+use dbaccess::core::ledger::{Entry, Gap, Hash, Verifier, push_line};
 
 pub fn ledger_lines() -> Target {
     fn check(data: &[u8]) -> u64 {
@@ -10,13 +10,19 @@ pub fn ledger_lines() -> Target {
         let mut faults = Vec::new();
         for raw in data.split_inclusive(|byte| *byte == b'\n') {
             let line = raw.strip_suffix(b"\n").unwrap_or(raw);
-            match Line::parse(line) {
+            match Entry::parse(line) {
                 // A line has one form: written again it is the same bytes.
-                Ok(read) => {
+                Ok(Entry::Line(read)) => {
                     let mut again = Vec::new();
                     let hash = push_line(&mut again, read.seq, read.at, &read.prev, read.body);
                     assert_eq!(again.strip_suffix(b"\n"), Some(line));
                     assert_eq!(hash, Hash::of(line));
+                }
+                Ok(Entry::Gap(gap)) => {
+                    let mut again = Vec::new();
+                    gap.push(&mut again);
+                    assert_eq!(again.strip_suffix(b"\n"), Some(line));
+                    assert!(gap.from <= gap.to);
                 }
                 Err(fault) => faults.push(fault.0),
             }
@@ -41,7 +47,10 @@ fn seeds() -> Vec<Vec<u8>> {
     {
         prev = push_line(&mut out, seq as u64, jiff::Timestamp::UNIX_EPOCH, &prev, body);
     }
-    vec![out]
+    let mut gapped = Vec::new();
+    Gap { from: 1, to: 3, prev: Hash::ZERO, hash: prev }.push(&mut gapped);
+    push_line(&mut gapped, 4, jiff::Timestamp::UNIX_EPOCH, &prev, r#"{"kind":"after"}"#);
+    vec![out, gapped]
 }
 
 const WORDS: &[&[u8]] = &[
@@ -62,6 +71,7 @@ const WORDS: &[&[u8]] = &[
     b"\"signature\":",
     b"\"key\":",
     b"\"of\":1",
+    b",\"to\":1,",
     b"\"blob\":",
     b"\"sha256\":",
     b"\"bytes\":1",

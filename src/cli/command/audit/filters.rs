@@ -111,7 +111,7 @@ pub(super) fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 /// A time in the past as people write it; a day's end where `end` is asked for.
-fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp, CliError> {
+pub(in crate::cli::command) fn moment(text: &str, now: &Zoned, end: bool) -> Result<Timestamp, CliError> {
     let wrong = || {
         CliError::usage(format!("`{text}` is not a time in the past"))
             .hint("write it as 90d, 2026-11-01, 2026-11-01T14:00, quarter, month or today")

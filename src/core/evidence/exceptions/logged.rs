@@ -7,6 +7,13 @@ use crate::core::evidence::history::Tally;
 pub(super) fn find(case: &Case<'_>) -> Vec<Exception> {
     let mut found = Vec::new();
     for (id, held) in &case.population.sessions {
+        if let Some(pruned) = &held.statements_pruned {
+            let what = format!(
+                "its {} statements were pruned by the rule {}: they are not among what this report looked at",
+                held.totals.statements, pruned.rule
+            );
+            found.push(Exception::new(Rule::StatementsPruned, id.as_str(), pruned.mark, what));
+        }
         let told = &held.statements;
         let (Some(dead), Some(last)) = (held.dead, told.last) else { continue };
         let open = told.begun.saturating_sub(told.ended);

@@ -22,6 +22,10 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Exception> {
             let what = format!("its role is gone since line {}, and the recording has no end", dead.seq);
             found.push(Exception::new(Rule::NotEnded, id.as_str(), recording.started, what));
         }
+        if let Some(pruned) = &held.recording_pruned {
+            let what = format!("it was pruned by the rule {}", pruned.rule);
+            found.push(Exception::new(Rule::RecordingPruned, id.as_str(), pruned.mark, what));
+        }
         let lost = recording.recovered.map_or(0, |recovered| recovered.lost);
         if lost > 0 {
             let what = format!("{lost} of its {} chunks were lost in a crash", recording.chunks);

@@ -76,6 +76,16 @@ pub struct Held {
     pub statements: Statements,
     pub used: Used,
     pub recording: Option<Recorded>,
+    /// What retention has taken out.
+    pub statements_pruned: Option<Pruned>,
+    pub recording_pruned: Option<Pruned>,
+}
+
+/// That something was taken out, and by which rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    pub mark: Mark,
+    pub rule: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,6 +202,8 @@ impl Held {
             statements: Statements::default(),
             used: Used::default(),
             recording: None,
+            statements_pruned: None,
+            recording_pruned: None,
         }
     }
 }

@@ -7,7 +7,7 @@ mod lives;
 mod used;
 
 pub use campaigns::{Campaigned, Decided, Lifted, Signed};
-pub use lives::{Asked, Confirmed, Granted, Held, Recorded, Reviewed, Revocation, Statements, Swept, Tally};
+pub use lives::{Asked, Confirmed, Granted, Held, Pruned, Recorded, Reviewed, Revocation, Statements, Swept, Tally};
 pub use used::Used;
 
 use crate::core::ledger::body_kind;
@@ -64,6 +64,10 @@ impl History {
         }
         if is("ledger.recovered\"") {
             return self.torn.push(mark);
+        }
+        // What the gaps of a segment are, the chain's verifier asks.
+        if is("ledger.pruned\"") {
+            return;
         }
         if is("statement.")
             && let Ok(record) = serde_json::from_str(body)
@@ -207,6 +211,12 @@ impl History {
             Event::BreakGlassUnconfirmed { grant, .. } => {
                 self.granted(&grant, |granted| granted.unconfirmed = Some(mark));
             }
+            Event::StatementsPruned { session, rule, .. } => {
+                self.held(&session, |held| held.statements_pruned = Some(Pruned { mark, rule }));
+            }
+            Event::RecordingPruned { session, rule } => {
+                self.held(&session, |held| held.recording_pruned = Some(Pruned { mark, rule }));
+            }
             Event::ReviewOpened { review } => {
                 self.reviews.insert(review.id.clone(), Reviewed::new(mark, *review));
             }
@@ -241,6 +251,8 @@ impl History {
             | Event::ConnectionOpened { .. }
             | Event::ConnectionClosed { .. }
             | Event::RecordingRead { .. }
+            | Event::HoldPlaced { .. }
+            | Event::HoldReleased { .. }
             | Event::ReportMade { .. }
             | Event::ReviewReminded { .. }
             | Event::CampaignStarted { .. }

@@ -83,8 +83,7 @@ impl Rows<'_> {
         // A statement record of a form that is not known is still an event.
         match is_statement.then(|| serde_json::from_str(record)).and_then(Result::ok) {
             Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
-                let ended = seq;
-                let seq = integer(intent);
+                let (ended, seq) = (seq, integer(intent));
                 self.run("INSERT INTO outcomes (seq, statement) VALUES (?1, ?2)", [ended, seq])?;
                 self.run(
                     "UPDATE statements SET outcome = ?2, rows = ?3, bytes = ?4, duration_us = ?5, export = ?6
@@ -100,8 +99,8 @@ impl Rows<'_> {
                 )?;
                 let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());
                 self.run(
-                    "UPDATE texts SET result = ?2, export = ?3 WHERE seq = ?1",
-                    params![seq, serde_json::to_string(&result).unwrap_or_default(), export],
+                    "UPDATE texts SET result = ?2, export = ?3, ended = ?4 WHERE seq = ?1",
+                    params![seq, serde_json::to_string(&result).unwrap_or_default(), export, ended],
                 )
             }
             Some(intent) => {

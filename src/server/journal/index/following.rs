@@ -37,12 +37,12 @@ pub(super) fn page(
             room = room.saturating_sub(bytes(&row));
             statements.push(row);
             if statements.len() == limit || room == 0 {
-                return Ok(AuditPage { statements, next: Some(place) });
+                return Ok(AuditPage { statements, next: Some(place), recording_pruned: None });
             }
         }
         from = window.end;
     }
-    Ok(AuditPage { statements, next: Some(from.saturating_sub(1).unsigned_abs()) })
+    Ok(AuditPage { statements, next: Some(from.saturating_sub(1).unsigned_abs()), recording_pruned: None })
 }
 
 fn select(filter: &Filter, limit: usize) -> String {

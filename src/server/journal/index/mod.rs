@@ -12,12 +12,14 @@ mod codes;
 mod feed;
 mod filter;
 mod following;
+mod forget;
 mod query;
 mod schema;
 mod search;
 mod searcher;
 mod usage;
 
+pub use forget::Aged;
 pub use query::{EventQuery, EventRow, PastRead};
 pub use usage::Usage;
 
@@ -178,6 +180,24 @@ impl Index {
         self.ask(move |store| store.answer(|connection| usage::usage(connection, &sessions))).await
     }
 
+    /// Sessions whose last statement was run before then, in the order of those,
+    /// behind `after`; at most `limit`.
+    pub async fn aged(&self, before: Timestamp, after: u64, limit: u32) -> Result<Vec<Aged>, JournalError> {
+        // It may look at all that there are: not on the thread that feeds.
+        self.counts.ask(move |connection| forget::aged(connection, before, after, limit)).await
+    }
+
+    /// The lines of the ledger that statements of these sessions have, in order.
+    pub async fn lines_of(&self, sessions: Vec<SessionId>) -> Result<Vec<u64>, JournalError> {
+        self.counts.ask(move |connection| forget::lines_of(connection, &sessions)).await
+    }
+
+    /// Forgets the statements of these sessions, as if their lines had never been
+    /// there: they are pruned.
+    pub async fn forget(&self, sessions: Vec<SessionId>) -> Result<(), JournalError> {
+        self.ask(move |store| store.forget(&sessions)).await
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Store) -> Result<T, JournalError> + Send + 'static,
@@ -236,6 +256,11 @@ impl Store {
         self.cursor = Cursor::start(&self.dir)?;
         self.file.made.fetch_add(1, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn forget(&mut self, sessions: &[SessionId]) -> Result<(), JournalError> {
+        forget::forget(&mut self.connection, sessions)
+            .map_err(|error| JournalError::io("pruning", &self.path)(io::Error::other(error)))
     }
 
     fn answer<T>(

@@ -9,7 +9,7 @@
 //! ```
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 6;
+pub(super) const VERSION: u32 = 7;
 
 /// Times are microseconds since 1970, days are days since then; `teams`,
 /// `unmasked`, `facts`, `result`, `parameters` and `export` are JSON.
@@ -65,7 +65,9 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX statements_stopped ON statements (seq) WHERE outcome > 1;
     CREATE TABLE texts (
         seq INTEGER PRIMARY KEY, connection TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
-        result TEXT, export TEXT
+        result TEXT, export TEXT,
+        -- The line of its outcome: the way back from `outcomes`.
+        ended INTEGER
     ) STRICT;
     -- Where it stands that a statement ended: whoever follows goes by it.
     CREATE TABLE outcomes (seq INTEGER PRIMARY KEY, statement INTEGER NOT NULL) STRICT;
@@ -82,5 +84,5 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE usage (
         session TEXT PRIMARY KEY, first INTEGER NOT NULL, first_at INTEGER NOT NULL, used TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 6;
+    PRAGMA user_version = 7;
     COMMIT;";

@@ -81,7 +81,7 @@ pub(super) fn page(
     } else {
         (stopped > filter.range.start).then_some(stopped.unsigned_abs())
     };
-    Ok(AuditPage { statements, next })
+    Ok(AuditPage { statements, next, recording_pruned: None })
 }
 
 fn rows(

@@ -1,0 +1,108 @@
+//! Retention and legal holds on a server that runs, with the commands that people type.
+
+use crate::support::api::events;
+use crate::support::env::{Setting, TestEnv, TestPerson};
+use serde_json::Value;
+use std::time::Instant;
+
+/// Runs one statement, and gives its session.
+fn runs(person: &TestPerson<'_>, text: &str) -> String {
+    person.granted(&["--table", "orders"]);
+    person.run(&["exec", "prod-orders", text]).ok();
+    person.last_session()["session"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Waits until a session's statements are gone. Lines are written meanwhile: a
+/// segment is closed with the next one.
+async fn pruned(env: &TestEnv, dave: &TestPerson<'_>, session: &str) {
+    env.until("its statements are pruned", async || {
+        dave.login().await;
+        dave.run(&["audit", "--session", session]).code != 0
+            && !env.ledger_text().contains(&format!("\"kind\":\"statement.intent\",\"session\":\"{session}\""))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told() {
+    let extra = "[retention]\nstatements = \"2s\"\n".to_owned();
+    let mut env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
+    let (theirs, held, hold) = {
+        let (alice, bob, dave) =
+            (env.signed_in("alice").await, env.signed_in("bob").await, env.signed_in("dave").await);
+        let place = ["hold", "place", "--person", "bob@example.com", "--reason", "a claim"];
+        let refused = alice.run(&place).exits(5);
+        assert!(refused.err.contains("holds are placed by security and auditors"), "{}", refused.err);
+        alice.run(&["hold", "list"]).exits(5);
+        alice.run(&["retention"]).exits(5);
+        let wrong = dave.run(&["hold", "place", "--person", "bbo@example.com", "--reason", "x"]).exits(1);
+        assert!(wrong.err.contains("nobody called bbo@example.com"), "{}", wrong.err);
+        dave.run(&["hold", "place", "--target", "prod-order", "--reason", "x"]).exits(1);
+        dave.run(&["hold", "place", "--reason", " "]).exits(2);
+        let hold = dave.run(&[&place[..], &["-o", "json"]].concat()).ok().json();
+        let hold = hold["hold"]["id"].as_str().unwrap().to_owned();
+        let placed = events(&env, "hold.placed", 1, |_| true).await;
+        assert_eq!(placed[0]["hold"]["covers"]["person"], "bob@example.com");
+        let refused = alice.run(&["hold", "release", &hold, "--reason", "x"]).exits(1);
+        assert!(refused.err.contains("no hold begins with"), "{}", refused.err);
+
+        let begun = Instant::now();
+        let theirs = runs(&alice, "SELECT count(*) AS alices FROM orders");
+        let held = runs(&bob, "SELECT count(*) AS bobs FROM orders");
+        pruned(&env, &dave, &theirs).await;
+        assert!(begun.elapsed().as_secs() >= 2);
+        let told = events(&env, "statements.pruned", 1, |_| true).await;
+        assert_eq!((&told[0]["session"], &told[0]["rule"]), (&theirs.as_str().into(), &"statements = 2s".into()));
+        assert_eq!(told[0]["statements"], 1);
+
+        // It is said, and not taken for nothing.
+        for who in [&alice, &dave] {
+            let gone = who.run(&["audit", "--session", &theirs]).exits(1);
+            assert!(gone.err.contains("were pruned on") && gone.err.contains("statements = 2s"), "{}", gone.err);
+        }
+        let gone = dave.run(&["replay", &theirs]).exits(1);
+        assert!(gone.err.contains("were pruned on"), "{}", gone.err);
+        let rows = dave.run(&["audit", "--session", &held, "-o", "json"]).ok().json();
+        assert_eq!(rows[0]["text"], "SELECT count(*) AS bobs FROM orders");
+        let text = env.ledger_text();
+        assert!(!text.contains("AS alices") && text.contains("AS bobs"));
+        let shown = dave.run(&["retention", "-o", "json"]).ok().json();
+        assert_eq!(shown["statements"]["rule"], "statements = 2s");
+        assert_eq!(shown["statements"]["stay"][format!("held by {hold}")], 1, "{shown}");
+
+        // Evidence of that time says what it did not see, and is as it was made.
+        let file = env.dir.path().join("evidence.zip");
+        let path = file.to_str().unwrap();
+        dave.run(&["report", "evidence", "--framework", "pci", "--between", "1h", "now", "--file", path]).ok();
+        let checked = dave.run(&["report", "verify", path, "-o", "json"]).ok().json();
+        assert_eq!((&checked["as_made"], &checked["exceptions"]), (&true.into(), &1.into()), "{checked}");
+        let files = crate::evidence::files_of(&file);
+        let report: Value = serde_json::from_slice(&files["data/report.json"]).unwrap();
+        let exception = &report["controls"][0]["exceptions"][0];
+        assert_eq!((&exception["rule"], &exception["about"]), (&"statements-pruned".into(), &theirs.as_str().into()));
+        (theirs, held, hold)
+    };
+
+    // The copy verifies without the server, and a server starts on it, without its index.
+    env.server.take().unwrap().stop();
+    std::fs::remove_file(env.dir.path().join("data/index.db")).unwrap();
+    let verified = env.person("dave").run(&["ledger", "verify", env.ledger_dir().to_str().unwrap()]).ok();
+    assert!(verified.out.contains("were pruned on"), "{}", verified.out);
+    env.start_server().await;
+    let dave = env.person("dave");
+    let gone = dave.run(&["audit", "--session", &theirs]).exits(1);
+    assert!(gone.err.contains("were pruned on"), "{}", gone.err);
+    let counts = dave.run(&["audit", "--count-by", "person", "-o", "json"]).ok().json();
+    assert_eq!((&counts[0]["key"], counts.as_array().unwrap().len()), (&"bob@example.com".into(), 1));
+
+    // What only the hold has kept goes when it is released.
+    dave.run(&["hold", "release", &hold, "--reason", "settled"]).ok();
+    let again = dave.run(&["hold", "release", &hold, "--reason", "settled"]).exits(1);
+    assert!(again.err.contains("was released by dave@example.com"), "{}", again.err);
+    pruned(&env, &dave, &held).await;
+    let late = dave.run(&["hold", "place", "--session", &held, "--reason", "late", "-o", "json"]).ok();
+    assert!(late.err.contains("the statements of 1 of them had been pruned before"), "{}", late.err);
+    let listed = dave.run(&["hold", "list", "--all", "-o", "json"]).ok().json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    dave.run(&["ledger", "verify", env.ledger_dir().to_str().unwrap()]).ok();
+}
