@@ -11,12 +11,13 @@ use crate::core::model::{
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
     CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, ErrorBody, Explained,
-    Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass,
-    NewDelegation, NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
-    ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail,
-    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
-    SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView,
-    TargetView, TokenIssued, TokensRotated, WriteReview,
+    Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, MakeReport, Me, MetricsQuery,
+    MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason,
+    RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView,
+    RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView,
+    RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView, SessionsQuery, SignCampaign,
+    StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
+    WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;

@@ -8,10 +8,10 @@ mod audit;
 pub use audit::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy, ResultKind, TouchedKind};
 
 use crate::core::model::{
-    Absence, AccessRequest, Approval, AskedScope, Bar, BreakGlass, CampaignId, CampaignLine, CampaignSigned, Covered,
-    Delegation, EndReason, ErrorKind, Explanation, Framework, Grant, GrantId, Hold, Limits, LineVerdict, Metric,
-    Path, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId, Review, Right, Risk, Role,
-    RuleRef, Session, SessionId, StandingRole, Suspension, Tier, Totals, Verdict,
+    Absence, AccessRequest, Approval, AskedScope, Bar, BreakGlass, CampaignId, CampaignLine, CampaignSigned,
+    Covered, Delegation, EndReason, ErrorKind, Explanation, Framework, Grant, GrantId, Hold, Limits,
+    LineVerdict, Metric, Path, Permission, Person, PersonRef, PolicySource, RecordingRecord, RequestId,
+    Review, Right, Risk, Role, RuleRef, Session, SessionId, StandingRole, Suspension, Tier, Totals, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -68,7 +68,8 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
         (
             "GET",
-            "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations" | "/v1/campaigns" | "/v1/holds",
+            "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations" | "/v1/campaigns"
+            | "/v1/holds",
         ) => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/metrics") => Some("since_seconds=0.5"),
@@ -333,7 +334,8 @@ async fn the_document_describes_what_is_answered() {
     let waiting = id(&ask("payments").await);
     decide(&carol, &id(&ask("payments").await), "deny", json!({"reason": "again"})).await;
     seen(&carol, "GET", "/v1/requests/{id}", &format!("/v1/requests/{waiting}"), None).await;
-    let held = json!({"covers": {"person": "alice@example.com", "target": "prod-orders"}, "reason": "a claim"});
+    let held =
+        json!({"covers": {"person": "alice@example.com", "target": "prod-orders"}, "reason": "a claim"});
     let held = seen(&dave, "POST", "/v1/holds", "/v1/holds", Some(held)).await;
     let release = format!("/v1/holds/{}/release", held["hold"]["id"].as_str().unwrap());
     seen(&dave, "POST", "/v1/holds/{id}/release", &release, Some(json!({"reason": "settled"}))).await;

@@ -76,7 +76,9 @@ async fn answers(index: &Index) -> Value {
     let searched = index.search(AuditQuery { text: Some("s".into()), ..query() }, None).await.unwrap();
     let followed = index.search(AuditQuery { after: Some(0), ..query() }, None).await.unwrap();
     let mut counts = BTreeMap::new();
-    for by in [CountBy::Person, CountBy::Table, CountBy::Verb, CountBy::Day, CountBy::Session, CountBy::Result] {
+    for by in
+        [CountBy::Person, CountBy::Table, CountBy::Verb, CountBy::Day, CountBy::Session, CountBy::Result]
+    {
         let counted = index.counts(query(), by, None).await.unwrap();
         counts.insert(format!("{by:?}"), serde_json::to_value(&counted).unwrap());
     }

@@ -18,7 +18,9 @@ async fn pruned(env: &TestEnv, dave: &TestPerson<'_>, session: &str) {
     env.until("its statements are pruned", async || {
         dave.login().await;
         dave.run(&["audit", "--session", session]).code != 0
-            && !env.ledger_text().contains(&format!("\"kind\":\"statement.intent\",\"session\":\"{session}\""))
+            && !env
+                .ledger_text()
+                .contains(&format!("\"kind\":\"statement.intent\",\"session\":\"{session}\""))
     })
     .await;
 }
@@ -52,13 +54,20 @@ async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told()
         pruned(&env, &dave, &theirs).await;
         assert!(begun.elapsed().as_secs() >= 2);
         let told = events(&env, "statements.pruned", 1, |_| true).await;
-        assert_eq!((&told[0]["session"], &told[0]["rule"]), (&theirs.as_str().into(), &"statements = 2s".into()));
+        assert_eq!(
+            (&told[0]["session"], &told[0]["rule"]),
+            (&theirs.as_str().into(), &"statements = 2s".into())
+        );
         assert_eq!(told[0]["statements"], 1);
 
         // It is said, and not taken for nothing.
         for who in [&alice, &dave] {
             let gone = who.run(&["audit", "--session", &theirs]).exits(1);
-            assert!(gone.err.contains("were pruned on") && gone.err.contains("statements = 2s"), "{}", gone.err);
+            assert!(
+                gone.err.contains("were pruned on") && gone.err.contains("statements = 2s"),
+                "{}",
+                gone.err
+            );
         }
         let gone = dave.run(&["replay", &theirs]).exits(1);
         assert!(gone.err.contains("were pruned on"), "{}", gone.err);
@@ -73,13 +82,17 @@ async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told()
         // Evidence of that time says what it did not see, and is as it was made.
         let file = env.dir.path().join("evidence.zip");
         let path = file.to_str().unwrap();
-        dave.run(&["report", "evidence", "--framework", "pci", "--between", "1h", "now", "--file", path]).ok();
+        dave.run(&["report", "evidence", "--framework", "pci", "--between", "1h", "now", "--file", path])
+            .ok();
         let checked = dave.run(&["report", "verify", path, "-o", "json"]).ok().json();
         assert_eq!((&checked["as_made"], &checked["exceptions"]), (&true.into(), &1.into()), "{checked}");
         let files = crate::evidence::files_of(&file);
         let report: Value = serde_json::from_slice(&files["data/report.json"]).unwrap();
         let exception = &report["controls"][0]["exceptions"][0];
-        assert_eq!((&exception["rule"], &exception["about"]), (&"statements-pruned".into(), &theirs.as_str().into()));
+        assert_eq!(
+            (&exception["rule"], &exception["about"]),
+            (&"statements-pruned".into(), &theirs.as_str().into())
+        );
         (theirs, held, hold)
     };
 

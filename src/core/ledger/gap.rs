@@ -127,8 +127,12 @@ mod tests {
 
     #[test]
     fn the_record_of_it_reads_back() {
-        let record =
-            Pruning { segment: "ledger-1".into(), lines: 3, gaps: "ab".into(), rule: "statements = 400d".into() };
+        let record = Pruning {
+            segment: "ledger-1".into(),
+            lines: 3,
+            gaps: "ab".into(),
+            rule: "statements = 400d".into(),
+        };
         let body = record.to_body();
         assert_eq!(
             body,

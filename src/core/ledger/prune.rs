@@ -87,7 +87,8 @@ impl<'g> Pruner<'g> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        BlobRef, Broken, CheckpointFault, Fault, PublicKey, Pruning, Report, Verifier, push_line, segment_name,
+        BlobRef, Broken, CheckpointFault, Fault, Pruning, PublicKey, Report, Verifier, push_line,
+        segment_name,
     };
     use super::*;
     use ed25519_dalek::SigningKey;
@@ -144,7 +145,8 @@ mod tests {
                 pruner.line(raw, &mut out).unwrap();
             }
             let pruned = pruner.finish(&mut out);
-            self.segments[segment].1 = out.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+            self.segments[segment].1 =
+                out.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
             pruned
         }
 
@@ -225,16 +227,33 @@ mod tests {
         }
         /// One hexadecimal digit of what follows.
         fn turn(line: &mut [u8], after: &str) {
-            let at = line.windows(after.len()).position(|part| part == after.as_bytes()).unwrap() + after.len();
+            let at =
+                line.windows(after.len()).position(|part| part == after.as_bytes()).unwrap() + after.len();
             line[at] = if line[at] == b'0' { b'1' } else { b'0' };
         }
         type Forge = fn(&mut Ledger);
         // Segment 0 is line 1, the gap 2 to 4, line 5, the gap 6, checkpoint 7.
         let table: [(&str, Forge, Fault); 10] = [
-            ("the gap's last hash", |l| turn(&mut l.segments[0].1[1], "\"hash\":\""), Fault::Edited { seq: 4 }),
-            ("the gap's first hash", |l| turn(&mut l.segments[0].1[1], "\"prev\":\""), Fault::Edited { seq: 1 }),
-            ("the line before it", |l| edit(&mut l.segments[0].1[0], "\"n\":1", "\"n\":9"), Fault::Edited { seq: 1 }),
-            ("the line after it", |l| edit(&mut l.segments[0].1[2], "\"n\":5", "\"n\":9"), Fault::Edited { seq: 5 }),
+            (
+                "the gap's last hash",
+                |l| turn(&mut l.segments[0].1[1], "\"hash\":\""),
+                Fault::Edited { seq: 4 },
+            ),
+            (
+                "the gap's first hash",
+                |l| turn(&mut l.segments[0].1[1], "\"prev\":\""),
+                Fault::Edited { seq: 1 },
+            ),
+            (
+                "the line before it",
+                |l| edit(&mut l.segments[0].1[0], "\"n\":1", "\"n\":9"),
+                Fault::Edited { seq: 1 },
+            ),
+            (
+                "the line after it",
+                |l| edit(&mut l.segments[0].1[2], "\"n\":5", "\"n\":9"),
+                Fault::Edited { seq: 5 },
+            ),
             (
                 "the line before it, and the hash that the gap has of it",
                 |l| {
@@ -259,7 +278,11 @@ mod tests {
                 |l| drop(l.take_out(1, &[9])),
                 Fault::NotPruned { from: 9, to: 9 },
             ),
-            ("a shorter gap", |l| edit(&mut l.segments[0].1[1], "\"to\":4", "\"to\":3"), Fault::Deleted { from: 4, to: 4 }),
+            (
+                "a shorter gap",
+                |l| edit(&mut l.segments[0].1[1], "\"to\":4", "\"to\":3"),
+                Fault::Deleted { from: 4, to: 4 },
+            ),
             (
                 "a pruned segment that is missing",
                 |l| drop(l.segments.remove(0)),

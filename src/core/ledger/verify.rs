@@ -270,7 +270,9 @@ impl Verifier {
     /// Whether this is the record of what an earlier segment lacks.
     fn told(&mut self, line: &Line<'_>, pruning: Pruning) {
         let of = self.pruned.iter_mut().find(|gaps| gaps.segment == pruning.segment);
-        if let Some(gaps) = of.filter(|gaps| Hash::from_bytes(gaps.digest.clone().finalize().into()).to_string() == pruning.gaps) {
+        if let Some(gaps) = of.filter(|gaps| {
+            Hash::from_bytes(gaps.digest.clone().finalize().into()).to_string() == pruning.gaps
+        }) {
             gaps.told = Some(ToldOf { seq: line.seq, at: line.at, rule: pruning.rule });
         }
     }

@@ -3,9 +3,9 @@
 
 use super::{
     Absence, AccessRequest, Approval, Bar, BreakGlass, BreakGlassEndReason, BulkRead, CampaignId,
-    CampaignTold, ConnectionId, Delegation, DelegationId, EndReason, Framework, Grant, GrantId, Hold, HoldId, IncidentId,
-    LineDecision, NoticeKind, PersonRef, PolicySource, ProbeAnswer, RequestId, Review, ReviewFinding,
-    ReviewId, RoleScan, SessionId, Totals, Via,
+    CampaignTold, ConnectionId, Delegation, DelegationId, EndReason, Framework, Grant, GrantId, Hold, HoldId,
+    IncidentId, LineDecision, NoticeKind, PersonRef, PolicySource, ProbeAnswer, RequestId, Review,
+    ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

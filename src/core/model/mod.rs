@@ -59,7 +59,9 @@ pub use facts::{Facts, IncidentFact};
 pub use framework::Framework;
 pub use grant::{Grant, Revoked, Standing};
 pub use hold::{Covered, Hold, PrunedBy, Released};
-pub use id::{CampaignId, ConnectionId, DelegationId, GrantId, HoldId, IdKind, RequestId, ReviewId, SessionId};
+pub use id::{
+    CampaignId, ConnectionId, DelegationId, GrantId, HoldId, IdKind, RequestId, ReviewId, SessionId,
+};
 pub use incident::{BadIncident, Incident, IncidentId, IncidentRef, IncidentState, IncidentSystem};
 pub use kind::ErrorKind;
 pub use lookup::nearest;

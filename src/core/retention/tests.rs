@@ -1,9 +1,7 @@
 //! Who stays and why: filter by filter, and at the edges of time.
 
 use super::*;
-use crate::core::model::{
-    EndReason, GrantId, PersonRef, Released, SessionId, Totals,
-};
+use crate::core::model::{EndReason, GrantId, PersonRef, Released, SessionId, Totals};
 
 const RULE: Rule = Rule { what: "statements", age: Duration::from_secs(400 * 86_400) };
 

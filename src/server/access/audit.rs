@@ -36,9 +36,8 @@ impl Access {
         let session = self.store.read(move |tx| tx.session(&session).map_err(AccessError::from)).await?;
         if let (Some(pruned), true) = (&session.statements_pruned, nothing) {
             let what = format!("the statements of {}", session.id);
-            return Err(AccessError::not_found(pruned.said(&what)).hint(
-                "their hashes are on the ledger: a copy of it from before proves what they were",
-            ));
+            return Err(AccessError::not_found(pruned.said(&what))
+                .hint("their hashes are on the ledger: a copy of it from before proves what they were"));
         }
         if session.recording_pruned.is_some() {
             page.statements.iter_mut().for_each(|row| row.recorded = false);

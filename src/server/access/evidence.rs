@@ -30,9 +30,11 @@ impl Access {
             return Err(AccessError::usage(format!("the interval ends at {until}, before it begins")));
         }
         let Ok(turn) = Arc::clone(&self.reporting).try_lock_owned() else {
-            return Err(AccessError::new(ErrorKind::TooMany, "another report is being made, or retention is at work").hint(
-                "one is made at a time, because it reads the whole ledger: try again when it is done",
-            ));
+            return Err(AccessError::new(
+                ErrorKind::TooMany,
+                "another report is being made, or retention is at work",
+            )
+            .hint("one is made at a time, because it reads the whole ledger: try again when it is done"));
         };
         // Everything that was committed before this call is in it.
         self.flush().await?;

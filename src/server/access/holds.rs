@@ -43,8 +43,10 @@ impl Access {
                 // One that was configured once still has its sessions.
                 if !configured && view.sessions == 0 {
                     let target = view.hold.covers.target.unwrap_or_default();
-                    return Err(AccessError::not_found(format!("there is no target {target}, and no session of one"))
-                        .hint("`dbaccess targets` lists them"));
+                    return Err(AccessError::not_found(format!(
+                        "there is no target {target}, and no session of one"
+                    ))
+                    .hint("`dbaccess targets` lists them"));
                 }
                 tx.save_hold(&view.hold)?;
                 tx.record(at, &Event::HoldPlaced { hold: Box::new(view.hold.clone()) })?;
@@ -99,7 +101,9 @@ impl Access {
 fn reasoned(reason: &str) -> Result<String, AccessError> {
     short_enough("reason", Some(reason))?;
     match reason.trim() {
-        "" => Err(AccessError::usage("a hold is placed and released for a reason").hint("say it with --reason")),
+        "" => {
+            Err(AccessError::usage("a hold is placed and released for a reason").hint("say it with --reason"))
+        }
         reason => Ok(reason.to_owned()),
     }
 }
@@ -122,7 +126,11 @@ fn counted(tx: &Tx<'_>, hold: Hold) -> Result<HoldView, AccessError> {
             Some(_) => candidate(tx, &session)?,
             None => (None, false),
         };
-        let asked = crate::core::retention::Candidate { session: &session, incident: incident.as_ref(), awaits_review };
+        let asked = crate::core::retention::Candidate {
+            session: &session,
+            incident: incident.as_ref(),
+            awaits_review,
+        };
         if hold.covers.has(&asked) {
             sessions += 1;
             pruned += u64::from(session.statements_pruned.is_some());

@@ -43,8 +43,9 @@ impl Access {
         let session = self.playable(caller, id).await?;
         if let Some(pruned) = &session.recording_pruned {
             let what = format!("the rows that {} has seen", session.id);
-            return Err(AccessError::not_found(pruned.said(&what))
-                .hint("the hashes of its recording are on the ledger: a copy of the file can be compared with them"));
+            return Err(AccessError::not_found(pruned.said(&what)).hint(
+                "the hashes of its recording are on the ledger: a copy of the file can be compared with them",
+            ));
         }
         let Some(found) = self.recordings.read(&session.id).await? else {
             return Err(AccessError::not_found(format!(

@@ -173,7 +173,8 @@ impl Access {
                 Ok::<_, std::io::Error>((name, next))
             };
             let forwards = names.into_iter().map(next).collect::<Result<_, _>>();
-            let forwards = forwards.map_err(|error| AccessError::internal(format!("the place in the ledger: {error}")))?;
+            let forwards = forwards
+                .map_err(|error| AccessError::internal(format!("the place in the ledger: {error}")))?;
             Ok::<_, AccessError>(Reach { closed: journal.closed()?, forwards })
         });
         reading.await.map_err(|_| AccessError::internal("looking at the ledger broke off"))?

@@ -7,12 +7,12 @@ use crate::core::model::{Absence, Bar, Delegation, Grant, Hold, ScriptComparison
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
     CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, Explained, Finding,
-    HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation,
-    NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy, Renew,
-    Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail, ReviewView,
-    ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView,
-    SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated, WriteReview,
+    HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass,
+    NewDelegation, NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
+    ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
+    RetentionView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest,
+    Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -392,11 +392,7 @@ async fn end_delegation(
     Ok(Json(access.end_delegation(&caller, id).await?))
 }
 
-async fn holds(
-    State(access): App,
-    caller: Caller,
-    Search(query): Search<HoldsQuery>,
-) -> Answer<Vec<Hold>> {
+async fn holds(State(access): App, caller: Caller, Search(query): Search<HoldsQuery>) -> Answer<Vec<Hold>> {
     Ok(Json(access.holds(&caller, query).await?))
 }
 

@@ -7,7 +7,9 @@ mod lives;
 mod used;
 
 pub use campaigns::{Campaigned, Decided, Lifted, Signed};
-pub use lives::{Asked, Confirmed, Granted, Held, Pruned, Recorded, Reviewed, Revocation, Statements, Swept, Tally};
+pub use lives::{
+    Asked, Confirmed, Granted, Held, Pruned, Recorded, Reviewed, Revocation, Statements, Swept, Tally,
+};
 pub use used::Used;
 
 use crate::core::ledger::body_kind;
