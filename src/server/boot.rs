@@ -102,7 +102,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         server_key: std::fs::read_to_string(ledger.join("signing.pub"))?,
     })?);
 
-    let mut all = tasks::spawn(&access);
+    let mut all = tasks::spawn(&access, metrics_endpoint.as_ref().map(|endpoint| endpoint.scan));
     all.spawn(outbox_task.run());
     all.spawn(tasks::weigh_reads(Arc::clone(&access), reads));
     for outbound in Outbound::all(&alerts, &notify, &links, &outbox, &access.noticed())? {
@@ -148,7 +148,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         None => None,
     };
     if let Some(endpoint) = metrics_endpoint {
-        let MetricsEndpoint { listen, refresh } = endpoint;
+        let MetricsEndpoint { listen, refresh, .. } = endpoint;
         let listener = bind(listen, "metrics.listen").await?;
         let router = api::metrics_router(metrics);
         all.spawn(tasks::measure(Arc::clone(&access), refresh));

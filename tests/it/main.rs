@@ -1,6 +1,8 @@
 //! The integration tests: one binary, real parts. `tests/run.sh` installs what they need.
 
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod alerts;
 #[cfg(test)]
 mod api;

@@ -31,7 +31,7 @@ fn part(metric: &Value, name: &str) -> Value {
 }
 
 /// Waits until Prometheus is told that a gauge has a value that fits.
-async fn gauge(port: u16, name: &str, fits: impl Fn(f64) -> bool) {
+pub async fn gauge(port: u16, name: &str, fits: impl Fn(f64) -> bool) {
     let started = std::time::Instant::now();
     loop {
         let text =

@@ -82,6 +82,8 @@ pub struct MetricsEndpoint {
     pub listen: SocketAddr,
     /// How often those are measured that come from the record.
     pub refresh: Duration,
+    /// How often login roles are counted.
+    pub scan: Duration,
 }
 
 /// Where the server listens and lives.

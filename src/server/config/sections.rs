@@ -58,8 +58,9 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         let refresh = length(&section, "refresh", FIVE_MINUTES);
+        let scan = length(&section, "scan", DAY);
         section.finish();
-        Some(MetricsEndpoint { listen: listen?, refresh })
+        Some(MetricsEndpoint { listen: listen?, refresh, scan })
     });
     root.finish();
     let rules = rules?;

@@ -16,13 +16,16 @@ const LAPSE: Duration = Duration::from_secs(10);
 /// How often it is looked for requests that have waited for long.
 const REMIND: Duration = Duration::from_secs(5);
 const CATALOG: Duration = Duration::from_secs(300);
-/// How often login roles are counted (R10.1), and how long after the start first.
+/// How often login roles are counted (R10.1) where nothing is said, and how long
+/// after the start first, at most.
 const SCAN: Duration = Duration::from_secs(86_400);
 const SETTLED: Duration = Duration::from_secs(600);
 const TOKENS: Duration = Duration::from_secs(3600);
 
-/// Starts every task; they end when the set is dropped.
-pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
+/// Starts every task; they end when the set is dropped. `scan` is how often login
+/// roles are counted, where it is configured.
+pub fn spawn(access: &Arc<Access>, scan: Option<Duration>) -> JoinSet<()> {
+    let period = scan.unwrap_or(SCAN);
     let mut tasks = JoinSet::new();
     let lapsing = Arc::clone(access);
     tasks.spawn(every(LAPSE, "lapsing requests", move || {
@@ -71,12 +74,12 @@ pub fn spawn(access: &Arc<Access>) -> JoinSet<()> {
         let (scanning, target) = (Arc::clone(access), name.clone());
         tasks.spawn(async move {
             // Not while everything else begins.
-            sleep(SETTLED).await;
+            sleep(SETTLED.min(period)).await;
             let scan = move || {
                 let (access, target) = (Arc::clone(&scanning), target.clone());
                 async move { access.scan_daily(&target).await }
             };
-            every(SCAN, "scanning for standing credentials", scan).await;
+            every(period, "scanning for standing credentials", scan).await;
         });
         let catalogs = Arc::clone(access);
         tasks.spawn(every(CATALOG, "reading a catalog", move || {
