@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
-const SQL: &str = "CREATE TABLE t (i bigint, name text); INSERT INTO t VALUES (1, 'one'), (2, NULL)";
+pub const SQL: &str = "CREATE TABLE t (i bigint, name text); INSERT INTO t VALUES (1, 'one'), (2, NULL)";
 
 /// Whoever is of the owning team gets in at once, and is recorded.
 const RULE: &str = r#"

@@ -119,3 +119,41 @@ async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told()
     assert_eq!(listed.as_array().unwrap().len(), 2);
     dave.run(&["ledger", "verify", env.ledger_dir().to_str().unwrap()]).ok();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_4_recordings_go_by_their_own_age_and_statements_wait_for_the_siem() {
+    let (rule, _dir) = crate::recordings::rule();
+    let nobody = crate::support::port::Port::reserve();
+    let forward = format!("[forward.siem]\nto = \"webhook\"\nurl = \"http://{}/\"\n", nobody.address());
+    let extra = format!("{rule}[retention]\nstatements = \"2s\"\nrecordings = \"1s\"\n{forward}");
+    let setting =
+        Setting { databases: vec![("filmed", crate::recordings::SQL)], extra, ..Setting::default() };
+    let env = TestEnv::with(setting).await;
+    let (alice, dave) = (env.signed_in("alice").await, env.signed_in("dave").await);
+    alice.run(&["request", "filmed", "--schema", "public", "--write", "--reason", "INC-7"]).ok();
+    alice.run(&["exec", "filmed", "SELECT 'seen' AS word"]).ok();
+    let session = alice.last_session()["session"]["id"].as_str().unwrap().to_owned();
+
+    let told = events(&env, "recording.pruned", 1, |_| true).await;
+    assert_eq!(
+        (&told[0]["session"], &told[0]["rule"]),
+        (&session.as_str().into(), &"recordings = 1s".into())
+    );
+    let file = env.dir.path().join(format!("data/recordings/{session}.rec"));
+    env.eventually("the file is gone", || (!file.exists()).then_some(())).await;
+    let gone = dave.run(&["recording", "show", &session]).exits(1);
+    assert!(gone.err.contains("were pruned on") && gone.err.contains("recordings = 1s"), "{}", gone.err);
+
+    // Its statements are played all the same, because they wait.
+    let played = dave.run(&["replay", &session]).ok();
+    assert!(played.out.contains("SELECT 'seen' AS word"), "{}", played.out);
+    assert!(played.err.contains("without the rows: they were pruned on"), "{}", played.err);
+    env.until("statements wait for what is not forwarded", async || {
+        dave.login().await;
+        let shown = dave.run(&["retention", "-o", "json"]).ok().json();
+        shown["statements"]["stay"]["not forwarded to siem yet"] == 1
+    })
+    .await;
+    assert!(env.ledger_text().contains("SELECT 'seen' AS word"));
+    env.eventually("the log says so", || env.server_log().contains("retention waits").then_some(())).await;
+}

@@ -190,6 +190,12 @@ impl Access {
         self.index.catch_up(newest).await?;
         let mut records = Vec::new();
         for session in sessions {
+            // Not compared with what is not there any more: that would look like another script.
+            if let Some(pruned) = &session.statements_pruned {
+                return Err(AccessError::not_found(
+                    pruned.said(&format!("the statements of {}", session.id)),
+                ));
+            }
             let mut before = None;
             loop {
                 let of = Some(session.id.to_string());

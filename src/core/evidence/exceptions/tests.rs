@@ -315,6 +315,18 @@ fn r9_each_departure_is_found_and_named_after_what_it_is_about() {
         (approved().moved("intent", 700), &[("after-death", "ses-1")]),
         (approved().with(700, json!({"kind": "future.thing"})), &[("unknown-record", "future.thing")]),
         (approved().with(700, json!({"kind": "ledger.recovered"})), &[("record-torn", "ledger")]),
+        (
+            approved().without("intent").without("outcome").with(
+                700,
+                json!({"kind": "statements.pruned", "session": "ses-1", "statements": 1, "rule": "statements = 1d"}),
+            ),
+            &[("statements-pruned", "ses-1")],
+        ),
+        (approved().with(700, json!({"kind": "ledger.pruned", "segment": "s", "lines": 1, "gaps": "0", "rule": "r"})), &[]),
+        (
+            broken_glass().with(700, json!({"kind": "recording.pruned", "session": "ses-1", "rule": "recordings = 1d"})),
+            &[("recording-pruned", "ses-1")],
+        ),
         (broken_glass().without("review").without("finding"), &[("no-review", "grt-1")]),
         (
             broken_glass().without("finding").moved("last", 400_000),
