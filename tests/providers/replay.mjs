@@ -32,6 +32,19 @@ const long = async (page, shoot) => {
   const items = await page.locator('[role=option]').count();
   await shoot('1-opened');
 
+  // What is said between statements stands between them, and with the player.
+  const marks = page.locator('.mark');
+  assert.match(await marks.first().innerText(), /0:00\s*\S+ connected/);
+  const told = await page.locator('#told').innerText();
+  assert.notEqual(told, '', 'all has been played: the last that was said');
+  await page.locator('#find').fill('connected');
+  assert.ok((await marks.count()) > 0, 'marks are found, too');
+  await page.locator('#bad').check();
+  assert.equal(await marks.count(), 0, 'a mark is no failure');
+  await page.locator('#bad').uncheck();
+  await page.locator('#find').fill('');
+  await page.locator('#scroll').focus();
+
   // Step, by key and by button.
   await page.keyboard.press('n');
   await page.keyboard.press('ArrowDown');

@@ -6,7 +6,7 @@ use super::super::roll::length;
 use crate::cli::recorded::outcome;
 use crate::core::model::StatementResult;
 use crate::core::sql::Shade;
-use crate::core::timeline::{MarkKind, Pace, Statement, Timeline, is_number, moments};
+use crate::core::timeline::{Mark, MarkKind, Pace, Statement, Timeline, What, is_number, moments};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,7 +19,8 @@ struct Data<'t> {
     speed: f64,
     /// Stops of the pace: session's time, played time.
     pace: &'t [(u64, u64)],
-    marks: Vec<(u64, String)>,
+    /// When, how many statements had begun before, and what is said.
+    marks: Vec<(u64, usize, String)>,
     statements: Vec<Row<'t>>,
 }
 
@@ -56,27 +57,39 @@ pub fn json(timeline: &Timeline, manner: Manner) -> String {
     let begins = timeline.begins_at();
     let since =
         |at: Timestamp| u64::try_from(at.as_microsecond() - begins.as_microsecond()).unwrap_or_default();
-    let pace = Pace::new(&moments(timeline), manner.idle);
-    let marks = timeline.marks.iter().map(|mark| {
-        let what = match &mark.what {
-            MarkKind::Connected => "connected",
-            MarkKind::Disconnected => "disconnected",
-            MarkKind::Told(text) => text,
-        };
-        (since(mark.at), format!("{} {what}", mark.connection).trim_start().to_owned())
-    });
+    let moments = moments(timeline);
+    let pace = Pace::new(&moments, manner.idle);
+    let (mut begun, mut marks) = (0, Vec::new());
+    for moment in &moments {
+        match moment.what {
+            What::Begin(_) => begun += 1,
+            What::Mark(index) => {
+                marks.extend(timeline.marks.get(index).map(|mark| (moment.at, begun, told(mark))))
+            }
+            What::Rows { .. } | What::End(_) => {}
+        }
+    }
     let data = Data {
         session: timeline.session.as_str(),
         recorded: timeline.recorded,
         begins: begins.as_millisecond(),
         speed: manner.speed,
         pace: pace.stops(),
-        marks: marks.collect(),
+        marks,
         statements: timeline.statements.iter().map(|statement| row(statement, since)).collect(),
     };
     // Texts and numbers: it cannot fail.
     let json = serde_json::to_string(&data).unwrap_or_default();
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+fn told(mark: &Mark) -> String {
+    let what = match &mark.what {
+        MarkKind::Connected => "connected",
+        MarkKind::Disconnected => "disconnected",
+        MarkKind::Told(text) => text,
+    };
+    format!("{} {what}", mark.connection).trim_start().to_owned()
 }
 
 fn row(statement: &Statement, since: impl Fn(Timestamp) -> u64) -> Row<'_> {

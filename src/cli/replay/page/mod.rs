@@ -92,6 +92,7 @@ pub fn page(timeline: &Timeline, manner: Manner) -> String {
                             button id="next" type="button" aria-label="Next statement" title="Next statement (n)" { (icon("M11 2h2v12h-2zM2.5 2v12l8-6z", "")) }
                         }
                         output id="clock" {}
+                        output id="told" {}
                         div class="how" {
                             label title="Slower and faster (- and +)" {
                                 span { "Speed" }

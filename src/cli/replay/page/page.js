@@ -101,7 +101,9 @@
   // --- the list: only what is seen is there ----------------------------------
 
   const scroll = by('scroll');
-  const list = { shown: [...all.keys()], key: '', places: [] };
+  // Statements that fit, and where each is among them; with the marks between them,
+  // lines, and on which line a statement is.
+  const list = { shown: [], order: [], lines: [], places: [], key: '' };
   const longest = all.reduce((most, one) => Math.max(most, one.took_us), 1000);
   const share = (us) => (us < 100 ? 3 : Math.max(3, (100 * Math.log10(us / 100)) / Math.log10(longest / 100)));
 
@@ -120,7 +122,7 @@
     element.setAttribute('role', 'option');
     element.setAttribute('aria-selected', chosen);
     element.setAttribute('aria-setsize', list.shown.length);
-    element.setAttribute('aria-posinset', list.places[index] + 1);
+    element.setAttribute('aria-posinset', list.order[index] + 1);
     const took = make('span', 'took', one.took ?? '');
     if (one.took) {
       const bar = make('i');
@@ -137,19 +139,33 @@
     return element;
   };
 
+  // What is said between statements: who came and went, what is missing.
+  const isAhead = ([at]) => !state.reading && at > state.at;
+  const mark = (one) => {
+    const element = make('div', isAhead(one) ? 'mark later' : 'mark');
+    element.setAttribute('role', 'note');
+    element.append(make('span', 'when', minutes(one[0])), make('span', '', one[2]));
+    return element;
+  };
+  const line = (one) => (Array.isArray(one) ? mark(one) : item(one));
+  const stage = (one) => {
+    if (Array.isArray(one)) return isAhead(one) ? 'l' : 'd';
+    return isLater(all[one]) ? 'l' : isRunning(all[one]) ? 'r' : 'd';
+  };
+
   const rowHeight = () => (narrow.matches ? 62 : 40);
   const drawList = () => {
     const height = rowHeight();
     const first = Math.max(0, Math.floor(scroll.scrollTop / height) - 6);
-    const last = Math.min(list.shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / height) + 6);
-    const seen = list.shown.slice(first, last);
-    const states = seen.map((index) => (isLater(all[index]) ? 'l' : isRunning(all[index]) ? 'r' : 'd'));
-    const key = [first, last, height, state.chosen, list.shown.length, seen[0], states.join('')].join();
+    const last = Math.min(list.lines.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / height) + 6);
+    const seen = list.lines.slice(first, last);
+    const states = seen.map(stage);
+    const key = [first, last, height, state.chosen, list.lines.length, seen[0], states.join('')].join();
     if (key === list.key) return;
     list.key = key;
-    by('space').style.height = `${list.shown.length * height}px`;
+    by('space').style.height = `${list.lines.length * height}px`;
     by('rows').style.transform = `translateY(${first * height}px)`;
-    by('rows').replaceChildren(...seen.map(item));
+    by('rows').replaceChildren(...seen.map(line));
     if (seen.includes(state.chosen)) scroll.setAttribute('aria-activedescendant', `s${state.chosen}`);
     else scroll.removeAttribute('aria-activedescendant');
   };
@@ -176,10 +192,16 @@
     const bad = by('bad').checked;
     const fits = (index) => (!bad || all[index].failed) && (!sought || wordsOf(index).includes(sought));
     list.shown = [...all.keys()].filter(fits);
-    list.places = [];
-    list.shown.forEach((index, place) => (list.places[index] = place));
+    const told = bad ? [] : data.marks.filter((one) => one[2].toLowerCase().includes(sought));
+    [list.order, list.places, list.lines] = [[], [], []];
+    list.shown.forEach((index, place) => {
+      while (told.length && told[0][1] <= index) list.lines.push(told.shift());
+      list.order[index] = place;
+      list.places[index] = list.lines.push(index) - 1;
+    });
+    list.lines.push(...told);
     by('found').textContent = sought || bad ? `${number(list.shown.length)} of ${number(all.length)}` : '';
-    by('none').hidden = list.shown.length > 0;
+    by('none').hidden = list.lines.length > 0;
     scroll.hidden = !by('none').hidden;
     list.key = '';
     scroll.scrollTop = 0;
@@ -352,6 +374,9 @@
         pen.fillRect(from - 0.75, height - 1 - tall, Math.max(1.5, x(endOf(one)) - from), tall);
       }
     }
+    pen.globalAlpha = 0.6;
+    pen.fillStyle = colours.soft;
+    for (const [at] of data.marks) pen.fillRect(x(at) - 0.5, 0, 1, height);
     pen.globalAlpha = 1;
   };
 
@@ -366,6 +391,8 @@
     seek.setAttribute('aria-valuetext', where);
     const all_ = make('span', 'all', ` / ${minutes(length())}  ·  ${clock(state.at).slice(11, 19)} UTC`);
     by('clock').replaceChildren(minutes(state.played), all_);
+    const told = data.marks.findLast(([at]) => at <= state.at);
+    by('told').textContent = told ? told[2] : '';
     document.body.toggleAttribute('data-playing', state.playing);
     by('play').setAttribute('aria-label', state.playing ? 'Pause' : 'Play');
     drawList();
@@ -395,7 +422,7 @@
     draw();
   };
   const step = (by_) => {
-    const place = list.places[state.chosen];
+    const place = list.order[state.chosen];
     if (place !== undefined) return stand(list.shown[place + by_] ?? -1);
     const next = by_ > 0 ? list.shown.find((index) => index > state.chosen) : list.shown.findLast((index) => index < state.chosen);
     return stand(next ?? -1);
