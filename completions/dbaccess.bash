@@ -5229,6 +5229,11 @@ _dbaccess_asking() {
             replay) what=played ;;
         esac
     fi
+    if [[ $COMP_CWORD -eq 4 && $cur != -* ]]; then
+        case "${COMP_WORDS[*]:1:3}" in
+            "review campaign show"|"review campaign decide"|"review campaign sign") what=campaigns ;;
+        esac
+    fi
     case "${COMP_WORDS[COMP_CWORD-1]}" in
         --grant) what=grants ;;
         --session) what=sessions ;;

@@ -727,6 +727,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand deny" -f -a "(dbaccess
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand cancel" -f -a "(dbaccess complete requests 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -f -a "(dbaccess complete revocable 2>/dev/null)"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand replay" -f -a "(dbaccess complete played 2>/dev/null)"
+complete -c dbaccess -n "__fish_seen_subcommand_from campaign; and __fish_seen_subcommand_from show decide sign" -f -a "(dbaccess complete campaigns 2>/dev/null)"
 complete -c dbaccess -l grant -x -a "(dbaccess complete grants 2>/dev/null)"
 complete -c dbaccess -l session -x -a "(dbaccess complete sessions 2>/dev/null)"
 complete -c dbaccess -l target -x -a "(dbaccess complete targets 2>/dev/null)"

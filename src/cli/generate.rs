@@ -76,6 +76,9 @@ const FIRST_WORDS: [(&[&str], &str); 4] = [
 const SECOND_WORDS: [(&str, &str); 4] =
     [("targets", "describe"), ("target", "suspend"), ("target", "resume"), ("target", "rotate-tokens")];
 
+/// Those of `review campaign` that an access review's id follows.
+const CAMPAIGN_WORDS: [&str; 3] = ["show", "decide", "sign"];
+
 /// Which options' values are asked from the server, and as what.
 const OPTIONS: [(&str, &str); 4] =
     [("grant", "grants"), ("session", "sessions"), ("target", "targets"), ("end", "delegations")];
@@ -99,6 +102,9 @@ fn bash(mut script: String) -> String {
     let second: Vec<String> =
         SECOND_WORDS.iter().map(|(first, second)| format!("\"{first} {second}\"")).collect();
     let second = second.join("|");
+    let campaign: Vec<String> =
+        CAMPAIGN_WORDS.iter().map(|word| format!("\"review campaign {word}\"")).collect();
+    let campaign = campaign.join("|");
     script.push_str(&format!(
         r#"
 _dbaccess_asking() {{
@@ -109,6 +115,11 @@ _dbaccess_asking() {{
     if [[ $COMP_CWORD -eq $((at + 1)) && $cur != -* ]]; then
         case "${{COMP_WORDS[at]}}" in
 {words}        esac
+    fi
+    if [[ $COMP_CWORD -eq 4 && $cur != -* ]]; then
+        case "${{COMP_WORDS[*]:1:3}}" in
+            {campaign}) what=campaigns ;;
+        esac
     fi
     case "${{COMP_WORDS[COMP_CWORD-1]}}" in
 {options}    esac
@@ -139,6 +150,11 @@ fn fish(mut script: String) -> String {
             ));
         }
     }
+    let words = CAMPAIGN_WORDS.join(" ");
+    script.push_str(&format!(
+        "complete -c dbaccess -n \"__fish_seen_subcommand_from campaign; and __fish_seen_subcommand_from {words}\" \
+         -f -a \"(dbaccess complete campaigns 2>/dev/null)\"\n"
+    ));
     for (option, what) in OPTIONS {
         script.push_str(&format!(
             "complete -c dbaccess -l {option} -x -a \"(dbaccess complete {what} 2>/dev/null)\"\n"
@@ -152,16 +168,28 @@ fn fish(mut script: String) -> String {
 fn zsh(script: &str) -> String {
     let mut lines = Vec::new();
     let mut command = "";
+    // The commands that a branch is under, as the script itself names them.
+    let (mut under, mut entered) = (Vec::new(), "");
     for line in script.lines() {
         // A command's own branch of the script begins with `(name)`.
         let trimmed = line.trim();
         if let Some(name) = trimmed.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
             command = name;
         }
+        if let Some((_, path)) = trimmed.split_once("curcontext=\"${curcontext%:*:*}:dbaccess-") {
+            entered = path.split_once("command-").map_or("", |(path, _)| path);
+        } else if trimmed.starts_with("case $") {
+            under.push(entered);
+        } else if trimmed == "esac" {
+            under.pop();
+            entered = under.last().copied().unwrap_or_default();
+        }
+        let of_campaign = entered == "review-campaign-" && CAMPAIGN_WORDS.contains(&command);
         let positional = line.starts_with("':") || line.starts_with("'::");
         let first_word = FIRST_WORDS.iter().find(|(commands, _)| positional && commands.contains(&command));
         let option = OPTIONS.iter().find(|(option, _)| line.starts_with(&format!("'--{option}=[")));
-        let what = first_word.map(|(_, what)| *what).or(option.map(|(_, what)| *what));
+        let campaign = Some("campaigns").filter(|_| of_campaign && positional);
+        let what = campaign.or(first_word.map(|(_, what)| *what)).or(option.map(|(_, what)| *what));
         let named = ["target", "id"].iter().any(|name| line.contains(&format!(":{name} -- ")));
         match what {
             Some(what) if named || option.is_some() => {
@@ -170,7 +198,16 @@ fn zsh(script: &str) -> String {
             _ => lines.push(line.to_owned()),
         }
         if line.starts_with("autoload ") {
-            for what in ["targets", "requests", "sessions", "grants", "revocable", "played"] {
+            for what in [
+                "targets",
+                "requests",
+                "sessions",
+                "grants",
+                "delegations",
+                "revocable",
+                "played",
+                "campaigns",
+            ] {
                 lines.push(format!(
                     "\n_dbaccess_{what}() {{ compadd -- ${{(f)\"$(dbaccess complete {what} 2>/dev/null)\"}} }}"
                 ));

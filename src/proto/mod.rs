@@ -905,7 +905,10 @@ pub struct StartCampaign {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CampaignRow {
     pub id: CampaignId,
-    pub by: PersonRef,
+    /// Nobody, where the schedule started it.
+    pub by: Option<PersonRef>,
+    /// The quarter that the schedule started it for.
+    pub scheduled: Option<String>,
     /// `open`, `decided`, `overdue` or `signed`.
     pub state: String,
     pub from: Timestamp,

@@ -44,6 +44,12 @@ async fn r8_6_who_breaks_the_glass_often_is_told_of_with_rules_that_would_have_s
     assert!(told.iter().any(|event| names(event, "team shop")), "{told:?}");
     assert_eq!((&often["times"], often["requests"].as_array().unwrap().len()), (&3.into(), 3));
     let notice = emergency.notice("break_glass.often").await;
+    let to = |notice: &Value| -> Vec<String> {
+        let to = notice["notice"]["to"].as_array().unwrap().iter();
+        to.map(|one| one["email"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(to(&notice), ["dave@example.com"]);
+    assert_eq!(to(&emergency.notice("review.opened").await), ["dave@example.com"]);
     let rules = often["suggestion"].as_str().unwrap().to_owned();
     assert!(notice["notice"]["title"].as_str().unwrap().contains("broke the glass 3 times in 30 days"));
     for words in

@@ -2,9 +2,10 @@
 //! line, and what a reviewer takes away is gone at once.
 
 use crate::support::api::events;
-use crate::support::env::{TestEnv, TestPerson};
+use crate::support::env::{Setting, TestEnv, TestPerson};
+use crate::support::pty::Terminal;
 use dbaccess::core::campaign::sha256;
-use dbaccess::core::model::CampaignLine;
+use dbaccess::core::model::{CampaignLine, Quarter};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -231,4 +232,104 @@ async fn r9_4_what_one_review_took_another_gives_back_by_certifying_alone_and_sa
     let whose: Vec<&str> = returned.iter().map(|event| event["of"].as_str().unwrap()).collect();
     assert!(whose.contains(&first.as_str()) && whose.contains(&second.as_str()), "{whose:?}");
     alice.granted(&["--table", "orders"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_4_the_schedule_starts_one_campaign_over_the_quarter_that_is_over() {
+    let extra = "[reviews]\ncampaign_every = \"quarter\"\ncampaign_due = \"10d\"\n".to_owned();
+    let mut env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
+    for name in ["alice", "carol", "dave"] {
+        env.signed_in(name).await;
+    }
+    // Nobody had signed in when the server began: there was nothing to review.
+    env.kill_server();
+    env.start_server().await;
+    let over = Quarter::of(dbaccess::os::now()).and_then(Quarter::before).unwrap();
+    let begun = events(&env, "campaign.started", 1, |_| true).await;
+    assert_eq!((&begun[0]["scheduled"], &begun[0]["by"]), (&over.to_string().into(), &Value::Null));
+    assert_eq!((&begun[0]["from"], &begun[0]["to"]), (&json!(over.from), &json!(over.to)));
+    assert_eq!(begun[0]["targets"], json!(["prod-orders"]));
+    let due = begun[0]["due_at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let left = due.duration_since(dbaccess::os::now());
+    assert!(left > SignedDuration::from_hours(9 * 24) && left <= SignedDuration::from_hours(240), "{left}");
+
+    env.kill_server();
+    env.start_server().await;
+    let dave = env.person("dave");
+    // It takes as long as the schedule's look at the quarter, and comes after it.
+    started(&dave);
+    let begun = events(&env, "campaign.started", 2, |_| true).await;
+    assert_eq!(begun.iter().filter(|event| event["scheduled"].is_string()).count(), 1, "{begun:?}");
+    let listed = dave.run(&["review", "campaign", "list", "-ocsv"]).ok().out;
+    assert!(listed.contains(",schedule,"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_4_a_reviewer_walks_through_their_lines_and_goes_on_where_they_ended() {
+    let env = TestEnv::start().await;
+    for name in ["alice", "bob", "carol"] {
+        env.signed_in(name).await;
+    }
+    let dave = env.signed_in("dave").await;
+    let campaign = started(&dave);
+    let completed = dave.run(&["complete", "campaigns"]).ok().out;
+    assert_eq!(completed.trim(), campaign);
+    let walk = || Terminal::run(dave.command(&["review", "campaign", "decide", &campaign]), 40, 120);
+    // The question that stands last on the screen, below what it is about.
+    let asked = async |terminal: &Terminal, about: &str, question: &str| {
+        let stands = || {
+            let screen = terminal.screen();
+            let last = screen.trim_end().lines().last()?;
+            (screen.contains(about) && last.trim_start().starts_with(question)).then_some(())
+        };
+        env.eventually(&format!("{question} about {about}"), stands).await;
+    };
+    let of = |name: &str| format!("{name}@example.com on prod-orders");
+    let (down, enter) = ("\x1b[B", "\r");
+    let verdict = |steps: usize| format!("{}{enter}", down.repeat(steps));
+
+    let mut terminal = walk();
+    asked(&terminal, &of("alice"), "quit").await;
+    terminal.press(&verdict(0));
+    asked(&terminal, &of("alice"), "Why").await;
+    terminal.press(&format!("on the team{enter}"));
+    asked(&terminal, &of("bob"), "quit").await;
+    terminal.press(&verdict(1));
+    asked(&terminal, &of("bob"), "What stays").await;
+    terminal.press(&format!("read{enter}"));
+    asked(&terminal, &of("bob"), "Why").await;
+    terminal.press(&format!("never writes{enter}"));
+    asked(&terminal, &of("carol"), "quit").await;
+    terminal.press(&verdict(4));
+    assert_eq!(terminal.ended().await, 0);
+
+    // Skipped, it is asked again the next time.
+    let mut terminal = walk();
+    asked(&terminal, &of("carol"), "quit").await;
+    assert!(!terminal.screen().contains(&of("alice")), "{}", terminal.screen());
+    terminal.press(&verdict(3));
+    assert_eq!(terminal.ended().await, 0);
+    terminal.shows("1 of them yours").await;
+    let mut terminal = walk();
+    asked(&terminal, &of("carol"), "quit").await;
+    terminal.press(&verdict(2));
+    asked(&terminal, &of("carol"), "Why").await;
+    terminal.press(&format!("has left{enter}"));
+    assert_eq!(terminal.ended().await, 0);
+    terminal.shows("none of them yours").await;
+
+    let lines = lines(&dave, &campaign);
+    for (name, verdict, comment) in [
+        ("alice", "certified", "on the team"),
+        ("bob", "narrowed", "never writes"),
+        ("carol", "revoked", "has left"),
+    ] {
+        let decision = line_of(&lines, name)["decision"].clone();
+        assert_eq!(
+            (&decision["verdict"], &decision["comment"]),
+            (&verdict.into(), &comment.into()),
+            "{name}"
+        );
+    }
+    assert_eq!(line_of(&lines, "dave")["decision"], Value::Null, "it is not his to decide");
 }

@@ -76,8 +76,8 @@ struct ShowArgs {
 
 /// Decide lines: what is narrowed or revoked is taken away at once.
 ///
-/// On a terminal, without lines, it walks through those that are yours. What is
-/// taken away stays so until a later campaign certifies it, or security lifts it.
+/// On a terminal, without lines, it walks through those that are yours and
+/// undecided; after `quit` the next one begins where it ended. What is taken away stays so until a later campaign certifies it, or security lifts it.
 #[derive(Clone, Debug, clap::Args)]
 struct DecideArgs {
     /// The campaign's id, or a unique prefix of it
@@ -262,7 +262,7 @@ async fn walk(context: &Context, id: &str) -> Result<(), CliError> {
             line.line, detail.campaign.lines, line.person.email, line.target
         ));
         line.rights.iter().for_each(|one| note(&format!("  {}", in_words(one, os::now()))));
-        let answers = ["certify", "narrow", "revoke", "skip"].map(str::to_owned);
+        let answers = ["certify", "narrow", "revoke", "skip", "quit"].map(str::to_owned);
         let (verdict, keeps) = match ask::choose("What becomes of it", &answers)? {
             0 => (LineVerdict::Certified, Vec::new()),
             1 => {
@@ -278,7 +278,8 @@ async fn walk(context: &Context, id: &str) -> Result<(), CliError> {
                 }
             }
             2 => (LineVerdict::Revoked, Vec::new()),
-            _ => continue,
+            3 => continue,
+            _ => break,
         };
         let comment = ask::text("Why", "--comment")?;
         let body = DecideLines { lines: vec![line.line], verdict, keeps, comment };

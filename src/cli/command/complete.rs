@@ -1,7 +1,7 @@
 use super::Context;
 use crate::cli::error::CliError;
 use crate::cli::output::result;
-use crate::proto::{DelegationsQuery, RequestsQuery, SessionsQuery};
+use crate::proto::{CampaignsQuery, DelegationsQuery, RequestsQuery, SessionsQuery};
 use std::time::Duration;
 
 /// List names for a shell's completion, one a line; nothing when the server is slow.
@@ -22,6 +22,8 @@ enum What {
     Revocable,
     /// What `replay` takes: sessions, ended ones too.
     Played,
+    /// Access reviews that are not signed.
+    Campaigns,
 }
 
 /// A person is waiting with a finger on the Tab key.
@@ -59,6 +61,10 @@ impl CompleteArgs {
             What::Delegations => {
                 let found = client.delegations(&DelegationsQuery::default()).await?;
                 Ok(found.into_iter().map(|delegation| delegation.id.to_string()).collect())
+            }
+            What::Campaigns => {
+                let rows = client.campaigns(CampaignsQuery::default()).await?;
+                Ok(rows.into_iter().map(|row| row.id.to_string()).collect())
             }
             What::Revocable => Ok([sessions(false).await?, grants().await?].concat()),
         }

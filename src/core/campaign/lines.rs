@@ -2,7 +2,7 @@
 
 use crate::core::model::{Bar, CampaignLine, Grant, GrantId, LineRight, PersonRef, Right, SessionId, Tier};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How often something was done, and when last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,12 +44,13 @@ pub fn lines(known: &Known) -> Vec<CampaignLine> {
     people.extend(known.people.iter().map(|one| (one.subject.as_str(), one)));
     let mut people: Vec<&PersonRef> = people.into_values().collect();
     people.sort_by(|a, b| (&a.email, &a.subject).cmp(&(&b.email, &b.subject)));
+    let had = Had::of(known);
     let mut lines = Vec::new();
     for target in &known.targets {
         for &person in &people {
             let rights: Vec<LineRight> = Right::ALL
                 .into_iter()
-                .map(|right| known.right(person, target, right))
+                .map(|right| known.right(&had, person, target, right))
                 .filter(|one| one.can != Tier::Deny || one.grants > 0 || one.statements > 0)
                 .collect();
             if !rights.is_empty() {
@@ -62,33 +63,35 @@ pub fn lines(known: &Known) -> Vec<CampaignLine> {
     lines
 }
 
-impl Known {
-    fn right(&self, person: &PersonRef, target: &str, right: Right) -> LineRight {
-        let can = self.can.get(&(person.subject.clone(), target.to_owned(), right));
-        let theirs = |whose: &PersonRef, where_: &str| whose.subject == person.subject && where_ == target;
-        let granted: Vec<&Grant> = self
-            .grants
-            .iter()
-            .filter(|grant| theirs(&grant.person, &grant.target) && Right::of(&grant.scope).contains(&right))
-            .collect();
-        let used: Vec<Used> = self
-            .uses
-            .iter()
-            .filter(|one| theirs(&one.person, &one.target))
-            .map(|one| self.used(one, right))
-            .filter(|used| used.statements > 0)
-            .collect();
-        let barred = |bar: &Bar| theirs(&bar.person, &bar.target) && bar.rights.contains(&right);
-        LineRight {
-            right,
-            can: can.copied().unwrap_or(Tier::Deny),
-            barred: self.bars.iter().any(barred),
-            grants: granted.len() as u64,
-            last_grant: granted.iter().map(|grant| grant.from).max(),
-            sessions: used.len() as u64,
-            statements: used.iter().map(|used| used.statements).sum(),
-            last_use: used.iter().filter_map(|used| used.last).max(),
+/// What the period has of one person at one target.
+#[derive(Default)]
+struct Theirs<'k> {
+    grants: Vec<&'k Grant>,
+    uses: Vec<&'k SessionUse>,
+    barred: BTreeSet<Right>,
+}
+
+/// By person and target, so that a line does not look at everything; and the
+/// grants that raw columns are in.
+struct Had<'k> {
+    theirs: HashMap<(&'k str, &'k str), Theirs<'k>>,
+    raw: HashSet<&'k GrantId>,
+}
+
+impl<'k> Had<'k> {
+    fn of(known: &'k Known) -> Self {
+        let mut theirs: HashMap<(&str, &str), Theirs<'_>> = HashMap::new();
+        for grant in &known.grants {
+            theirs.entry((&grant.person.subject, &grant.target)).or_default().grants.push(grant);
         }
+        for used in &known.uses {
+            theirs.entry((&used.person.subject, &used.target)).or_default().uses.push(used);
+        }
+        for bar in &known.bars {
+            theirs.entry((&bar.person.subject, &bar.target)).or_default().barred.extend(&bar.rights);
+        }
+        let raw = known.grants.iter().filter(|grant| !grant.scope.unmask.is_empty()).map(|grant| &grant.id);
+        Self { theirs, raw: raw.collect() }
     }
 
     /// What a session did with a right. Whatever it read with raw columns in its
@@ -99,11 +102,30 @@ impl Known {
             Right::Write => one.write,
             Right::Ddl => one.ddl,
             Right::Export => one.export,
-            Right::Unmask => {
-                let grant = self.grants.iter().find(|grant| grant.id == one.grant);
-                let raw = grant.is_some_and(|grant| !grant.scope.unmask.is_empty());
-                if raw { one.read } else { Used::default() }
-            }
+            Right::Unmask if self.raw.contains(&one.grant) => one.read,
+            Right::Unmask => Used::default(),
+        }
+    }
+}
+
+impl Known {
+    fn right(&self, had: &Had<'_>, person: &PersonRef, target: &str, right: Right) -> LineRight {
+        let can = self.can.get(&(person.subject.clone(), target.to_owned(), right));
+        let nothing = Theirs::default();
+        let theirs = had.theirs.get(&(person.subject.as_str(), target)).unwrap_or(&nothing);
+        let granted: Vec<&&Grant> =
+            theirs.grants.iter().filter(|grant| Right::of(&grant.scope).contains(&right)).collect();
+        let used: Vec<Used> =
+            theirs.uses.iter().map(|one| had.used(one, right)).filter(|used| used.statements > 0).collect();
+        LineRight {
+            right,
+            can: can.copied().unwrap_or(Tier::Deny),
+            barred: theirs.barred.contains(&right),
+            grants: granted.len() as u64,
+            last_grant: granted.iter().map(|grant| grant.from).max(),
+            sessions: used.len() as u64,
+            statements: used.iter().map(|used| used.statements).sum(),
+            last_use: used.iter().filter_map(|used| used.last).max(),
         }
     }
 }

@@ -88,11 +88,11 @@ pub struct Said<'a> {
     pub comment: &'a str,
 }
 
-/// Decides a line, and what is barred by that; none where it ends a bar. A
-/// decision may be made anew until the campaign is signed.
+/// Decides a line of a campaign, and what is barred by that; none where it ends
+/// bars. A decision may be made anew until the campaign is signed.
 pub fn decide(
     campaign: &mut Campaign,
-    number: u32,
+    line: &mut CampaignLine,
     (by, fills): (&Person, &[Role]),
     said: &Said<'_>,
     now: Timestamp,
@@ -100,9 +100,7 @@ pub fn decide(
     if campaign.signed.is_some() {
         return Err(CampaignError::Signed(campaign.id.clone()));
     }
-    let id = campaign.id.clone();
-    let found = campaign.lines.iter_mut().find(|line| line.line == number);
-    let line = found.ok_or_else(|| CampaignError::NoLine(id.clone(), number))?;
+    let (id, number) = (campaign.id.clone(), line.line);
     let role = may_decide(line, by, fills)?;
     let comment = said.comment.trim().to_owned();
     if comment.is_empty() {
@@ -113,7 +111,9 @@ pub fn decide(
         LineVerdict::Certified | LineVerdict::Revoked => BTreeSet::new(),
     };
     let decision = LineDecision { by: by.to_ref(), role, at: now, verdict: said.verdict, keeps, comment };
-    line.decision = Some(decision.clone());
+    if line.decision.replace(decision.clone()).is_none() {
+        campaign.undecided = campaign.undecided.saturating_sub(1);
+    }
     let (person, target) = (line.person.clone(), line.target.clone());
     let bar = (decision.verdict != LineVerdict::Certified).then(|| Bar {
         person: person.clone(),
@@ -189,10 +189,11 @@ pub fn denial(bar: &Bar, what: &str, decision: Decision) -> Decision {
     }
 }
 
-/// Signs a campaign whose lines are all decided. `reviews` is whether somebody
-/// could decide a line of it.
+/// Signs a campaign whose lines, all of them here, are decided. `reviews` is
+/// whether somebody could decide a line of it.
 pub fn sign(
     campaign: &mut Campaign,
+    lines: &[CampaignLine],
     (by, reviews): (&Person, bool),
     now: Timestamp,
 ) -> Result<Event, CampaignError> {
@@ -204,16 +205,16 @@ pub fn sign(
         return Err(CampaignError::MayNotSign(id));
     }
     let open: Vec<String> =
-        campaign.lines.iter().filter(|one| one.decision.is_none()).map(|one| one.line.to_string()).collect();
+        lines.iter().filter(|one| one.decision.is_none()).map(|one| one.line.to_string()).collect();
     if !open.is_empty() {
         let more = if open.len() > 10 { ", …" } else { "" };
-        let lines = open.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-        return Err(CampaignError::Undecided { campaign: id, lines: format!("{lines}{more}") });
+        let named = open.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+        return Err(CampaignError::Undecided { campaign: id, lines: format!("{named}{more}") });
     }
-    let sha256 = sha256(&campaign.lines);
+    let sha256 = sha256(lines);
     campaign.signed = Some(CampaignSigned { by: by.to_ref(), at: now, sha256: sha256.clone() });
     let count = |verdict| {
-        let decisions = campaign.lines.iter().filter_map(|line| line.decision.as_ref());
+        let decisions = lines.iter().filter_map(|line| line.decision.as_ref());
         decisions.filter(|decision| decision.verdict == verdict).count()
     };
     Ok(Event::CampaignSigned {
@@ -248,7 +249,7 @@ pub fn to_tell(campaign: &Campaign, now: Timestamp) -> Option<CampaignTold> {
     let soon = due_at.saturating_sub(SOON).unwrap_or(*due_at).max(half);
     let stage = match now {
         now if now >= *due_at => CampaignTold::Overdue,
-        _ if campaign.undecided() == 0 => return None,
+        _ if campaign.undecided == 0 => return None,
         now if now >= soon && soon > half => CampaignTold::Soon,
         now if now >= half => CampaignTold::HalfTime,
         _ => CampaignTold::Started,

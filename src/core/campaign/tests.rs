@@ -79,14 +79,16 @@ fn known() -> Known {
 fn campaign() -> Campaign {
     Campaign {
         id: CampaignId::from_random([0; 8]),
-        by: person("dave"),
+        by: Some(person("dave")),
+        scheduled: None,
         from: at(0),
         to: at(100),
         targets: vec!["orders".into()],
         started_at: at(0),
         due_at: at(14 * 86_400),
         told: CampaignTold::Started,
-        lines: lines(&known()),
+        lines: 2,
+        undecided: 2,
         signed: None,
     }
 }
@@ -141,7 +143,7 @@ fn r9_4_what_was_read_with_raw_columns_counts_as_unmasked() {
 #[test]
 fn r9_4_g6_whoever_may_approve_decides_and_nobody_their_own() {
     let lead = [Role::new("lead")];
-    let line = &campaign().lines[0];
+    let line = &lines(&known())[0];
     for (by, fills, role) in [
         (who("bob", &[]), &lead[..], Some("lead")),
         (who("bob", &["security"]), &[], Some("security")),
@@ -176,14 +178,24 @@ fn r9_4_a_decision_bars_what_does_not_stay() {
         ),
     ] {
         let mut campaign = campaign();
-        let done = decide(&mut campaign, 1, (&bob, &lead), &said(verdict, &keeps, "why"), at(1));
+        let done = decide(
+            &mut campaign,
+            &mut lines(&known())[0],
+            (&bob, &lead),
+            &said(verdict, &keeps, "why"),
+            at(1),
+        );
         assert_eq!(done.map(|(_, bar)| bar.map(|bar| bar.rights)), expected, "{verdict:?} {keeps:?}");
     }
-    let mut campaign = campaign();
-    let done = decide(&mut campaign, 1, (&bob, &lead), &said(LineVerdict::Revoked, &nothing, " "), at(1));
-    assert_eq!(done.unwrap_err(), CampaignError::NoComment);
-    let done = decide(&mut campaign, 9, (&bob, &lead), &said(LineVerdict::Revoked, &nothing, "x"), at(1));
-    assert!(matches!(done, Err(CampaignError::NoLine(_, 9))));
+    let (mut campaign, mut line) = (campaign(), lines(&known()).remove(0));
+    let mut revoked = |why| {
+        decide(&mut campaign, &mut line, (&bob, &lead), &said(LineVerdict::Revoked, &nothing, why), at(1))
+    };
+    assert_eq!(revoked(" ").unwrap_err(), CampaignError::NoComment);
+    // Decided anew it is still one line that is decided.
+    revoked("x").unwrap();
+    revoked("y").unwrap();
+    assert_eq!(campaign.undecided, 1);
 }
 
 #[test]
@@ -192,7 +204,13 @@ fn r9_4_an_older_campaign_does_not_give_back_what_a_later_one_took() {
     let nothing = BTreeSet::new();
     let mut later = campaign();
     later.id = CampaignId::from_random([1; 8]);
-    let taken = decide(&mut later, 1, (&bob, &lead), &said(LineVerdict::Revoked, &nothing, "left"), at(9));
+    let taken = decide(
+        &mut later,
+        &mut lines(&known())[0],
+        (&bob, &lead),
+        &said(LineVerdict::Revoked, &nothing, "left"),
+        at(9),
+    );
     let bar = taken.unwrap().1.unwrap();
     let older = campaign();
     let certified = LineVerdict::Certified;
@@ -211,8 +229,8 @@ fn r9_4_a_change_of_schema_needs_write_and_sees_what_is_raw() {
     assert_eq!(rights, BTreeSet::from([Right::Read, Right::Write, Right::Ddl, Right::Unmask]));
     let line = |rights: &[Right]| {
         let rights =
-            rights.iter().map(|right| LineRight { right: *right, ..campaign().lines[0].rights[0].clone() });
-        CampaignLine { rights: rights.collect(), ..campaign().lines[0].clone() }
+            rights.iter().map(|right| LineRight { right: *right, ..lines(&known())[0].rights[0].clone() });
+        CampaignLine { rights: rights.collect(), ..lines(&known())[0].clone() }
     };
     let kept =
         kept(&line(&[Right::Read, Right::Write, Right::Ddl, Right::Export]), &BTreeSet::from([Right::Ddl]));
@@ -225,7 +243,7 @@ fn r9_4_a_bar_stands_against_every_scope_that_needs_what_it_took() {
     let read = BTreeSet::from([Right::Read]);
     let mut campaign = campaign();
     let narrowed = said(LineVerdict::Narrowed, &read, "never writes");
-    let (_, bar) = decide(&mut campaign, 1, (&bob, &lead), &narrowed, at(1)).unwrap();
+    let (_, bar) = decide(&mut campaign, &mut lines(&known())[0], (&bob, &lead), &narrowed, at(1)).unwrap();
     let bar = bar.unwrap();
     assert_eq!(barred(&bar, &scope(&[Permission::Read])), None);
     let what = barred(&bar, &scope(&[Permission::Read, Permission::Write, Permission::Export])).unwrap();
@@ -239,24 +257,28 @@ fn r9_4_a_bar_stands_against_every_scope_that_needs_what_it_took() {
 
 #[test]
 fn r9_4_only_a_whole_campaign_is_signed_and_its_hash_holds_the_decisions() {
-    let mut campaign = campaign();
+    let (mut campaign, mut lines) = (campaign(), lines(&known()));
     let (dave, nothing) = (who("dave", &["security"]), BTreeSet::new());
-    let before = sha256(&campaign.lines);
+    let before = sha256(&lines);
     let decided = said(LineVerdict::Certified, &nothing, "needs it");
-    decide(&mut campaign, 1, (&dave, &[]), &decided, at(1)).unwrap();
+    decide(&mut campaign, &mut lines[0], (&dave, &[]), &decided, at(1)).unwrap();
     assert!(
-        matches!(sign(&mut campaign, (&dave, true), at(2)), Err(CampaignError::Undecided { lines, .. }) if lines == "2")
+        matches!(sign(&mut campaign, &lines, (&dave, true), at(2)), Err(CampaignError::Undecided { lines, .. }) if lines == "2")
     );
-    decide(&mut campaign, 2, (&dave, &[]), &said(LineVerdict::Revoked, &nothing, "left"), at(3)).unwrap();
+    decide(&mut campaign, &mut lines[1], (&dave, &[]), &said(LineVerdict::Revoked, &nothing, "left"), at(3))
+        .unwrap();
     let stranger = who("erin", &[]);
-    assert!(matches!(sign(&mut campaign, (&stranger, false), at(4)), Err(CampaignError::MayNotSign(_))));
-    let event = sign(&mut campaign, (&stranger, true), at(4)).unwrap();
-    let hash = sha256(&campaign.lines);
+    assert!(matches!(
+        sign(&mut campaign, &lines, (&stranger, false), at(4)),
+        Err(CampaignError::MayNotSign(_))
+    ));
+    let event = sign(&mut campaign, &lines, (&stranger, true), at(4)).unwrap();
+    let hash = sha256(&lines);
     assert_ne!(hash, before);
     assert!(
         matches!(event, Event::CampaignSigned { sha256, certified: 1, narrowed: 0, revoked: 1, .. } if sha256 == hash)
     );
-    let again = decide(&mut campaign, 1, (&dave, &[]), &decided, at(5));
+    let again = decide(&mut campaign, &mut lines[0], (&dave, &[]), &decided, at(5));
     assert!(matches!(again, Err(CampaignError::Signed(_))));
 }
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 pub struct ReviewedAccess {
     pub campaign: String,
     pub started: Mark,
-    pub by: PersonRef,
+    /// Nobody: the schedule.
+    pub by: Option<PersonRef>,
     /// The days that it looked at.
     pub from: Timestamp,
     pub to: Timestamp,
@@ -57,6 +58,10 @@ pub struct LineDecided {
 }
 
 impl ReviewedAccess {
+    pub fn starter(&self) -> &str {
+        self.by.as_ref().map_or("the schedule", |by| &by.email)
+    }
+
     pub(super) fn of(id: &CampaignId, told: &Campaigned) -> Self {
         let standing = told.standing();
         let count = |verdict: LineVerdict| {

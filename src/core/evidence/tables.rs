@@ -255,7 +255,7 @@ fn campaigns(report: &Report) -> String {
             text(&told.targets.join(" ")),
             number(told.started.seq),
             time(told.started.at),
-            text(&told.by.email),
+            text(told.starter()),
             time(told.due),
             number(told.people),
             number(told.lines),

@@ -49,7 +49,11 @@ impl Right {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
     pub id: CampaignId,
-    pub by: PersonRef,
+    /// Who started it; the schedule where nobody did.
+    pub by: Option<PersonRef>,
+    /// The quarter that it was started for by the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<String>,
     /// The period that is looked at: from the one, and before the other.
     pub from: Timestamp,
     pub to: Timestamp,
@@ -58,7 +62,9 @@ pub struct Campaign {
     pub due_at: Timestamp,
     /// What people were told so far.
     pub told: CampaignTold,
-    pub lines: Vec<CampaignLine>,
+    /// How many there are, and how many of them nobody has decided.
+    pub lines: usize,
+    pub undecided: usize,
     pub signed: Option<CampaignSigned>,
 }
 
@@ -154,16 +160,12 @@ pub struct Bar {
 }
 
 impl Campaign {
-    pub fn undecided(&self) -> usize {
-        self.lines.iter().filter(|line| line.decision.is_none()).count()
-    }
-
     /// `open`, `decided`, `overdue` or `signed`.
     pub fn state(&self, now: Timestamp) -> &'static str {
         match &self.signed {
             Some(_) => "signed",
             None if self.due_at <= now => "overdue",
-            None if self.undecided() == 0 => "decided",
+            None if self.undecided == 0 => "decided",
             None => "open",
         }
     }

@@ -188,7 +188,11 @@ pub enum Event {
     #[serde(rename = "campaign.started")]
     CampaignStarted {
         campaign: CampaignId,
-        by: PersonRef,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<PersonRef>,
+        /// The quarter that the schedule started it for, where nobody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scheduled: Option<String>,
         from: Timestamp,
         to: Timestamp,
         targets: Vec<String>,

@@ -88,6 +88,8 @@ pub struct Access {
     /// Set once, when the server begins to stop: no session begins any more.
     stopping: AtomicBool,
     notices: notices::Notices,
+    /// Who decides which lines of access reviews, held while policy is asked.
+    lately: Arc<Mutex<campaigns::Lately>>,
     /// Turns at trying dead credentials.
     probes: Semaphore,
     pub(super) incidents: Incidents,
@@ -161,6 +163,7 @@ impl Access {
             mark: sweep::Mark::new(&server_key),
             stopping: AtomicBool::new(false),
             notices,
+            lately: Arc::default(),
             probes: Semaphore::new(probe::AT_ONCE),
             incidents,
             links,

@@ -2,12 +2,12 @@
 //! until somebody answerable writes what they found, and for as long as one is
 //! overdue its person gets no other.
 
-use super::notices::Notices;
 use super::request::short_enough;
 use super::visible::{Loaded, Loading};
 use super::{Access, AccessError, Caller};
 use crate::core::model::{
-    Event, Grant, Notice, NoticeKind, Review, ReviewId, ReviewTold, Role, Urgency, format_duration,
+    Event, Grant, Notice, NoticeKind, Person, PersonRef, Review, ReviewId, ReviewTold, Role, Urgency,
+    format_duration,
 };
 use crate::core::review::{self, ReviewError};
 use crate::proto::{ReviewView, ReviewsQuery, WriteReview};
@@ -31,7 +31,56 @@ impl Access {
     /// [`Access::tend_reviews`] finds those that end by themselves. Call
     /// [`Access::wake`] once it is committed.
     pub(super) fn open_review(&self, tx: &Tx<'_>, grant: &Grant, now: Timestamp) -> Result<bool, StoreError> {
-        open(&self.notices, self.config.break_glass.review_within, tx, grant, now)
+        let Some(ended_at) = review::owed_since(grant, now) else { return Ok(false) };
+        if tx.review_of(&grant.id)?.is_some() {
+            return Ok(false);
+        }
+        let id = ReviewId::from_random(crate::os::random());
+        let review = review::open(id, grant, ended_at, self.config.break_glass.review_within);
+        tx.save_review(&review)?;
+        let event = Event::ReviewOpened { review: Box::new(review.clone()) };
+        let mut notice = notice(&review, NoticeKind::ReviewDue, Urgency::Normal, now);
+        notice.to = self.reviewers_of(tx, &review)?;
+        self.notices.tell(tx, now, &event, &notice)?;
+        Ok(true)
+    }
+
+    /// The reminder, or the alert, whose time has come.
+    fn tell_of_review(&self, tx: &Tx<'_>, mut review: Review, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(stage) = review::to_tell(&review, now) else { return Ok(false) };
+        review.told = stage;
+        let (id, due_at) = (review.id.clone(), review.due_at);
+        let (event, kind, urgency) = match stage {
+            // An open review was told of when it opened.
+            ReviewTold::Opened => return Ok(false),
+            ReviewTold::Reminded => {
+                (Event::ReviewReminded { review: id, due_at }, NoticeKind::ReviewDue, Urgency::Normal)
+            }
+            ReviewTold::Overdue => {
+                let (grant, person) = (review.grant.clone(), review.person.clone());
+                let event = Event::ReviewOverdue { review: id, grant, person, due_at };
+                (event, NoticeKind::ReviewOverdue, Urgency::High)
+            }
+        };
+        tx.save_review(&review)?;
+        let mut notice = notice(&review, kind, urgency, now);
+        notice.to = self.reviewers_of(tx, &review)?;
+        self.notices.tell(tx, now, &event, &notice)?;
+        Ok(true)
+    }
+
+    /// Those who hold a role and could write a review. They are few: policy is
+    /// asked of nobody else, which fits into a transaction.
+    fn reviewers_of(&self, tx: &Tx<'_>, review: &Review) -> Result<Vec<PersonRef>, StoreError> {
+        let request = tx.request(review.request.as_str())?;
+        let requester = tx.person(&request.person.subject)?;
+        let judging = self.judging(&request, requester.as_ref());
+        let people = tx.people()?.into_iter().map(|one| self.config.directory.person(&one));
+        let may = |person: &Person| {
+            let fills = judging.roles(person, &reviewers());
+            review::may_write(review, person, &fills).is_ok()
+        };
+        Ok(people.filter(|one| !one.roles.is_empty()).filter(may).map(|one| one.to_ref()).collect())
     }
 
     /// Why somebody may not break the glass now, if that is so: a review of
@@ -118,18 +167,18 @@ impl Access {
     /// Opens the reviews of grants that have ended by themselves, and tells of
     /// those that nobody writes. Each is told once, whatever stops in between:
     /// what was told is in the state, committed with the notice.
-    pub async fn tend_reviews(&self) -> Result<(), AccessError> {
-        let (notices, within) = (self.notices.clone(), self.config.break_glass.review_within);
+    pub async fn tend_reviews(self: &Arc<Self>) -> Result<(), AccessError> {
+        let access = Arc::clone(self);
         let told = self
             .store
             .write(move |tx| {
                 let now = crate::os::now();
                 let mut told = 0;
                 for grant in tx.unreviewed_break_glass()? {
-                    told += usize::from(open(&notices, within, tx, &grant, now)?);
+                    told += usize::from(access.open_review(tx, &grant, now)?);
                 }
                 for review in tx.waiting_reviews(None)? {
-                    told += usize::from(tell(&notices, tx, review, now)?);
+                    told += usize::from(access.tell_of_review(tx, review, now)?);
                 }
                 Ok::<_, AccessError>(told)
             })
@@ -149,47 +198,6 @@ fn reviewers() -> Vec<Role> {
 fn one(found: Vec<Review>, id: &ReviewId) -> Result<Review, AccessError> {
     let mut found = found.into_iter().filter(|review| review.id == *id);
     found.next().ok_or_else(|| AccessError::not_found(format!("no review {id}")))
-}
-
-fn open(
-    notices: &Notices,
-    within: Duration,
-    tx: &Tx<'_>,
-    grant: &Grant,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let Some(ended_at) = review::owed_since(grant, now) else { return Ok(false) };
-    if tx.review_of(&grant.id)?.is_some() {
-        return Ok(false);
-    }
-    let id = ReviewId::from_random(crate::os::random());
-    let review = review::open(id, grant, ended_at, within);
-    tx.save_review(&review)?;
-    let event = Event::ReviewOpened { review: Box::new(review.clone()) };
-    notices.tell(tx, now, &event, &notice(&review, NoticeKind::ReviewDue, Urgency::Normal, now))?;
-    Ok(true)
-}
-
-/// The reminder, or the alert, whose time has come.
-fn tell(notices: &Notices, tx: &Tx<'_>, mut review: Review, now: Timestamp) -> Result<bool, StoreError> {
-    let Some(stage) = review::to_tell(&review, now) else { return Ok(false) };
-    review.told = stage;
-    let (id, due_at) = (review.id.clone(), review.due_at);
-    let (event, kind, urgency) = match stage {
-        // An open review was told of when it opened.
-        ReviewTold::Opened => return Ok(false),
-        ReviewTold::Reminded => {
-            (Event::ReviewReminded { review: id, due_at }, NoticeKind::ReviewDue, Urgency::Normal)
-        }
-        ReviewTold::Overdue => {
-            let (grant, person) = (review.grant.clone(), review.person.clone());
-            let event = Event::ReviewOverdue { review: id, grant, person, due_at };
-            (event, NoticeKind::ReviewOverdue, Urgency::High)
-        }
-    };
-    tx.save_review(&review)?;
-    notices.tell(tx, now, &event, &notice(&review, kind, urgency, now))?;
-    Ok(true)
 }
 
 fn notice(review: &Review, kind: NoticeKind, urgency: Urgency, now: Timestamp) -> Notice {

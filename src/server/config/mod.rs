@@ -15,6 +15,7 @@ mod notify;
 mod policy;
 mod reader;
 mod retention;
+mod reviews;
 mod secret;
 mod sections;
 mod target;
@@ -29,6 +30,7 @@ pub use forward::{Forward, ForwardTo, OtlpTo, SyslogTo};
 pub use incidents::{IncidentApi, Incidents};
 pub use policy::{DEFAULT_NAME, PolicyFiles, Unusable, default_source, usable};
 pub use reader::Problem;
+pub use reviews::Reviews;
 
 use crate::core::model::{Budgets, BulkRule, ErrorKind, Notice, NoticeKind, Secret, Target, Urgency};
 use crate::core::policy::{BusinessHours, Policy};
@@ -67,6 +69,7 @@ pub struct Config {
     pub forward: Vec<Forward>,
     pub approvals: Approvals,
     pub break_glass: BreakGlass,
+    pub reviews: Reviews,
     /// Who says whether there is an incident (R8.1).
     pub incidents: Incidents,
     /// Whom recordings are sealed to.

@@ -10,6 +10,7 @@ use super::incidents::incidents;
 use super::notify::notify;
 use super::reader::{Found, Section};
 use super::retention::retention;
+use super::reviews::reviews;
 use super::secret::secret;
 use super::target::targets;
 use super::{
@@ -52,6 +53,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let forward = root.section("forward").map(|section| forward(section, outside)).unwrap_or_default();
     let approvals = approvals(root.section("approvals"), &directory);
     let break_glass = break_glass(root.section("break_glass"));
+    let reviews = reviews(root.section("reviews"));
     let incidents = incidents(root.section("incidents"), outside);
     let auditor_key = root.section("recording").and_then(auditor_key);
     let retention = retention(root.section("retention"));
@@ -81,6 +83,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         forward,
         approvals,
         break_glass,
+        reviews,
         incidents,
         auditor_key,
         retention,

@@ -430,6 +430,24 @@ fn r8_1_incident_systems_are_named_with_their_services() {
     assert!(found.len() == 1 && found[0].contains("from 5s to 1h"), "{found:?}");
 }
 
+#[test]
+fn r9_4_access_reviews_start_by_themselves_where_it_is_said() {
+    assert_eq!(parse(EXAMPLE).unwrap().reviews, Reviews::default());
+    assert!(!Reviews::default().every_quarter);
+    let with = |text: &str| EXAMPLE.replace("[reviews]", &format!("[reviews]\n{text}"));
+    let config = parse(&with("campaign_every = \"quarter\"\ncampaign_due = \"10d\"")).unwrap();
+    assert!(config.reviews.every_quarter);
+    assert_eq!(config.reviews.campaign_due, Duration::from_secs(10 * 86_400));
+    for (wrong, expected) in [
+        ("campaign_every = \"month\"", "\"quarter\" or \"never\""),
+        ("campaign_due = \"0s\"", "a length of time"),
+        ("campaign_evry = \"quarter\"", "did you mean campaign_every?"),
+    ] {
+        let found = problems(&with(wrong));
+        assert!(found.len() == 1 && found[0].contains(expected), "{wrong}: {found:?}");
+    }
+}
+
 /// The channels, with this in place of the pager's table.
 fn notified(pager: &str) -> String {
     format!(

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
 /// The most people who are looked through for approvers: those seen last.
-pub const MOST_PEOPLE: u32 = 1000;
+const MOST_PEOPLE: u32 = 1000;
 /// Live delegations of everybody together; each person's own are few.
 const MOST_DELEGATIONS: u32 = 1000;
 /// Of one person's past.

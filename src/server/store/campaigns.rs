@@ -1,9 +1,10 @@
 //! Access review campaigns, and what they bar.
 
 use super::{StoreError, Tx};
-use crate::core::model::{Bar, Campaign, CampaignId, Grant};
+use crate::core::model::{Bar, Campaign, CampaignId, CampaignLine, Grant, Identity};
 use jiff::Timestamp;
 use rusqlite::params;
+use std::collections::BTreeSet;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -11,16 +12,59 @@ impl Tx<'_> {
     pub fn save_campaign(&self, campaign: &Campaign) -> Result<()> {
         let body = serde_json::to_string(campaign)?;
         self.run(
-            "INSERT INTO campaign (id, started_at, signed, body) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO campaign (id, started_at, signed, body, scheduled) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (id) DO UPDATE SET signed = ?3, body = ?4",
             params![
                 campaign.id.as_str(),
                 campaign.started_at.as_microsecond(),
                 campaign.signed.is_some(),
-                body
+                body,
+                campaign.scheduled
             ],
         )
         .map(drop)
+    }
+
+    /// Whether the schedule has started the campaign of a quarter.
+    pub fn has_scheduled(&self, quarter: &str) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM campaign WHERE scheduled = ?1)";
+        Ok(self.0.prepare_cached(sql)?.query_row([quarter], |row| row.get(0))?)
+    }
+
+    pub fn save_line(&self, campaign: &CampaignId, line: &CampaignLine) -> Result<()> {
+        let body = serde_json::to_string(line)?;
+        self.run(
+            "INSERT INTO campaign_line (campaign, line, decided, body) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (campaign, line) DO UPDATE SET decided = ?3, body = ?4",
+            params![campaign.as_str(), line.line, line.decision.is_some(), body],
+        )
+        .map(drop)
+    }
+
+    pub fn line(&self, campaign: &CampaignId, line: u32) -> Result<Option<CampaignLine>> {
+        let sql = "SELECT body FROM campaign_line WHERE campaign = ?1 AND line = ?2";
+        self.one(sql, params![campaign.as_str(), line])
+    }
+
+    /// Lines behind one, in their order.
+    pub fn lines(&self, campaign: &CampaignId, after: u32, limit: u32) -> Result<Vec<CampaignLine>> {
+        self.many(
+            "SELECT body FROM campaign_line WHERE campaign = ?1 AND line > ?2 ORDER BY line LIMIT ?3",
+            params![campaign.as_str(), after, limit],
+        )
+    }
+
+    /// The numbers of the lines that nobody has decided.
+    pub fn undecided_lines(&self, campaign: &CampaignId) -> Result<BTreeSet<u32>> {
+        let sql = "SELECT line FROM campaign_line WHERE campaign = ?1 AND NOT decided";
+        let mut statement = self.0.prepare_cached(sql)?;
+        Ok(statement.query_map([campaign.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Everybody who was here, behind one of them, in the order of their subjects.
+    pub fn people_after(&self, subject: &str, limit: u32) -> Result<Vec<Identity>> {
+        let sql = "SELECT body FROM person WHERE subject > ?1 ORDER BY subject LIMIT ?2";
+        self.many(sql, params![subject, limit])
     }
 
     /// Campaigns, the newest first; only those that nobody has signed, unless all are asked for.

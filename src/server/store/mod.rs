@@ -13,7 +13,7 @@ mod notices;
 mod rows;
 mod schema;
 
-pub use approving::{MOST_PEOPLE, Waiting};
+pub use approving::Waiting;
 pub use notices::{NoticeRow, Recipient, SlackMessage};
 pub use rows::{MOST_NAMED, OutboxRow, RequestsPlace, TokenRow};
 

@@ -231,6 +231,24 @@ const STEPS: &[&str] = &[
         body TEXT NOT NULL
     ) STRICT;
 ",
+    "
+    -- A line is decided by itself: not every line is written again for that.
+    CREATE TABLE campaign_line (
+        campaign TEXT NOT NULL REFERENCES campaign,
+        line INTEGER NOT NULL,
+        decided INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (campaign, line)
+    ) STRICT;
+    INSERT INTO campaign_line (campaign, line, decided, body)
+        SELECT c.id, l.value ->> '$.line', l.value ->> '$.decision' IS NOT NULL, l.value
+        FROM campaign c, json_each(c.body, '$.lines') l;
+    UPDATE campaign SET body = json_set(body, '$.lines', json_array_length(body, '$.lines'), '$.undecided',
+        (SELECT count(*) FROM campaign_line l WHERE l.campaign = campaign.id AND NOT l.decided));
+    -- The quarter that the schedule started it for: each has one.
+    ALTER TABLE campaign ADD COLUMN scheduled TEXT;
+    CREATE UNIQUE INDEX campaign_scheduled ON campaign (scheduled);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -20,6 +20,8 @@ const CATALOG: Duration = Duration::from_secs(300);
 /// after the start first, at most.
 const SCAN: Duration = Duration::from_secs(86_400);
 const SETTLED: Duration = Duration::from_secs(600);
+/// How soon after a quarter's end its access review starts.
+const SCHEDULE: Duration = Duration::from_secs(3600);
 const TOKENS: Duration = Duration::from_secs(3600);
 
 /// Starts every task; they end when the set is dropped. `scan` is how often login
@@ -51,6 +53,11 @@ pub fn spawn(access: &Arc<Access>, scan: Option<Duration>) -> JoinSet<()> {
     tasks.spawn(every(REMIND, "tending access reviews", move || {
         let access = Arc::clone(&campaigns);
         async move { access.tend_campaigns().await }
+    }));
+    let scheduled = Arc::clone(access);
+    tasks.spawn(every(SCHEDULE, "starting the quarter's access review", move || {
+        let access = Arc::clone(&scheduled);
+        async move { access.start_scheduled_campaign(crate::os::now()).await }
     }));
     tasks.spawn(Arc::clone(access).follow_incidents());
     let tokens = Arc::clone(access);

@@ -309,28 +309,32 @@ impl Year {
             rights: vec![right(Right::Read, Tier::Auto), right(Right::Write, Tier::Single)],
             decision: None,
         };
+        let mut lines: Vec<CampaignLine> = (1..).zip(everywhere).map(line).collect();
         let mut campaign = Campaign {
             id: id.clone(),
-            by: by.clone(),
+            by: (day < 100).then_some(by),
+            scheduled: (day > 100).then(|| "2026Q2".to_owned()),
             from: at(second) - SignedDuration::from_secs(90 * DAY),
             to: at(second),
             targets: TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect(),
             started_at: at(second),
             due_at: at(second + 14 * DAY),
             told: CampaignTold::Started,
-            lines: (1..).zip(everywhere).map(line).collect(),
+            lines: lines.len(),
+            undecided: lines.len(),
             signed: None,
         };
         let started = Event::CampaignStarted {
             campaign: id.clone(),
-            by,
+            by: campaign.by.clone(),
+            scheduled: campaign.scheduled.clone(),
             from: campaign.from,
             to: campaign.to,
             targets: campaign.targets.clone(),
             due_at: campaign.due_at,
-            lines: campaign.lines.len(),
+            lines: lines.len(),
             people: 6,
-            sha256: campaign::sha256(&campaign.lines),
+            sha256: campaign::sha256(&lines),
         };
         self.event(second, &started);
         let reviewer = |name: &str| Person {
@@ -341,7 +345,8 @@ impl Year {
             roles: BTreeSet::from([Role::new("security")]),
         };
         let read = BTreeSet::from([Right::Read]);
-        for line in 1..=u32::try_from(campaign.lines.len()).unwrap() {
+        for one in &mut lines {
+            let line = one.line;
             let second = decided * DAY + i64::from(line) * MINUTE;
             let (verdict, comment) = match line {
                 2 => (LineVerdict::Revoked, "left the team"),
@@ -351,7 +356,7 @@ impl Year {
             let keeps = if verdict == LineVerdict::Narrowed { read.clone() } else { BTreeSet::new() };
             let said = Said { verdict, keeps: &keeps, comment };
             let by = reviewer(if line % 3 == 0 { "grace" } else { "hélène" });
-            let (event, bar) = campaign::decide(&mut campaign, line, (&by, &[]), &said, at(second)).unwrap();
+            let (event, bar) = campaign::decide(&mut campaign, one, (&by, &[]), &said, at(second)).unwrap();
             self.event(second, &event);
             if let Some(bar) = bar {
                 self.event(second, &Event::AccessBarred { bar: Box::new(bar), replaces: None });
@@ -366,7 +371,8 @@ impl Year {
             comment: "he is back".into(),
         };
         self.event((decided + 2) * DAY, &lifted);
-        let event = campaign::sign(&mut campaign, (&reviewer("grace"), true), at(signed * DAY)).unwrap();
+        let event =
+            campaign::sign(&mut campaign, &lines, (&reviewer("grace"), true), at(signed * DAY)).unwrap();
         self.event(signed * DAY, &event);
     }
 

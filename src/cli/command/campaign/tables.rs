@@ -27,7 +27,7 @@ pub(super) fn campaigns(rows: &[CampaignRow], format: Format) -> Listing {
             row.lines.to_string(),
             row.undecided.to_string(),
             row.yours.to_string(),
-            row.by.email.clone(),
+            row.by.as_ref().map_or_else(|| "schedule".to_owned(), |by| by.email.clone()),
             signed.map(|signed| signed.sha256.clone()).unwrap_or_default(),
         ]);
     }

@@ -26,7 +26,7 @@ pub(super) fn sample(named: &Named<'_>, finding: &Finding) -> Table {
         table.row([
             Cell::link(&told.campaign, &told.campaign),
             Cell::plain(&format!("{}\n{period}", told.targets.join(", "))),
-            Cell::plain(&format!("{}\n{}", told.by.email, time(told.started.at))),
+            Cell::plain(&format!("{}\n{}", told.starter(), time(told.started.at))),
             Cell::soft(&time(told.due)),
             Cell::plain(&format!("{} of {}", grouped(told.decided), grouped(told.lines))),
             signed(told),
@@ -66,7 +66,7 @@ fn whole(report: &Report, told: &ReviewedAccess, blocks: &mut Vec<Block>) {
         fact("period", Cell::plain(&format!("{} to {}", time(told.from), time(told.to)))),
         fact(
             "started",
-            Cell::plain(&format!("{}, {}, line {}", told.by.email, time(told.started.at), told.started.seq)),
+            Cell::plain(&format!("{}, {}, line {}", told.starter(), time(told.started.at), told.started.seq)),
         ),
         fact("due", Cell::plain(&time(told.due))),
         fact(

@@ -195,7 +195,8 @@ fn reviewed() -> Story {
     let campaign = CampaignId::from_stored("cam-1");
     let started = Event::CampaignStarted {
         campaign: campaign.clone(),
-        by: person("dave").to_ref(),
+        by: Some(person("dave").to_ref()),
+        scheduled: None,
         from: at(-60),
         to: at(0),
         targets: vec!["prod-orders".into()],

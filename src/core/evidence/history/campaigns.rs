@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Campaigned {
     pub started: Mark,
-    pub by: PersonRef,
+    /// Nobody: the schedule.
+    pub by: Option<PersonRef>,
     /// The days that it looked at.
     pub from: Timestamp,
     pub to: Timestamp,
@@ -65,7 +66,9 @@ impl History {
     /// The records of access reviews; every other one comes back.
     pub(super) fn campaign(&mut self, mark: Mark, event: Event) -> Option<Event> {
         match event {
-            Event::CampaignStarted { campaign, by, from, to, targets, due_at, lines, people, sha256 } => {
+            Event::CampaignStarted {
+                campaign, by, from, to, targets, due_at, lines, people, sha256, ..
+            } => {
                 let told = Campaigned {
                     started: mark,
                     by,

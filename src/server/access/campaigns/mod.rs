@@ -9,21 +9,21 @@ use super::request::short_enough;
 use super::{Access, AccessError, Caller, bars};
 use crate::core::campaign::{self, CampaignError, Said};
 use crate::core::model::{
-    Actor, Bar, Campaign, CampaignId, CampaignLine, CampaignTold, Event, GrantId, Person, Right, SessionId,
-    format_duration,
+    Actor, Bar, Campaign, CampaignId, CampaignLine, CampaignTold, Event, GrantId, Person, PersonRef, Quarter,
+    Right, SessionId, format_duration,
 };
 use crate::proto::{CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LinesDecided, StartCampaign};
 use crate::server::store::Tx;
 use jiff::{SignedDuration, Timestamp};
+pub(super) use reviewers::Lately;
 use reviewers::{notice, sees_all};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 const MOST_CAMPAIGNS: u32 = 200;
-/// One answer and one row of the state hold them all.
-const MOST_LINES: usize = 5000;
-const USUAL_DUE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// One answer holds them all.
+const MOST_LINES: usize = 50_000;
 const LONGEST_DUE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl From<CampaignError> for AccessError {
@@ -56,58 +56,107 @@ impl Access {
                 "the period to review must begin before its end, and in the past",
             ));
         }
-        let due = asked.due_seconds.map_or(USUAL_DUE, Duration::from_secs);
+        let due = asked.due_seconds.map_or(self.config.reviews.campaign_due, Duration::from_secs);
         if due.is_zero() || due > LONGEST_DUE {
             let most = format_duration(LONGEST_DUE);
             return Err(AccessError::usage(format!("a campaign is due within a second to {most}")));
         }
-        let mut targets: BTreeSet<String> = asked.targets.into_iter().collect();
+        let (by, period) = (Starter::Person(caller.person.to_ref()), (asked.from, asked.to));
+        let started = self.begin_campaign(by, period, asked.targets, due, now).await?;
+        let Some(campaign) = started else {
+            return Err(AccessError::not_found("there is nothing to review: nobody can get anything there"));
+        };
+        let yours = self.yours(caller, &campaign.id).await?;
+        Ok(row(&campaign, yours.len(), now))
+    }
+
+    /// Starts the campaign over the quarter that is over, if the schedule is to
+    /// and has not. Whoever does so at once does it once: the state has one
+    /// campaign a quarter.
+    pub async fn start_scheduled_campaign(self: &Arc<Self>, now: Timestamp) -> Result<(), AccessError> {
+        if !self.config.reviews.every_quarter {
+            return Ok(());
+        }
+        let Some(quarter) = Quarter::of(now).and_then(Quarter::before) else { return Ok(()) };
+        let name = quarter.to_string();
+        if self.store.read(move |tx| tx.has_scheduled(&name).map_err(AccessError::from)).await? {
+            return Ok(());
+        }
+        let by = Starter::Schedule(quarter.to_string());
+        let due = self.config.reviews.campaign_due;
+        self.begin_campaign(by, (quarter.from, quarter.to), Vec::new(), due, now).await.map(drop)
+    }
+
+    /// None where there is nothing to review, or the schedule was there before.
+    async fn begin_campaign(
+        self: &Arc<Self>,
+        by: Starter,
+        (from, to): (Timestamp, Timestamp),
+        targets: Vec<String>,
+        due: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Campaign>, AccessError> {
+        let mut targets: BTreeSet<String> = targets.into_iter().collect();
         if targets.is_empty() {
             targets = self.target_names().map(str::to_owned).collect();
         }
-        let lines = self.campaign_lines(targets.clone(), asked.from, asked.to).await?;
+        let lines = self.campaign_lines(targets.clone(), from, to).await?;
         if lines.is_empty() {
-            return Err(AccessError::not_found("there is nothing to review: nobody can get anything there"));
+            return Ok(None);
         }
         if lines.len() > MOST_LINES {
             let message = format!("that is {} lines, and a campaign has at most {MOST_LINES}", lines.len());
             return Err(AccessError::usage(message).hint("start one a target: --target NAME"));
         }
+        let (by, scheduled) = match by {
+            Starter::Person(person) => (Some(person), None),
+            Starter::Schedule(quarter) => (None, Some(quarter)),
+        };
         let campaign = Campaign {
             id: CampaignId::from_random(crate::os::random()),
-            by: caller.person.to_ref(),
-            from: asked.from,
-            to: asked.to,
+            by,
+            scheduled,
+            from,
+            to,
             targets: targets.into_iter().collect(),
             started_at: now,
             due_at: now + SignedDuration::try_from(due).unwrap_or(SignedDuration::MAX),
             told: CampaignTold::Started,
-            lines,
+            lines: lines.len(),
+            undecided: lines.len(),
             signed: None,
         };
-        let people: BTreeSet<&str> = campaign.lines.iter().map(|line| line.person.subject.as_str()).collect();
+        let people: BTreeSet<&str> = lines.iter().map(|line| line.person.subject.as_str()).collect();
         let event = Event::CampaignStarted {
             campaign: campaign.id.clone(),
             by: campaign.by.clone(),
+            scheduled: campaign.scheduled.clone(),
             from: campaign.from,
             to: campaign.to,
             targets: campaign.targets.clone(),
             due_at: campaign.due_at,
-            lines: campaign.lines.len(),
+            lines: lines.len(),
             people: people.len(),
-            sha256: campaign::sha256(&campaign.lines),
+            sha256: campaign::sha256(&lines),
         };
-        let notice = notice(&campaign, self.reviewers(&campaign).await?, now);
+        let notice = notice(&campaign, self.reviewers(lines.clone()).await?, now);
         let (notices, saved) = (self.notices.clone(), campaign.clone());
-        self.store
+        let is_new = self
+            .store
             .write(move |tx| {
+                if let Some(quarter) = &saved.scheduled
+                    && tx.has_scheduled(quarter)?
+                {
+                    return Ok(false);
+                }
                 tx.save_campaign(&saved)?;
-                notices.tell(tx, now, &event, &notice).map_err(AccessError::from)
+                lines.iter().try_for_each(|line| tx.save_line(&saved.id, line))?;
+                notices.tell(tx, now, &event, &notice)?;
+                Ok::<_, AccessError>(true)
             })
             .await?;
         self.wake();
-        let yours = self.yours(caller, &campaign).await?;
-        Ok(row(&campaign, yours.len(), now))
+        Ok(is_new.then_some(campaign))
     }
 
     /// The campaigns with a line that the caller decides; all of them for
@@ -124,10 +173,9 @@ impl Access {
             .await?;
         let mut rows = Vec::new();
         for campaign in found {
-            let yours = self.yours(caller, &campaign).await?;
+            let yours = self.yours(caller, &campaign.id).await?;
             if !yours.is_empty() || sees_all(caller) {
-                let open = |line: &&CampaignLine| line.decision.is_none() && yours.contains(&line.line);
-                rows.push(row(&campaign, campaign.lines.iter().filter(open).count(), now));
+                rows.push(row(&campaign, self.open_of(&campaign, &yours).await?, now));
             }
         }
         Ok(rows)
@@ -139,18 +187,24 @@ impl Access {
         caller: &Caller,
         id: String,
     ) -> Result<CampaignDetail, AccessError> {
-        let (mut campaign, yours) = self.find_campaign(caller, &id).await?;
+        let (campaign, yours) = self.find_campaign(caller, &id).await?;
+        let mut lines = self.all_lines(&campaign.id).await?;
         let open = |line: &&CampaignLine| line.decision.is_none() && yours.contains(&line.line);
-        let open = campaign.lines.iter().filter(open).count();
-        let campaign_row = row(&campaign, open, crate::os::now());
+        let campaign = row(&campaign, lines.iter().filter(open).count(), crate::os::now());
         if !sees_all(caller) {
-            campaign.lines.retain(|line| yours.contains(&line.line));
+            lines.retain(|line| yours.contains(&line.line));
         }
-        Ok(CampaignDetail {
-            campaign: campaign_row,
-            lines: campaign.lines,
-            yours: yours.into_iter().collect(),
-        })
+        Ok(CampaignDetail { campaign, lines, yours: yours.iter().copied().collect() })
+    }
+
+    /// How many of these lines nobody has decided.
+    async fn open_of(&self, campaign: &Campaign, yours: &BTreeSet<u32>) -> Result<usize, AccessError> {
+        if campaign.undecided == 0 || yours.is_empty() {
+            return Ok(0);
+        }
+        let id = campaign.id.clone();
+        let open = self.store.read(move |tx| tx.undecided_lines(&id).map_err(AccessError::from)).await?;
+        Ok(open.intersection(yours).count())
     }
 
     /// Decides lines, all of them or none, and takes away at once what does not stay.
@@ -183,18 +237,16 @@ impl Access {
                     for line in lines.iter().copied() {
                         within.decide_line(tx, &mut campaign, line, (&person, &said), now, &mut became)?;
                     }
-                    let Became { grants, sessions, replaced, standing } = became;
+                    let Became { lines, grants, sessions, replaced, standing } = became;
                     tx.save_campaign(&campaign)?;
-                    let undecided = campaign.undecided();
-                    campaign.lines.retain(|line| lines.contains(&line.line));
                     let ended = sessions.iter().map(|(id, _)| SessionId::clone(id)).collect();
                     let decided = LinesDecided {
-                        lines: campaign.lines,
+                        lines,
                         grants,
                         sessions: ended,
                         replaced,
                         standing,
-                        undecided,
+                        undecided: campaign.undecided,
                     };
                     Ok::<_, AccessError>((now, decided, sessions))
                 })
@@ -216,23 +268,18 @@ impl Access {
         now: Timestamp,
         became: &mut Became,
     ) -> Result<(), AccessError> {
-        let line = campaign.lines.iter().find(|line| line.line == number).cloned();
-        let fills = match &line {
-            Some(line) => {
-                let identity = tx.person(&line.person.subject)?;
-                let teams = identity.map(|one| self.config.directory.person(&one).teams).unwrap_or_default();
-                self.line_fills(person, line, &teams)
-            }
-            None => Vec::new(),
-        };
-        let standing = match &line {
-            Some(line) => tx.bars_of(&line.person.subject, &line.target)?,
-            None => Vec::new(),
-        };
+        let found = tx.line(&campaign.id, number)?;
+        let mut line = found.ok_or_else(|| CampaignError::NoLine(campaign.id.clone(), number))?;
+        let identity = tx.person(&line.person.subject)?;
+        let teams = identity.map(|one| self.config.directory.person(&one).teams).unwrap_or_default();
+        let fills = self.line_fills(person, &line, &teams);
+        let standing = tx.bars_of(&line.person.subject, &line.target)?;
         for bar in &standing {
             campaign::overrules(campaign, bar, said.verdict)?;
         }
-        let (event, bar) = campaign::decide(campaign, number, (person, &fills), said, now)?;
+        let (event, bar) = campaign::decide(campaign, &mut line, (person, &fills), said, now)?;
+        tx.save_line(&campaign.id, &line)?;
+        became.lines.push(line);
         tx.record(now, &event)?;
         let Some(bar) = bar else {
             for bar in &standing {
@@ -264,7 +311,9 @@ impl Access {
                 let now = crate::os::now();
                 let person = access.decider(tx, &caller, now)?;
                 let mut campaign = one(tx, &found.id)?;
-                let event = campaign::sign(&mut campaign, (&person, !yours.is_empty()), now)?;
+                // All as of one moment: what is signed is what is there.
+                let lines = tx.lines(&campaign.id, 0, u32::MAX)?;
+                let event = campaign::sign(&mut campaign, &lines, (&person, !yours.is_empty()), now)?;
                 tx.save_campaign(&campaign)?;
                 tx.record(now, &event)?;
                 Ok::<_, AccessError>(row(&campaign, 0, now))
@@ -284,7 +333,8 @@ impl Access {
             if campaign::to_tell(&campaign, now).is_none() {
                 continue;
             }
-            let (notices, to) = (self.notices.clone(), self.reviewers(&campaign).await?);
+            let lines = self.all_lines(&campaign.id).await?;
+            let (notices, to) = (self.notices.clone(), self.reviewers(lines).await?);
             self.store
                 .write(move |tx| {
                     let mut campaign = one(tx, &campaign.id)?;
@@ -295,7 +345,7 @@ impl Access {
                     let event = Event::CampaignReminded {
                         campaign: campaign.id.clone(),
                         stage,
-                        undecided: campaign.undecided(),
+                        undecided: campaign.undecided,
                         due_at: campaign.due_at,
                         to: to.clone(),
                     };
@@ -309,9 +359,17 @@ impl Access {
     }
 }
 
+/// Who starts a campaign.
+enum Starter {
+    Person(PersonRef),
+    /// For this quarter.
+    Schedule(String),
+}
+
 /// What decisions came to.
 #[derive(Default)]
 struct Became {
+    lines: Vec<CampaignLine>,
     grants: Vec<GrantId>,
     sessions: Vec<(SessionId, String)>,
     replaced: Vec<Bar>,
@@ -328,14 +386,15 @@ fn row(campaign: &Campaign, yours: usize, now: Timestamp) -> CampaignRow {
     CampaignRow {
         id: campaign.id.clone(),
         by: campaign.by.clone(),
+        scheduled: campaign.scheduled.clone(),
         state: campaign.state(now).to_owned(),
         from: campaign.from,
         to: campaign.to,
         targets: campaign.targets.clone(),
         started_at: campaign.started_at,
         due_at: campaign.due_at,
-        lines: campaign.lines.len(),
-        undecided: campaign.undecided(),
+        lines: campaign.lines,
+        undecided: campaign.undecided,
         yours,
         signed: campaign.signed.clone(),
     }

@@ -5,7 +5,7 @@ use super::super::{Access, AccessError, Caller};
 use super::past::Walk;
 use crate::core::model::{
     AccessRequest, Event, Facts, Grant, Level, Notice, NoticeKind, Path, Permission, PersonRef, RequestId,
-    RequestState, TableName, Tier, Urgency, split_name,
+    RequestState, Role, TableName, Tier, Urgency, split_name,
 };
 use crate::core::policy::{Past, often, suggest};
 use crate::proto::{AuditQuery, Suggest, Suggested};
@@ -89,6 +89,9 @@ impl Access {
         } else {
             suggestion.clone()
         };
+        let people = self.store.read(|tx| tx.people().map_err(AccessError::from)).await?;
+        let people = people.iter().map(|one| self.config.directory.person(one));
+        let security = people.filter(|one| one.roles.contains(&Role::new("security")));
         let notice = Notice {
             kind: NoticeKind::BreakGlassOften,
             urgency: Urgency::Normal,
@@ -101,7 +104,7 @@ impl Access {
                 ("more".to_owned(), "dbaccess policy suggest".to_owned()),
             ],
             request: None,
-            to: Vec::new(),
+            to: security.map(|one| one.to_ref()).collect(),
             thread: None,
         };
         let event = Event::BreakGlassOften { who, times, days: DAYS, requests, suggestion };

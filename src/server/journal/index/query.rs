@@ -81,7 +81,8 @@ pub(super) fn past_reads(
 
 /// What each session did between two times: reading, writing, changing schemas
 /// and taking rows out, what was refused left out. It walks through the whole
-/// period, which is for a question of once a quarter.
+/// period, which is for a question of once a quarter; what a statement does is
+/// read from its facts once for each shape.
 pub(super) fn uses(
     connection: &Connection,
     from: Timestamp,
@@ -90,15 +91,19 @@ pub(super) fn uses(
     let ddl =
         "(class LIKE 'CREATE %' OR class LIKE 'ALTER %' OR class LIKE 'DROP %' OR class LIKE 'COMMENT%')";
     let writes = format!("(facts ->> '$.writes' <> '[]' AND NOT {ddl})");
+    let kinds = format!(
+        "WITH kinds AS MATERIALIZED (SELECT no, facts ->> '$.reads' <> '[]' AS reads, {writes} AS writes, {ddl} AS ddl
+         FROM shapes)"
+    );
     let of = |what: &str| format!("count(*) FILTER (WHERE {what}), max(at) FILTER (WHERE {what})");
     let sql = format!(
-        "SELECT s.session, grant_id, subject, email, target, {}, {}, {}, {}
-         FROM statements JOIN sessions s ON s.no = statements.session JOIN shapes ON shapes.no = shape
+        "{kinds} SELECT s.session, grant_id, subject, email, target, {}, {}, {}, {}
+         FROM statements JOIN sessions s ON s.no = statements.session JOIN kinds ON kinds.no = shape
          WHERE at >= ?1 AND at < ?2 AND outcome NOT IN ({REFUSED}, {SKIPPED})
          GROUP BY s.no ORDER BY s.session",
-        of("facts ->> '$.reads' <> '[]'"),
-        of(&writes),
-        of(ddl),
+        of("reads"),
+        of("writes"),
+        of("ddl"),
         of("export = 1"),
     );
     let mut statement = connection.prepare_cached(&sql)?;
