@@ -209,8 +209,8 @@ fn r8_4_a_sealed_recording_without_its_key_leaves_the_statements() {
     assert!(bare.err.contains("must be named with --key"), "{}", bare.err);
 }
 
-#[test]
-fn r8_4_of_a_broken_recording_the_part_before_is_played_and_it_is_an_error() {
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_4_of_a_broken_recording_the_part_before_is_played_and_it_is_an_error() {
     let mut film = Film::begin();
     for word in ["early", "late"] {
         let rows = vec![vec![Some(word)]];
@@ -236,6 +236,8 @@ fn r8_4_of_a_broken_recording_the_part_before_is_played_and_it_is_an_error() {
     let html = shot.dir.path().join("page.html").display().to_string();
     shot.run(&["--html", &html]).exits(1);
     assert!(std::fs::read_to_string(&html).unwrap().contains("<p>the recording is broken: chunk 1"));
+    let page = seen("replay.mjs", &["broken", &html]).await;
+    assert_eq!(page["problems"], json!([]), "{page}");
 }
 
 #[test]

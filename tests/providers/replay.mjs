@@ -1,6 +1,6 @@
 // A person in front of the page that `dbaccess replay --html` writes.
 //
-//   replay.mjs long|hostile PAGE [SCREENSHOTS]
+//   replay.mjs long|hostile|broken PAGE [SCREENSHOTS]
 //
 // Clicks and types through it, and fails where it does not do what it should.
 // Prints one JSON object: {"ready_ms", "items" (in the list at once), "text",
@@ -193,6 +193,21 @@ const hostile = async (page, shoot) => {
   return { text: `${first}\n${await page.locator('.detail').innerText()}` };
 };
 
+// Where it breaks off stands between the statements, and with the player.
+const broken = async (page, shoot) => {
+  await shoot('broken');
+  const breaks = /the recording is broken: chunk 1 .*is not played/;
+  const lines = await page.locator('#rows > *').allInnerTexts();
+  const [early, told] = [/SELECT early/, breaks].map((what) => lines.findIndex((line) => what.test(line)));
+  assert.ok(early >= 0 && told > early, lines.join('\n'));
+  assert.match(await page.locator('#told').innerText(), breaks);
+  await page.locator('#scroll').focus();
+  await page.keyboard.press('Home');
+  assert.doesNotMatch(await page.locator('#told').innerText(), breaks);
+  assert.match(await page.locator('.mark.later').innerText(), breaks);
+  return {};
+};
+
 await withPage(async (page) => {
   await page.setViewportSize({ width: 1280, height: 800 });
   page.on('pageerror', (error) => problems.push(error.message));
@@ -220,6 +235,6 @@ await withPage(async (page) => {
   await page.goto(address);
   await page.locator('.detail h2').waitFor();
   const ready_ms = performance.now() - from;
-  const seen = await { long, hostile }[kind](page, shoot);
+  const seen = await { long, hostile, broken }[kind](page, shoot);
   console.log(JSON.stringify({ ready_ms, ...seen, requests, problems }));
 }, problems);
