@@ -9,15 +9,15 @@ use crate::core::model::{
     Absence, Bar, Delegation, ErrorKind, Grant, Hold, Person, ScriptComparison, Secret, format_duration,
 };
 use crate::proto::{
-    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
-    CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, ErrorBody, Explained,
-    Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, MakeReport, Me, MetricsQuery,
-    MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason,
-    RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView,
-    RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView,
-    RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView, SessionsQuery, SignCampaign,
-    StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated,
-    WriteReview,
+    About, AbsenceView, Amend, Approve, AskUnseal, AuditCounts, AuditPage, AuditQuery, Away, BackView,
+    CampaignDetail, CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DecideUnseal,
+    DelegationsQuery, End, ErrorBody, Explained, Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login,
+    Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession,
+    OpenUnseal, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy,
+    Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail,
+    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView,
+    TargetView, TokenIssued, TokensRotated, UnsealView, Unsealed, UnsealsQuery, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -236,6 +236,22 @@ impl Client {
 
     pub async fn audit_counts(&self, query: &AuditQuery) -> Result<AuditCounts, CliError> {
         self.call(Method::GET, &["audit", "counts"], query, None::<&()>, SESSION_TIMEOUT).await
+    }
+
+    pub async fn unseals(&self, query: UnsealsQuery) -> Result<Vec<UnsealView>, CliError> {
+        self.get(&["unseals"], &query).await
+    }
+
+    pub async fn ask_unseal(&self, body: &AskUnseal) -> Result<UnsealView, CliError> {
+        self.post(&["unseals"], body).await
+    }
+
+    pub async fn decide_unseal(&self, id: &str, body: &DecideUnseal) -> Result<UnsealView, CliError> {
+        self.post(&["unseals", id, "decide"], body).await
+    }
+
+    pub async fn open_unseal(&self, id: &str, body: OpenUnseal) -> Result<Unsealed, CliError> {
+        self.call(Method::POST, &["unseals", id, "open"], &(), Some(&body), SESSION_TIMEOUT).await
     }
 
     pub async fn doctor(&self, target: Option<&str>) -> Result<Vec<Finding>, CliError> {

@@ -27,3 +27,4 @@ pub mod seal;
 pub mod sql;
 pub mod text;
 pub mod timeline;
+pub mod unseal;

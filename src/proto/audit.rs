@@ -164,6 +164,12 @@ pub struct AuditRow {
     /// Of the data that an export took out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<Export>,
+    /// The text is without its values, which `audit unseal` shows.
+    #[serde(default)]
+    pub text_sealed: bool,
+    /// So is the message of the error that it ended in.
+    #[serde(default)]
+    pub message_sealed: bool,
     /// Whether the session's recording holds what it returned.
     #[serde(default)]
     pub recorded: bool,

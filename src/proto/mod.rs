@@ -4,8 +4,12 @@
 //! is refused: a misspelt narrowing must not be taken for none.
 
 mod audit;
+mod unseal;
 
 pub use audit::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy, ResultKind, TouchedKind};
+pub use unseal::{
+    AskUnseal, DecideUnseal, OpenUnseal, OpenedStatement, SealedPart, UnsealView, Unsealed, UnsealsQuery,
+};
 
 use crate::core::model::{
     Absence, AccessRequest, Approval, AskedScope, Bar, BreakGlass, CampaignId, CampaignLine, CampaignSigned,

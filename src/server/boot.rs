@@ -13,8 +13,10 @@ use super::outbox::Outbox;
 use super::recording::Recordings;
 use super::store::Store;
 use super::tasks;
-use super::{api, listen, seal_key, web};
+use super::{api, key_file, listen, web};
 use crate::core::model::{ErrorKind, Event, SessionId};
+use crate::core::seal::SealKey;
+use crate::core::unseal::UnsealKey;
 use crate::tls;
 use crate::wire::postgres::scram::Binding;
 use anyhow::{Context as _, bail};
@@ -80,7 +82,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         &config.limits,
     ));
     let links = Links {
-        key: seal_key::load_or_create(&data_dir.join("link.key"))?,
+        key: SealKey::new(*key_file::load_or_create(&data_dir.join("link.key"), &key_file::LINKS)?),
         public_url: config.server.public_url.clone(),
         store: store.clone(),
     };
@@ -88,6 +90,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let host = config.server.host().to_owned();
     let (policy, metrics_endpoint) = (config.policy.hash().to_owned(), config.metrics);
     let provider = Provider::new(identity_config(&config.identity, &config.server.public_url))?;
+    let unseal_path = data_dir.join("unseal.key");
+    let unseal_key = match config.redacts {
+        true => Some(key_file::load_or_create(&unseal_path, &key_file::UNSEALING)?),
+        false => key_file::load(&unseal_path, &key_file::UNSEALING)?,
+    };
+    let unseal_key = unseal_key.map(|key| UnsealKey::new(*key));
     let access = Arc::new(Access::new(Parts {
         provider,
         store: store.clone(),
@@ -99,6 +107,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         metrics: Arc::clone(&metrics),
         links: links.clone(),
         config,
+        unseal_key,
         server_key: std::fs::read_to_string(ledger.join("signing.pub"))?,
     })?);
 

@@ -7,6 +7,7 @@ use crate::requests::id;
 use crate::support::api::{Answered, Api, events, provider_tokens};
 use crate::support::env::{Setting, TestEnv};
 use crate::support::incidents::{Mood, Vendor, section};
+use dbaccess::core::recording::AuditorSecret;
 use dbaccess::proto::{SessionEvent, SessionSummary};
 use dbaccess::server::api::{Who, routes};
 use schema::Document;
@@ -51,6 +52,9 @@ fn body_of(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/campaigns") => json!({"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}),
         ("POST", "/v1/campaigns/{id}/decide") => json!({"lines": [1], "verdict": "revoked", "comment": "x"}),
         ("POST", "/v1/campaigns/{id}/sign") => json!({}),
+        ("POST", "/v1/unseals") => json!({"statements": [1], "reason": "x"}),
+        ("POST", "/v1/unseals/{id}/decide") => json!({"approve": false}),
+        ("POST", "/v1/unseals/{id}/open") => json!({}),
         ("POST", "/v1/bars/lift") => json!({"person": "x", "target": "prod-orders", "comment": "x"}),
         ("POST", "/v1/delegations") => {
             json!({"to": "bob@example.com", "until": "2100-01-01T00:00:00Z", "reason": "x"})
@@ -69,7 +73,7 @@ fn bad_query(method: &str, path: &str) -> Option<&'static str> {
         (
             "GET",
             "/v1/requests" | "/v1/sessions" | "/v1/reviews" | "/v1/delegations" | "/v1/campaigns"
-            | "/v1/holds",
+            | "/v1/holds" | "/v1/unseals",
         ) => Some("all=perhaps"),
         ("GET", "/v1/audit") => Some("since=yesterday"),
         ("GET", "/v1/metrics") => Some("since_seconds=0.5"),
@@ -188,7 +192,8 @@ async fn the_document_describes_what_is_answered() {
     let (pagerduty, secrets) = (Vendor::pagerduty().await, tempfile::tempdir().unwrap());
     let incidents = section(secrets.path(), "pagerduty", pagerduty.port);
     let (rule, _rule) = crate::recordings::rule();
-    let extra = format!("{rule}\n{incidents}\n[retention]\nstatements = \"400d\"\n");
+    let redacting = crate::redacted::redacting(&AuditorSecret::from_random([7; 32]));
+    let extra = format!("{rule}\n{incidents}\n[retention]\nstatements = \"400d\"\n{redacting}");
     let env = TestEnv::with(Setting { extra, ..Setting::default() }).await;
     let document = Document::of(Api::anyone(&env).get("/v1/openapi.json").await.is(200));
     // The same endpoints, and who may call them.
@@ -249,6 +254,7 @@ async fn the_document_describes_what_is_answered() {
     let grant = granted["grant"]["id"].as_str().unwrap();
     person.run(&["exec", "prod-orders", "--grant", grant, "SELECT count(*) FROM orders"]).ok();
     person.run(&["exec", "prod-orders", "--grant", grant, "SELECT nothing FROM orders"]);
+    person.run(&["exec", "prod-orders", "--grant", grant, "SELECT 'x'::int"]);
     let open = json!({"grant": grant, "detached": true});
     let session = seen(&alice, "POST", "/v1/sessions", "/v1/sessions", Some(open)).await;
     let session = session["session"].as_str().unwrap();
@@ -346,6 +352,7 @@ async fn the_document_describes_what_is_answered() {
     let absent = seen(&dave, "GET", "/v1/absences", "/v1/absences", None).await;
     assert_eq!(absent.as_array().unwrap().len(), 1);
     seen(&dave, "POST", "/v1/absences/end", "/v1/absences/end", Some(json!({}))).await;
+    crate::redacted::unsealed((&alice, &dave, &carol), &seen).await;
     reviewed(&dave, &carol, &seen).await;
     // Signing in and out last: it takes the token away.
     let tokens = provider_tokens(&env, "bob").await;

@@ -96,6 +96,7 @@ impl Past {
             text: text.into(),
             parameters: Cow::Owned(Vec::new()),
             parameters_sha256: None,
+            sealed: None,
             class: facts.class.verb().into(),
             facts: Some(Cow::Borrowed(&facts.record)),
         };
@@ -110,6 +111,7 @@ impl Past {
             bytes: 10 * rows,
             duration_us: 250,
             export,
+            sealed: None,
         };
         self.append(at, serde_json::to_string(&outcome).unwrap()).await;
         intent.0

@@ -82,7 +82,15 @@ impl World {
             script: None,
         };
         let way = Arc::new(Way::new(pg.admin_upstream("shop")).unwrap());
-        let live = Live::new(permit, ROLE.to_owned(), verifier, keys(), way, 10, None);
+        let live = Live::new(
+            permit,
+            ROLE.to_owned(),
+            verifier,
+            keys(),
+            way,
+            10,
+            dbaccess::server::gateway::Keeping::default(),
+        );
         let registry = Arc::new(Registry::default());
         registry.insert(Arc::new(live));
         let dir = TempDir::new().unwrap();

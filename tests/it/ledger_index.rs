@@ -26,6 +26,7 @@ pub fn intent(n: u8, person: &str, target: &str, text: &str) -> String {
         text: text.into(),
         parameters: Cow::Owned(vec![Some("7".to_owned()), None]),
         parameters_sha256: None,
+        sealed: None,
         class: "select".into(),
         facts: Some(Cow::Owned(StatementFacts::of(&serde_json::json!({"verbs": ["SELECT"]})))),
     };
@@ -41,6 +42,7 @@ pub fn outcome(n: u8, intent: Position, rows: u64) -> String {
         bytes: 10 * rows,
         duration_us: 250,
         export: None,
+        sealed: None,
     };
     serde_json::to_string(&record).unwrap()
 }

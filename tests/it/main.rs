@@ -124,6 +124,8 @@ mod record;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
+mod redacted;
+#[cfg(test)]
 mod redteam;
 #[cfg(test)]
 mod replay;

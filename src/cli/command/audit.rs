@@ -3,6 +3,7 @@ mod compare;
 mod filters;
 mod follow;
 mod parquet;
+mod unseal;
 
 use super::Context;
 use crate::cli::client::Client;
@@ -45,6 +46,7 @@ pub struct AuditArgs {
 #[derive(Clone, Debug, clap::Subcommand)]
 enum AuditCommand {
     Compare(compare::CompareArgs),
+    Unseal(unseal::UnsealArgs),
 }
 
 /// The server's longest page.
@@ -52,8 +54,10 @@ const PAGE: u32 = 1000;
 
 impl AuditArgs {
     pub(super) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        if let Some(AuditCommand::Compare(args)) = self.command {
-            return args.run(context).await;
+        match self.command {
+            Some(AuditCommand::Compare(args)) => return args.run(context).await,
+            Some(AuditCommand::Unseal(args)) => return args.run(context).await,
+            None => {}
         }
         let mut query = self.filters.query()?;
         let client = context.client()?;

@@ -273,6 +273,8 @@ mod tests {
             bytes: 0,
             duration_us: None,
             export: None,
+            text_sealed: false,
+            message_sealed: false,
             recorded: false,
         }
     }
@@ -306,6 +308,7 @@ mod tests {
                 text: Cow::Borrowed("SELECT 1"),
                 parameters: Cow::Borrowed(&[]),
                 parameters_sha256: None,
+                sealed: None,
                 class: Cow::Borrowed("select"),
                 facts: None,
             };
@@ -317,6 +320,7 @@ mod tests {
                 bytes: 1,
                 duration_us: 1,
                 export: None,
+                sealed: None,
             };
             for record in [&intent, &outcome] {
                 let body = serde_json::to_string(record).unwrap();

@@ -24,20 +24,26 @@ pub struct Ran {
     pub session: SessionId,
     pub connection: String,
     pub text: String,
+    /// The text is without its values.
+    pub redacted: bool,
     pub result: Option<StatementResult>,
     pub duration_us: Option<u64>,
     /// The session is over: what it left open was rolled back.
     pub over: bool,
 }
 
-/// Compares. `records` are in the order of the ledger.
+/// Compares. `records` are in the order of the ledger. A redacted statement is
+/// compared with what the script's would be without its values.
 pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
-    let facts: Vec<Option<Statement>> = records.iter().map(|one| single(&one.text)).collect();
+    let facts: Vec<Option<Statement>> = records.iter().map(single).collect();
     let states = fates(&records, &facts);
     let texts: Vec<&str> = script.statements.iter().map(|statement| script.text_of(statement)).collect();
-    let mut places: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
+    let mut places: HashMap<(bool, Vec<String>), Vec<usize>> = HashMap::new();
     for (index, text) in texts.iter().enumerate() {
-        places.entry(words(text)).or_default().push(index);
+        places.entry((false, words(text))).or_default().push(index);
+        if records.iter().any(|record| record.redacted) {
+            places.entry((true, words(&sql::redact(text)))).or_default().push(index);
+        }
     }
     let mut statements: Vec<Compared> = script
         .statements
@@ -68,7 +74,8 @@ pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
             message: words_of(record.result.as_ref()),
         };
         // Of equal statements the first that has not taken effect yet.
-        let candidates = places.get(&words(&record.text)).map(Vec::as_slice).unwrap_or_default();
+        let candidates =
+            places.get(&(record.redacted, words(&record.text))).map(Vec::as_slice).unwrap_or_default();
         let is_free = |index: &&usize| statements.get(**index).is_some_and(|one| took_effect(one) == 0);
         let place = candidates.iter().find(is_free).or(candidates.last()).copied();
         match place.and_then(|index| statements.get_mut(index).map(|one| (index, one))) {
@@ -266,8 +273,9 @@ fn set(states: &mut [RunState], indexes: &[usize], to: RunState) {
 }
 
 /// The facts of a text that is one statement.
-fn single(text: &str) -> Option<Statement> {
-    let mut statements = sql::analyse(text).ok()?.statements.into_iter();
+fn single(record: &Ran) -> Option<Statement> {
+    let like = record.redacted.then(|| sql::likeness(&record.text));
+    let mut statements = sql::analyse(like.as_deref().unwrap_or(&record.text)).ok()?.statements.into_iter();
     statements.next().filter(|_| statements.next().is_none())
 }
 

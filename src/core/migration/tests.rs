@@ -282,6 +282,7 @@ fn records(of: &[(&str, Option<StatementResult>)]) -> Vec<Ran> {
         session: SessionId::from_stored("ses-1"),
         connection: "con-1".into(),
         text: (*text).to_owned(),
+        redacted: false,
         result: result.clone(),
         duration_us: Some(1000),
         over: true,
@@ -297,6 +298,29 @@ fn states(of: &[(&str, Option<StatementResult>)]) -> (Vec<RunState>, bool, usize
 const ADD: &str = "ALTER TABLE s.t ADD a int";
 const INDEX: &str = "CREATE INDEX CONCURRENTLY ON s.t (n)";
 const UPDATE: &str = "UPDATE s.t SET n = 1 WHERE id = 1";
+
+/// Values that nobody may read are not compared; all else is.
+#[test]
+fn r5_2_a_redacted_statement_is_compared_without_its_values() {
+    let script = reviewed(SCRIPT, &of_cases(), &[]);
+    let mut all = records(&[
+        ("SET lock_timeout = '5s'", ok("SET")),
+        (ADD, ok("ALTER TABLE")),
+        (INDEX, ok("CREATE INDEX")),
+        (UPDATE, ok("UPDATE 1")),
+    ]);
+    let redact = |record: &mut Ran| {
+        let shown = crate::core::sql::redact(&record.text);
+        (record.redacted, record.text) = (shown != record.text, shown);
+    };
+    all.iter_mut().for_each(redact);
+    assert!(all[3].redacted && all[3].text == "UPDATE s.t SET n = ? WHERE id = ?", "{:?}", all[3]);
+    let compared = compare(&script, all.clone());
+    assert!(compared.same && compared.others.is_empty(), "{compared:?}");
+    all[3].text = "UPDATE s.t SET m = ? WHERE id = ?".to_owned();
+    let other = compare(&script, all);
+    assert!(!other.same && other.others[0].differs, "{other:?}");
+}
 
 #[test]
 fn r5_2_what_became_of_each_statement_is_told() {

@@ -5,7 +5,7 @@ use super::{
     Absence, AccessRequest, Approval, Bar, BreakGlass, BreakGlassEndReason, BulkRead, CampaignId,
     CampaignTold, ConnectionId, Delegation, DelegationId, EndReason, Framework, Grant, GrantId, Hold, HoldId,
     IncidentId, LineDecision, NoticeKind, PersonRef, PolicySource, ProbeAnswer, RequestId, Review,
-    ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Via,
+    ReviewFinding, ReviewId, RoleScan, SessionId, Totals, Unseal, UnsealDecision, UnsealId, Via,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,14 @@ pub enum Event {
     /// Somebody has asked for a session's recording.
     #[serde(rename = "recording.read")]
     RecordingRead { session: SessionId, by: PersonRef },
+    /// An auditor asks for the originals of redacted statements.
+    #[serde(rename = "unseal.requested")]
+    UnsealRequested { unseal: Box<Unseal> },
+    #[serde(rename = "unseal.decided")]
+    UnsealDecided { unseal: UnsealId, decision: UnsealDecision },
+    /// One of the two auditors was given the server's shares of so many statements.
+    #[serde(rename = "unseal.opened")]
+    UnsealOpened { unseal: UnsealId, by: PersonRef, statements: usize },
     /// A bundle of evidence was made: `manifest` is the SHA-256 of its manifest,
     /// and `first` to `last` the lines of the ledger that are in it.
     #[serde(rename = "report.made")]

@@ -87,6 +87,10 @@ id!(
     /// One legal hold.
     HoldId, "hld"
 );
+id!(
+    /// One request to read the originals of redacted statements.
+    UnsealId, "uns"
+);
 
 /// What the beginning of an id says of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +117,7 @@ impl IdKind {
             (ReviewId::PREFIX, "review"),
             (CampaignId::PREFIX, "campaign"),
             (HoldId::PREFIX, "hold"),
+            (UnsealId::PREFIX, "unsealing"),
         ];
         match named.iter().find(|(known, _)| *known == prefix) {
             Some((_, name)) if random.is_empty() => Self::Bare(name),

@@ -39,6 +39,7 @@ mod standing;
 mod statement;
 mod suspension;
 mod target;
+mod unseal;
 
 pub use break_glass::{BreakGlass, BreakGlassEnd, BreakGlassEndReason, Confirmation};
 pub use budget::{Budget, Budgets};
@@ -60,7 +61,7 @@ pub use framework::Framework;
 pub use grant::{Grant, Revoked, Standing};
 pub use hold::{Covered, Hold, PrunedBy, Released};
 pub use id::{
-    CampaignId, ConnectionId, DelegationId, GrantId, HoldId, IdKind, RequestId, ReviewId, SessionId,
+    CampaignId, ConnectionId, DelegationId, GrantId, HoldId, IdKind, RequestId, ReviewId, SessionId, UnsealId,
 };
 pub use incident::{BadIncident, Incident, IncidentId, IncidentRef, IncidentState, IncidentSystem};
 pub use kind::ErrorKind;
@@ -89,3 +90,4 @@ pub use standing::{MOST_ROLES, PasswordKind, ProbeAnswer, RoleScan, StandingRole
 pub use statement::{Export, StatementFacts, StatementRecord};
 pub use suspension::{LONGEST_SUSPENSION, Suspension, USUAL_SUSPENSION};
 pub use target::{Environment, Sensitivity, Target};
+pub use unseal::{Unseal, UnsealDecision, UnsealState};

@@ -40,6 +40,9 @@ pub enum NoticeKind {
     CampaignDue,
     #[serde(rename = "campaign.overdue")]
     CampaignOverdue,
+    /// An auditor asks for originals of redacted statements; another must decide.
+    #[serde(rename = "unseal.waiting")]
+    UnsealWaiting,
     #[serde(rename = "alert.bulk_read")]
     BulkRead,
     /// A credential that must be dead was let in.

@@ -25,6 +25,10 @@ pub enum StatementRecord<'a> {
         /// SHA-256 in hex of parameters too large to hold, in place of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parameters_sha256: Option<Cow<'a, str>>,
+        /// The original, where `text` has placeholders for its values and the
+        /// bound ones are left out: what `core::unseal` seals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealed: Option<Cow<'a, str>>,
         /// The statement's class, as the gateway's grammar sees it: `select`, `update`, …
         class: Cow<'a, str>,
         /// What the grammar found in it; none where the text could not be read.
@@ -42,6 +46,9 @@ pub enum StatementRecord<'a> {
         duration_us: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         export: Option<Export>,
+        /// The error's message, where `result` leaves it out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealed: Option<Cow<'a, str>>,
     },
 }
 

@@ -34,7 +34,7 @@ impl AuditorKey {
         Self(bytes)
     }
 
-    pub(super) fn bytes(&self) -> &[u8; 32] {
+    pub(in crate::core) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
@@ -43,6 +43,15 @@ impl AuditorKey {
     pub fn parse(text: &str) -> Option<Self> {
         let key = from_hex(text.trim().strip_prefix(PUBLIC)?)?;
         shared(key, [1; 32]).map(|_| Self(key))
+    }
+
+    /// Agrees on a secret with the owner of the key, from 32 random bytes: what
+    /// they must be told for it, and the secret. None where the key gives it away.
+    pub(in crate::core) fn agree(&self, mut random: [u8; 32]) -> Option<([u8; 32], Zeroizing<[u8; 32]>)> {
+        let ephemeral = MontgomeryPoint::mul_base_clamped(random).to_bytes();
+        let shared = shared(self.0, random);
+        random.zeroize();
+        Some((ephemeral, shared?))
     }
 }
 
@@ -82,6 +91,11 @@ impl AuditorSecret {
     pub fn public(&self) -> AuditorKey {
         AuditorKey(MontgomeryPoint::mul_base_clamped(*self.0).to_bytes())
     }
+
+    /// The secret that was agreed on with this key's public half.
+    pub(in crate::core) fn agreed(&self, ephemeral: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
+        shared(*ephemeral, *self.0)
+    }
 }
 
 impl fmt::Debug for AuditorSecret {
@@ -98,14 +112,13 @@ impl Sealer {
     pub fn new(
         session: &crate::core::model::SessionId,
         auditor: AuditorKey,
-        mut random: [u8; 32],
+        random: [u8; 32],
     ) -> Result<(Self, Header), RecordingError> {
-        let ephemeral = MontgomeryPoint::mul_base_clamped(random).to_bytes();
-        let shared = shared(auditor.0, random);
-        random.zeroize();
+        let weak = || RecordingError::WeakKey(auditor);
+        let (ephemeral, shared) = auditor.agree(random).ok_or_else(weak)?;
         let header = Header { session: session.clone(), sealed: Some((ephemeral, auditor)) };
-        let key = derive(shared.ok_or(RecordingError::WeakKey(auditor))?, &ephemeral, &auditor, &header);
-        Ok((Self(key.ok_or(RecordingError::WeakKey(auditor))?), header))
+        let key = derive(shared, &ephemeral, &auditor, &header).ok_or_else(weak)?;
+        Ok((Self(key), header))
     }
 
     /// Seals in place. None but the memory of a whole chunk could be too much for it.
@@ -126,7 +139,8 @@ impl Opener {
         if secret.public() != *auditor {
             return Err(RecordingError::OtherKey(*auditor));
         }
-        let key = shared(*ephemeral, *secret.0)
+        let key = secret
+            .agreed(ephemeral)
             .and_then(|shared| derive(shared, ephemeral, auditor, header))
             .ok_or(RecordingError::NotARecording)?;
         Ok(Some(Self(key)))

@@ -1,9 +1,11 @@
 //! What is known of a text once PostgreSQL's grammar has read it.
 
+use super::redact;
 use crate::core::model::{StatementFacts, TableName};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// One text: what one Query or Parse message carries. Empty texts and texts of
 /// comments only hold no statement.
@@ -63,6 +65,9 @@ pub struct Statement {
     pub spots: Vec<Spot>,
     /// These facts as the ledger keeps them.
     pub record: StatementFacts,
+    /// Its text without values, once somebody has asked for it. Texts that share
+    /// these facts differ in values alone.
+    pub(super) redacted: OnceLock<Arc<str>>,
 }
 
 /// A place in a statement that names a schema.
@@ -266,6 +271,7 @@ impl Statement {
             effect: TxEffect::None,
             spots: Vec::new(),
             record: StatementFacts::default(),
+            redacted: OnceLock::new(),
         }
     }
 
@@ -277,6 +283,16 @@ impl Statement {
     /// The statement's own text, cut out of the text it was found in.
     pub fn text<'t>(&self, whole: &'t str) -> &'t str {
         whole.get(self.range.clone()).unwrap_or(whole)
+    }
+
+    /// The facts of its own text.
+    pub fn alone(&self) -> Facts {
+        Facts { statements: vec![Self { range: 0..self.range.len(), ..self.clone() }] }
+    }
+
+    /// The same without its values; made once for all texts with these facts.
+    pub fn redacted(&self, whole: &str) -> Arc<str> {
+        Arc::clone(self.redacted.get_or_init(|| redact(self.text(whole)).into()))
     }
 }
 

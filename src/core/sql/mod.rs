@@ -11,6 +11,7 @@ mod classify;
 mod facts;
 mod highlight;
 mod record;
+mod redact;
 mod rewrite;
 mod schema;
 mod walk;
@@ -18,6 +19,7 @@ mod walk;
 pub use cache::FactsCache;
 pub use facts::{Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect};
 pub use highlight::{Shade, highlight};
+pub use redact::{likeness, redact};
 pub use rewrite::{Rewrite, Rewrites, search_path};
 
 use super::model::ErrorKind;

@@ -3,11 +3,12 @@
 //! the log. It stops nothing: that is what budgets are for.
 
 use super::{Access, AccessError};
+use crate::core::audit::written;
 use crate::core::model::{
     BulkKind, BulkRead, Catalog, Event, Notice, NoticeKind, SessionId, Urgency, percent, usual,
 };
 use crate::core::profile::VIEW_SCHEMA_PREFIX;
-use crate::core::sql::{self, Name};
+use crate::core::sql::Name;
 use crate::server::gateway::LargeRead;
 use crate::server::journal::PastRead;
 use jiff::{SignedDuration, Timestamp};
@@ -71,9 +72,7 @@ impl Access {
         if large {
             let of_person = usual(own.iter().map(|past| past.rows).collect());
             let others = self.index.past_reads(&read.target, None, since).await?;
-            let (tables, intent) = (read.tables.clone(), read.intent);
-            let of_tables = tokio::task::spawn_blocking(move || usual_of(&tables, intent, &others));
-            let usual = of_person.max(of_tables.await.unwrap_or_default());
+            let usual = of_person.max(usual_of(&read.tables, read.intent, &others));
             if let Some(why) = rule.weigh(read.rows, smallest, usual) {
                 told.note(&read.session, false, read.rows);
                 let share = smallest.map(|all| percent(read.rows, all));
@@ -148,9 +147,8 @@ fn bulk(
 fn usual_of(tables: &BTreeSet<Name>, intent: Option<u64>, others: &[PastRead]) -> u64 {
     let names: BTreeSet<&str> = tables.iter().map(|table| table.name.as_str()).collect();
     let same = |past: &&PastRead| {
-        let facts = sql::analyse(&past.text);
-        let mut reads = facts.iter().flat_map(|facts| &facts.statements).flat_map(|one| &one.reads);
-        Some(past.seq) != intent && reads.any(|name| names.contains(name.name.as_str()))
+        let mut reads = past.tables.iter().map(|table| written(table).1);
+        Some(past.seq) != intent && reads.any(|name| names.contains(name))
     };
     usual(others.iter().filter(same).map(|past| past.rows).collect())
 }

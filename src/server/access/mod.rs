@@ -37,6 +37,7 @@ mod suspend;
 mod sweep;
 mod targets;
 mod telling;
+mod unseals;
 mod views;
 mod visible;
 
@@ -48,6 +49,7 @@ pub use slack::{Press, Pressed};
 
 use crate::core::model::{Person, Role, Via};
 use crate::core::policy::Policy;
+use crate::core::unseal::UnsealKey;
 use crate::server::config::Config;
 use crate::server::gateway::Registry;
 use crate::server::identity::Provider;
@@ -95,6 +97,8 @@ pub struct Access {
     pub(super) incidents: Incidents,
     links: Links,
     slack: Option<slack::Workspace>,
+    /// The server's half of what redacted texts leave out.
+    unseal_key: Option<UnsealKey>,
 }
 
 /// A signed-in person making a call.
@@ -118,6 +122,7 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     pub metrics: Arc<Metrics>,
     pub links: Links,
+    pub unseal_key: Option<UnsealKey>,
     /// The public key of the server's ledger.
     pub server_key: String,
 }
@@ -136,6 +141,7 @@ impl Access {
             registry,
             metrics,
             links,
+            unseal_key,
             server_key,
         } = parts;
         let targets = TargetState::all(&config)?;
@@ -168,6 +174,7 @@ impl Access {
             incidents,
             links,
             slack,
+            unseal_key,
         })
     }
 

@@ -209,6 +209,7 @@ impl Access {
                     session: row.session,
                     connection: row.connection,
                     text: row.text,
+                    redacted: row.text_sealed,
                     result: row.result,
                     duration_us: row.duration_us,
                     over: session.state == SessionState::Dead,

@@ -18,7 +18,7 @@ use crate::core::model::{
 };
 use crate::core::profile::{Profile, session_role};
 use crate::proto::{OpenSession, SessionOpened, SessionView, SessionsQuery};
-use crate::server::gateway::{End, Life, Live};
+use crate::server::gateway::{End, Keeping, Life, Live};
 use crate::server::provision::{OpenSession as NewRole, SessionSettings};
 use crate::server::recording::Recorder;
 use crate::server::store::Tx;
@@ -100,7 +100,7 @@ impl Access {
             keys,
             Arc::clone(&target.way),
             u32::try_from(self.config.limits.connections_per_session).unwrap_or(u32::MAX),
-            recording,
+            Keeping { recording, texts: self.text_sealer(&session.id)? },
         ));
         // Before it is on record: whoever reads of it there, to end it, finds it here.
         self.registry.insert(Arc::clone(&live));

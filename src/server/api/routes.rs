@@ -5,14 +5,15 @@ use super::failure::Failure;
 use super::{events, recordings, reports, tunnel};
 use crate::core::model::{Absence, Bar, Delegation, Grant, Hold, ScriptComparison};
 use crate::proto::{
-    About, AbsenceView, Amend, Approve, AuditCounts, AuditPage, AuditQuery, Away, BackView, CampaignDetail,
-    CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DelegationsQuery, End, Explained, Finding,
-    HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass,
-    NewDelegation, NewRequest, OpenSession, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
-    ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
-    RetentionView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned,
-    SessionOpened, SessionSummary, SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest,
-    Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, WriteReview,
+    About, AbsenceView, Amend, Approve, AskUnseal, AuditCounts, AuditPage, AuditQuery, Away, BackView,
+    CampaignDetail, CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DecideUnseal,
+    DelegationsQuery, End, Explained, Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout,
+    Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, OpenUnseal,
+    PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy, Renew, Replay,
+    Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail, ReviewView,
+    ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView,
+    SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView,
+    TokenIssued, TokensRotated, UnsealView, Unsealed, UnsealsQuery, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -118,6 +119,10 @@ pub fn routes(tunnels: super::TunnelSink) -> Vec<Route> {
         route("POST", "/v1/campaigns/{id}/sign", SignedIn, post(sign_campaign)),
         route("GET", "/v1/bars", SignedIn, get(bars)),
         route("POST", "/v1/bars/lift", SignedIn, post(lift_bar)),
+        route("GET", "/v1/unseals", SignedIn, get(unseals)),
+        route("POST", "/v1/unseals", SignedIn, post(ask_unseal)),
+        route("POST", "/v1/unseals/{id}/decide", SignedIn, post(decide_unseal)),
+        route("POST", "/v1/unseals/{id}/open", SignedIn, post(open_unseal)),
         route("GET", "/v1/tunnel", Anyone, get(tunnel::upgrade).with_state(tunnels)),
     ]
 }
@@ -499,6 +504,36 @@ async fn bars(State(access): App, caller: Caller) -> Answer<Vec<Bar>> {
 
 async fn lift_bar(State(access): App, caller: Caller, Body(body): Body<LiftBar>) -> Answer<Vec<Bar>> {
     Ok(Json(access.lift_bar(&caller, body).await?))
+}
+
+async fn unseals(
+    State(access): App,
+    caller: Caller,
+    Search(query): Search<UnsealsQuery>,
+) -> Answer<Vec<UnsealView>> {
+    Ok(Json(access.unseals(&caller, query).await?))
+}
+
+async fn ask_unseal(State(access): App, caller: Caller, Body(body): Body<AskUnseal>) -> Answer<UnsealView> {
+    Ok(Json(access.ask_unseal(&caller, body).await?))
+}
+
+async fn decide_unseal(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<DecideUnseal>,
+) -> Answer<UnsealView> {
+    Ok(Json(access.decide_unseal(&caller, id, body).await?))
+}
+
+async fn open_unseal(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Body(body): Body<OpenUnseal>,
+) -> Answer<Unsealed> {
+    Ok(Json(access.open_unseal(&caller, id, body).await?))
 }
 
 /// A JSON body whose refusal has the API's own form.

@@ -70,6 +70,31 @@ pub(super) fn break_glass(section: Option<Section<'_>>) -> BreakGlass {
     BreakGlass { review_within, overdue_blocks, warn_after, rules, poll }
 }
 
+/// Whether texts on the ledger are shown without their values.
+pub(super) fn redacts(section: Option<Section<'_>>, sealed: bool) -> bool {
+    let Some(section) = section else { return false };
+    let expected = "\"whole\" or \"redacted\"";
+    let found = section.text("text", expected);
+    let redacts = match found.as_ref().map(|found| found.value) {
+        Some("redacted") => true,
+        None | Some("whole") => false,
+        Some(other) => {
+            if let Some(found) = &found {
+                found.say(format!("expected {expected}, found `{other}`"));
+            }
+            false
+        }
+    };
+    if let (true, false, Some(found)) = (redacts, sealed, &found) {
+        found.say(
+            "the originals of redacted texts are sealed to an auditor: give [recording] auditor_key, which \
+             `dbaccess recording keygen` makes",
+        );
+    }
+    section.finish();
+    redacts
+}
+
 /// Whom recordings are sealed to.
 pub(super) fn auditor_key(section: Section<'_>) -> Option<AuditorKey> {
     let expected = "a public key that `dbaccess recording keygen` has printed";

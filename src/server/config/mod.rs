@@ -72,10 +72,12 @@ pub struct Config {
     pub reviews: Reviews,
     /// Who says whether there is an incident (R8.1).
     pub incidents: Incidents,
-    /// Whom recordings are sealed to.
+    /// Whom recordings are sealed to, and what redacted texts leave out.
     pub auditor_key: Option<AuditorKey>,
     /// How long what is kept.
     pub retention: Retention,
+    /// Texts on the ledger have placeholders for their values.
+    pub redacts: bool,
     pub metrics: Option<MetricsEndpoint>,
 }
 

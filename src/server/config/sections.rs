@@ -3,7 +3,7 @@
 
 use super::MetricsEndpoint;
 use super::approvals::approvals;
-use super::break_glass::{auditor_key, break_glass};
+use super::break_glass::{auditor_key, break_glass, redacts};
 use super::budgets::{alerts, budgets};
 use super::forward::forward;
 use super::incidents::incidents;
@@ -57,6 +57,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
     let incidents = incidents(root.section("incidents"), outside);
     let auditor_key = root.section("recording").and_then(auditor_key);
     let retention = retention(root.section("retention"));
+    let redacts = redacts(root.section("audit"), auditor_key.is_some());
     let metrics = root.section("metrics").and_then(|section| {
         let listen = address(&section, "listen", true);
         let refresh = length(&section, "refresh", FIVE_MINUTES);
@@ -87,6 +88,7 @@ pub(super) fn config(root: Section<'_>, outside: &Outside<'_>) -> Option<Config>
         incidents,
         auditor_key,
         retention,
+        redacts,
         metrics,
     })
 }

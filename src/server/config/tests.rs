@@ -98,6 +98,16 @@ fn groups_become_teams_and_roles() {
 #[test]
 fn bad_configurations_are_told_with_line_key_and_expectation() {
     let cases = [
+        (
+            "[recording]",
+            "[audit]\ntext = \"redacted\"\n[recording]",
+            "audit.text: the originals of redacted texts are sealed to an auditor: give [recording] auditor_key",
+        ),
+        (
+            "[recording]",
+            "[audit]\ntext = \"no\"\n[recording]",
+            "audit.text: expected \"whole\" or \"redacted\", found `no`",
+        ),
         ("listen = \"0.0.0.0:7443\"", "listen = \"7443\"", "server.listen: expected an address with a port"),
         (
             "listen = \"0.0.0.0:7443\"",

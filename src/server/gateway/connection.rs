@@ -512,14 +512,16 @@ impl Connection {
         let Ended { running, result, rows, .. } = ended;
         if let Some(intent) = running.intent {
             let ran = !matches!(result, StatementResult::Skipped);
+            let (result, sealed) = self.told(result)?;
             let record = StatementRecord::Outcome {
                 intent: intent.0,
                 session: Cow::Borrowed(&self.live.permit.session),
-                result: result.clone(),
+                result: result.into_owned(),
                 rows: *rows,
                 bytes: running.bytes,
                 duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
                 export: running.fingerprint.as_ref().filter(|_| ran).map(|print| print.finish(*rows)),
+                sealed: sealed.map(Cow::Owned),
             };
             self.append(&record).await?;
         }

@@ -7,10 +7,11 @@ use super::book::{Book, Ended, Running, Then, running};
 use super::connection::Connection;
 use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
+use super::sealing::Words;
 use super::values::{Held, Values, shown};
 use crate::core::guard::{self, Durability, Message, TxStatus, Verdict};
 use crate::core::model::{StatementFacts, StatementRecord, StatementResult};
-use crate::core::sql::{Class, Facts, SqlError, Statement};
+use crate::core::sql::{SqlError, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::frontend::{self, Bind, Execute, FunctionCall, Kind, Named, Parse, Query, tag};
 use crate::wire::postgres::tracker::Sent;
@@ -208,8 +209,8 @@ impl Connection {
         let mut tokens = Vec::with_capacity(judged.len());
         let mut last = None;
         for (index, (one, statement)) in judged.into_iter().zip(&facts.statements).enumerate() {
-            let text = self.with_what_it_runs(one.text, statement);
-            let intent = self.intend(&text, &Values::default(), one.class, Some(&one.facts)).await?;
+            let words = self.words(text, statement);
+            let intent = self.intend(&words, &Values::default(), one.class, Some(&one.facts)).await?;
             last = Some(intent);
             let token = self.reads(running(Some(intent), true), &facts, index);
             tokens.push(Running { then: one.then, rewrite: rewrite.clone(), ..token });
@@ -239,7 +240,8 @@ impl Connection {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
         let facts = if let [only] = others { Some(&only.record) } else { None };
-        let intent = self.intend(text, &Values::default(), class_of(others.first()), facts).await?;
+        let words = self.live.refused_words(text);
+        let intent = self.intend(&words, &Values::default(), class_of(others.first()), facts).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), true) };
         let skipped = {
             let mut book = self.book();
@@ -310,7 +312,8 @@ impl Connection {
     async fn refuse_extended(&self, text: &str, refusal: Refusal, poison: BytesMut) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let intent = self.intend(text, &Values::default(), class_of(None), None).await?;
+        let words = self.live.refused_words(text);
+        let intent = self.intend(&words, &Values::default(), class_of(None), None).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
         let skipped = self.book().refuse(token)?;
         self.skip(skipped).await?;
@@ -376,7 +379,8 @@ impl Connection {
             }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
-            let intent = self.intend(&text, &Values::default(), "execute portal", None).await?;
+            let words = self.live.own_words(text);
+            let intent = self.intend(&words, &Values::default(), "execute portal", None).await?;
             let token = Running { portal: Some(name.to_vec()), ..running(Some(intent), false) };
             return self.sent_execute(token, after(Durability::Synced, intent)).await;
         };
@@ -389,10 +393,10 @@ impl Connection {
             frontend::parse(&mut poison, b"dbaccess", POISON, []);
             return self.refuse_extended(judged.text, refusal, poison).await;
         }
-        let text = self.with_what_it_runs(judged.text, statement);
+        let words = self.words(&portal.prepared.text, statement);
         let sha256 = portal.parameters_sha256.as_deref();
         let facts = Some(&judged.facts);
-        let intent = self.intend_with(&text, &portal.parameters, sha256, judged.class, facts).await?;
+        let intent = self.intend_with(&words, &portal.parameters, sha256, judged.class, facts).await?;
         let prepared = Some(Arc::clone(&portal.prepared));
         // What SQL has prepared already is not prepared once more.
         let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
@@ -411,7 +415,8 @@ impl Connection {
         let status = self.book().tx_status();
         match guard::check_function_call(&self.live.permit, oid, status) {
             Ok((name, allowed)) => {
-                let intent = self.intend(name, &values, "function call", None).await?;
+                let words = self.live.own_words(name);
+                let intent = self.intend(&words, &values, "function call", None).await?;
                 let skipped = {
                     let mut book = self.book();
                     book.batch();
@@ -422,21 +427,6 @@ impl Connection {
             }
             Err(refusal) => self.refuse_query(&format!("function call {oid}"), refusal.into(), &[]).await,
         }
-    }
-
-    /// The text for the record: behind an EXECUTE, FETCH or MOVE stands, as a
-    /// comment, what it runs, where the protocol and not SQL has prepared it.
-    fn with_what_it_runs<'a>(&self, text: &'a str, statement: &Statement) -> Cow<'a, str> {
-        let by_name = |class| matches!(class, Class::Execute | Class::Fetch | Class::Move);
-        let Some(name) = statement.subject.as_ref().filter(|_| statement.classes().any(by_name)) else {
-            return Cow::Borrowed(text);
-        };
-        let runs = self.book().names.may_mean(name.as_bytes());
-        if runs.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        let comments = runs.iter().map(|run| format!("\n-- {name}: {}", run.replace('\n', "\n--   ")));
-        Cow::Owned(std::iter::once(text.to_owned()).chain(comments).collect())
     }
 
     fn judge<'a>(
@@ -451,7 +441,7 @@ impl Connection {
                 let text = statement.text(whole);
                 let then = Then::of(statement, || {
                     // A PREPARE that the database accepts is one statement again.
-                    let facts = Arc::new(only(statement));
+                    let facts = Arc::new(statement.alone());
                     let (text, held) = (text.to_owned(), Held::default());
                     Arc::new(Prepared { text, facts, rewrite: None, by_sql: true, _held: held })
                 });
@@ -470,37 +460,39 @@ impl Connection {
     /// Puts an intent on record; it is queued when this returns, not yet written.
     async fn intend(
         &self,
-        text: &str,
+        words: &Words<'_>,
         values: &Values,
         class: &str,
         facts: Option<&StatementFacts>,
     ) -> Result<Position, Refusal> {
-        self.intend_with(text, &values.shown, values.sha256.as_deref(), class, facts).await
+        self.intend_with(words, &values.shown, values.sha256.as_deref(), class, facts).await
     }
 
     async fn intend_with(
         &self,
-        text: &str,
+        words: &Words<'_>,
         parameters: &[Option<String>],
         parameters_sha256: Option<&str>,
         class: &str,
         facts: Option<&StatementFacts>,
     ) -> Result<Position, Refusal> {
         let permit = &self.live.permit;
+        let written = self.written(words, parameters, parameters_sha256)?;
         let record = StatementRecord::Intent {
             session: Cow::Borrowed(&permit.session),
             grant: Cow::Borrowed(&permit.grant),
             connection: Cow::Borrowed(&self.id),
             person: Cow::Borrowed(&permit.person),
             target: Cow::Borrowed(&permit.target),
-            text: Cow::Borrowed(text),
-            parameters: Cow::Borrowed(parameters),
-            parameters_sha256: parameters_sha256.map(Cow::Borrowed),
+            text: written.text,
+            parameters: Cow::Borrowed(written.parameters),
+            parameters_sha256: written.parameters_sha256.map(Cow::Borrowed),
+            sealed: written.sealed.map(Cow::Owned),
             class: Cow::Borrowed(class),
             facts: facts.map(Cow::Borrowed),
         };
         let position = self.append(&record).await?;
-        self.tape_statement(position, text).await?;
+        self.tape_statement(position, &words.whole()).await?;
         self.intended.store(position.0, std::sync::atomic::Ordering::Relaxed);
         self.live.counters.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.gateway.metrics.statements.inc();
@@ -531,10 +523,6 @@ fn after(durability: Durability, intent: Position) -> Step {
 pub(super) fn too_many_names() -> Refusal {
     Refusal::new("54000", format!("more than {MOST_NAMES} prepared statements and portals, or too long ones"))
         .hint("close those that are not used any more")
-}
-
-fn only(statement: &Statement) -> Facts {
-    Facts { statements: vec![Statement { range: 0..statement.range.len(), ..statement.clone() }] }
 }
 
 fn class_of(statement: Option<&Statement>) -> &'static str {

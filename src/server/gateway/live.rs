@@ -9,6 +9,7 @@ use crate::core::guard::{self, Permit, Refusal};
 use crate::core::model::{Actor, EndReason, Totals};
 use crate::core::profile::Views;
 use crate::core::sql::{Facts, Rewrite, Rewrites, SqlError, search_path};
+use crate::core::unseal::TextSealer;
 use crate::server::recording::Recorder;
 use crate::wire::postgres::scram::{Keys, Verifier};
 use jiff::Timestamp;
@@ -32,6 +33,8 @@ pub struct Live {
     pub counters: Counters,
     /// Where what its clients say and see is recorded, if it is.
     pub recording: Option<Arc<Recorder>>,
+    /// Seals what its records leave out, where texts are redacted.
+    pub texts: Option<TextSealer>,
     /// What was changed in the names of texts that may come again.
     rewrites: Rewrites,
     /// What was read against the budget, by all connections.
@@ -45,6 +48,13 @@ pub struct Live {
     backstop: Mutex<Timestamp>,
     connections: watch::Sender<u32>,
     max_connections: u32,
+}
+
+/// What is kept of what a session says, and how.
+#[derive(Default)]
+pub struct Keeping {
+    pub recording: Option<Arc<Recorder>>,
+    pub texts: Option<TextSealer>,
 }
 
 /// Where a live session is in its life. It only moves down this list.
@@ -102,7 +112,7 @@ impl Live {
         keys: Keys,
         way: Arc<Way>,
         max_connections: u32,
-        recording: Option<Arc<Recorder>>,
+        Keeping { recording, texts }: Keeping,
     ) -> Self {
         let applied = permit.script.as_ref().map_or(0, |script| script.applied);
         Self {
@@ -116,6 +126,7 @@ impl Live {
             way,
             counters: Counters::default(),
             recording,
+            texts,
             rewrites: Rewrites::default(),
             taken: Mutex::default(),
             life: watch::Sender::new(Life::Open),

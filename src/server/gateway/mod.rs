@@ -16,13 +16,14 @@ mod long;
 mod names;
 mod probe;
 mod refusal;
+mod sealing;
 mod tape;
 mod upstream;
 mod values;
 mod watch;
 
 pub use binding::end_point;
-pub use live::{Connections, Counters, End, Life, Live, Registry};
+pub use live::{Connections, Counters, End, Keeping, Life, Live, Registry};
 pub use probe::probe;
 pub use upstream::Way;
 pub use watch::{LargeRead, Watch};

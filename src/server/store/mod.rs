@@ -12,6 +12,7 @@ mod holds;
 mod notices;
 mod rows;
 mod schema;
+mod unseals;
 
 pub use approving::Waiting;
 pub use notices::{NoticeRow, Recipient, SlackMessage};

@@ -249,6 +249,15 @@ const STEPS: &[&str] = &[
     ALTER TABLE campaign ADD COLUMN scheduled TEXT;
     CREATE UNIQUE INDEX campaign_scheduled ON campaign (scheduled);
 ",
+    "
+    -- Originals of redacted statements that auditors asked for.
+    CREATE TABLE unseal (
+        id TEXT PRIMARY KEY,
+        asked_at INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX unseal_recent ON unseal (asked_at);
+",
 ];
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

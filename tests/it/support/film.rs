@@ -98,6 +98,7 @@ impl Film {
             text: Cow::Borrowed(text),
             parameters: Cow::Borrowed(&[]),
             parameters_sha256: None,
+            sealed: None,
             class: Cow::Borrowed("select"),
             facts: None,
         });
@@ -140,6 +141,7 @@ impl Film {
             bytes,
             duration_us: u64::try_from(ms).unwrap() * 1000,
             export: None,
+            sealed: None,
         });
     }
 

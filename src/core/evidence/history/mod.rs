@@ -255,6 +255,9 @@ impl History {
             | Event::RecordingRead { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }
+            | Event::UnsealRequested { .. }
+            | Event::UnsealDecided { .. }
+            | Event::UnsealOpened { .. }
             | Event::ReportMade { .. }
             | Event::ReviewReminded { .. }
             | Event::CampaignStarted { .. }

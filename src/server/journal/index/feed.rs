@@ -82,7 +82,16 @@ impl Rows<'_> {
         let is_statement = record.starts_with("{\"kind\":\"statement.");
         // A statement record of a form that is not known is still an event.
         match is_statement.then(|| serde_json::from_str(record)).and_then(Result::ok) {
-            Some(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, export, .. }) => {
+            Some(StatementRecord::Outcome {
+                intent,
+                result,
+                rows,
+                bytes,
+                duration_us,
+                export,
+                sealed,
+                ..
+            }) => {
                 let (ended, seq) = (seq, integer(intent));
                 self.run("INSERT INTO outcomes (seq, statement) VALUES (?1, ?2)", [ended, seq])?;
                 self.run(
@@ -99,8 +108,8 @@ impl Rows<'_> {
                 )?;
                 let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());
                 self.run(
-                    "UPDATE texts SET result = ?2, export = ?3, ended = ?4 WHERE seq = ?1",
-                    params![seq, serde_json::to_string(&result).unwrap_or_default(), export, ended],
+                    "UPDATE texts SET result = ?2, export = ?3, ended = ?4, sealed_result = ?5 WHERE seq = ?1",
+                    params![seq, serde_json::to_string(&result).unwrap_or_default(), export, ended, sealed],
                 )
             }
             Some(intent) => {
@@ -121,7 +130,8 @@ impl Rows<'_> {
     }
 
     fn intent(&mut self, seq: i64, at: i64, record: &StatementRecord<'_>) -> rusqlite::Result<()> {
-        let StatementRecord::Intent { session, connection, text, parameters, class, facts, .. } = record
+        let StatementRecord::Intent { session, connection, text, parameters, class, facts, sealed, .. } =
+            record
         else {
             return Ok(());
         };
@@ -137,8 +147,14 @@ impl Rows<'_> {
             params![seq, at, of_session.no, shape, touched],
         )?;
         self.run(
-            "INSERT INTO texts (seq, connection, text, parameters) VALUES (?1, ?2, ?3, ?4)",
-            params![seq, connection.as_str(), text, serde_json::to_string(parameters).unwrap_or_default()],
+            "INSERT INTO texts (seq, connection, text, parameters, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                seq,
+                connection.as_str(),
+                text,
+                serde_json::to_string(parameters).unwrap_or_default(),
+                sealed
+            ],
         )?;
         *self.counted.entry((of_session.no, shape)).or_default() += 1;
         let day = self.days.entry(at.div_euclid(DAY)).or_insert((seq, seq));

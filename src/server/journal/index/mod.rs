@@ -20,7 +20,7 @@ mod searcher;
 mod usage;
 
 pub use forget::Aged;
-pub use query::{EventQuery, EventRow, PastRead};
+pub use query::{EventQuery, EventRow, PastRead, SealedOf, SealedRow};
 pub use usage::Usage;
 
 use super::tail::Cursor;
@@ -149,6 +149,12 @@ impl Index {
             store.answer(|connection| query::past_reads(connection, &target, subject.as_deref(), since))
         })
         .await
+    }
+
+    /// What redacted statements left out, of those that left out anything, in
+    /// their order behind `after`.
+    pub async fn sealed(&self, of: SealedOf, after: u64, limit: u32) -> Result<Vec<SealedRow>, JournalError> {
+        self.counts.ask(move |connection| query::sealed(connection, &of, after, limit)).await
     }
 
     /// What each session did between two times. Call [`Index::catch_up`] before.

@@ -3,6 +3,7 @@
 use super::codes::{REFUSED, SKIPPED};
 use super::feed::{DAY, integer, natural};
 use super::filter::Conditions;
+use crate::core::audit::Named;
 use crate::core::campaign::{SessionUse, Used};
 use crate::core::model::{GrantId, PersonRef, SessionId};
 use jiff::Timestamp;
@@ -41,7 +42,8 @@ pub struct EventRow {
 pub struct PastRead {
     pub seq: u64,
     pub session: String,
-    pub text: String,
+    /// The tables that it read, as its text names them.
+    pub tables: Vec<String>,
     pub rows: u64,
 }
 
@@ -56,15 +58,14 @@ pub(super) fn past_reads(
     wanted.extend(subject.map(|subject| Value::from(subject.to_owned())));
     let of_person = if subject.is_some() { "AND subject = ?3" } else { "" };
     // The partial index serves only a condition that it can be seen in, and the
-    // days bound how much of it is looked at. Long texts are cut by their reader:
-    // they would only cost time here.
+    // days bound how much of it is looked at.
     let sql = format!(
-        "SELECT s.seq, e.session, t.text, s.rows
+        "SELECT s.seq, e.session, h.facts, s.rows
          FROM statements s INDEXED BY statements_large
-         CROSS JOIN sessions e ON e.no = s.session CROSS JOIN texts t ON t.seq = s.seq
+         CROSS JOIN sessions e ON e.no = s.session CROSS JOIN shapes h ON h.no = s.shape
          WHERE s.seq >= (SELECT min(first) FROM days WHERE day >= ?2 / {DAY})
          AND s.at >= ?2 AND (s.rows >= 100 OR s.export = 1) AND s.rows >= 100
-         AND e.target = ?1 {of_person} AND length(t.text) < 100000
+         AND e.target = ?1 {of_person}
          ORDER BY s.seq DESC LIMIT {MOST_PAST}"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -72,11 +73,74 @@ pub(super) fn past_reads(
         Ok(PastRead {
             seq: natural(row, 0)?,
             session: row.get(1)?,
-            text: row.get(2)?,
+            tables: row.get::<_, Option<String>>(2)?.map(|facts| reads(&facts)).unwrap_or_default(),
             rows: natural(row, 3)?,
         })
     };
     statement.query_map(params_from_iter(wanted), read)?.collect()
+}
+
+/// The tables in a shape's facts; what an earlier version wrote otherwise has none.
+fn reads(facts: &str) -> Vec<String> {
+    serde_json::from_str::<Named>(facts).unwrap_or_default().reads
+}
+
+/// What a redacted statement left out, sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedRow {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub person: PersonRef,
+    pub target: String,
+    pub session: SessionId,
+    /// As the record shows it.
+    pub text: String,
+    pub sealed: Option<String>,
+    pub sealed_result: Option<String>,
+}
+
+/// The sealed ones among statements at these places, or of a session behind
+/// `after`; in their order, at most `limit`.
+pub(super) fn sealed(
+    connection: &Connection,
+    of: &SealedOf,
+    after: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<SealedRow>> {
+    let (which, value) = match of {
+        SealedOf::Session(session) => {
+            ("s.session = (SELECT no FROM sessions WHERE session = ?1)", session.to_string())
+        }
+        SealedOf::Statements(seqs) => {
+            ("s.seq IN (SELECT value FROM json_each(?1))", serde_json::to_string(seqs).unwrap_or_default())
+        }
+    };
+    let sql = format!(
+        "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session, t.text, t.sealed, t.sealed_result
+         FROM statements s CROSS JOIN sessions e ON e.no = s.session CROSS JOIN texts t ON t.seq = s.seq
+         WHERE {which} AND s.seq > ?2 AND (t.sealed IS NOT NULL OR t.sealed_result IS NOT NULL)
+         ORDER BY s.seq LIMIT {limit}"
+    );
+    let row = |row: &Row<'_>| {
+        Ok(SealedRow {
+            seq: natural(row, 0)?,
+            at: time(row, 1)?,
+            person: PersonRef { subject: row.get(2)?, email: row.get(3)? },
+            target: row.get(4)?,
+            session: SessionId::from_stored(row.get::<_, String>(5)?),
+            text: row.get(6)?,
+            sealed: row.get(7)?,
+            sealed_result: row.get(8)?,
+        })
+    };
+    connection.prepare_cached(&sql)?.query_map((value, integer(after)), row)?.collect()
+}
+
+/// Whose originals are looked for.
+#[derive(Clone, Debug)]
+pub enum SealedOf {
+    Session(SessionId),
+    Statements(Vec<u64>),
 }
 
 /// What each session did between two times: reading, writing, changing schemas

@@ -9,7 +9,7 @@
 //! ```
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 7;
+pub(super) const VERSION: u32 = 8;
 
 /// Times are microseconds since 1970, days are days since then; `teams`,
 /// `unmasked`, `facts`, `result`, `parameters` and `export` are JSON.
@@ -63,9 +63,10 @@ pub(super) const SCHEMA: &str = "
         WHERE sensitivity > 0;
     CREATE INDEX statements_large ON statements (seq) WHERE (rows >= 100 OR export = 1);
     CREATE INDEX statements_stopped ON statements (seq) WHERE outcome > 1;
+    -- `sealed` and `sealed_result`: what the text, and the result, leave out.
     CREATE TABLE texts (
         seq INTEGER PRIMARY KEY, connection TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
-        result TEXT, export TEXT,
+        result TEXT, export TEXT, sealed TEXT, sealed_result TEXT,
         -- The line of its outcome: the way back from `outcomes`.
         ended INTEGER
     ) STRICT;
@@ -84,5 +85,5 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE usage (
         session TEXT PRIMARY KEY, first INTEGER NOT NULL, first_at INTEGER NOT NULL, used TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 7;
+    PRAGMA user_version = 8;
     COMMIT;";

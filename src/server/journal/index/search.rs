@@ -112,6 +112,7 @@ pub(super) fn whole(found: &str, order: &str) -> String {
     format!(
         "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session, e.grant_id, t.connection, t.text,
                 t.parameters, t.result, s.rows, s.bytes, s.duration_us, t.export, h.facts, s.sensitivity,
+                t.sealed IS NOT NULL, t.sealed_result IS NOT NULL,
                 EXISTS (SELECT 1 FROM events
                         WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended')
                         AND body ->> '$.session' = e.session),
@@ -151,7 +152,9 @@ pub(super) fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
         export: row.get::<_, Option<String>>(14)?.map(|text| json(14, &text)).transpose()?,
         facts: row.get::<_, Option<String>>(15)?.map(|text| json(15, &text)).transpose()?,
         sensitivity: codes::kinds(row.get(16)?),
-        recorded: row.get(17)?,
+        text_sealed: row.get(17)?,
+        message_sealed: row.get(18)?,
+        recorded: row.get(19)?,
     })
 }
 

@@ -1,0 +1,135 @@
+//! What a record says of a statement where values are not for everybody who
+//! reads the ledger: its text without them, and the original sealed (R5.2).
+
+use super::connection::Connection;
+use super::live::Live;
+use super::refusal::Refusal;
+use crate::core::model::StatementResult;
+use crate::core::sql::{Class, Statement, redact};
+use crate::core::unseal::{Original, TextSealer};
+use std::borrow::Cow;
+
+/// A statement's text for its record.
+pub(super) struct Words<'a> {
+    /// As it was typed.
+    whole: Cow<'a, str>,
+    /// Without its values, where the session's texts are redacted.
+    shown: Option<Cow<'a, str>>,
+}
+
+/// What stands in the record of a statement's text and values.
+pub(super) struct Written<'a> {
+    pub text: Cow<'a, str>,
+    pub parameters: &'a [Option<String>],
+    pub parameters_sha256: Option<&'a str>,
+    pub sealed: Option<String>,
+}
+
+/// PostgreSQL manual, appendix A.
+const SYNTAX_ERROR: &str = "42601";
+
+/// In place of a message of the database's, which may quote values.
+const LEFT_OUT: &str = "(sealed)";
+
+impl Live {
+    /// Words of ours, which hold no value.
+    pub(super) fn own_words<'a>(&self, text: impl Into<Cow<'a, str>>) -> Words<'a> {
+        let whole = text.into();
+        let shown = self.texts.as_ref().map(|_| whole.clone());
+        Words { whole, shown }
+    }
+
+    /// Of a text that does not pass, whether or not it could be read.
+    pub(super) fn refused_words<'a>(&self, text: &'a str) -> Words<'a> {
+        let shown = self.texts.as_ref().map(|_| redact(text).into());
+        Words { whole: text.into(), shown }
+    }
+}
+
+impl Connection {
+    /// Of a statement of `text`. Behind an EXECUTE, FETCH or MOVE stands, as a
+    /// comment, what it runs, where the protocol and not SQL has prepared it.
+    pub(super) fn words<'a>(&self, text: &'a str, statement: &Statement) -> Words<'a> {
+        // What was approved with a grant stands on the ledger as it was approved,
+        // and is compared with what ran, letter by letter.
+        let seals = self.live.texts.is_some() && self.live.permit.script.is_none();
+        let own = statement.text(text);
+        let shown = seals.then(|| Cow::Owned(statement.redacted(text).to_string()));
+        let mut words = Words { whole: own.into(), shown };
+        let by_name = |class| matches!(class, Class::Execute | Class::Fetch | Class::Move);
+        let Some(name) = statement.subject.as_ref().filter(|_| statement.classes().any(by_name)) else {
+            return words;
+        };
+        for run in self.book().names.may_mean(name.as_bytes()) {
+            let comment = |run: &str| format!("\n-- {name}: {}", run.replace('\n', "\n--   "));
+            words.whole.to_mut().push_str(&comment(&run));
+            if let Some(shown) = &mut words.shown {
+                shown.to_mut().push_str(&comment(&redact(&run)));
+            }
+        }
+        words
+    }
+
+    pub(super) fn written<'a>(
+        &self,
+        words: &'a Words<'_>,
+        parameters: &'a [Option<String>],
+        parameters_sha256: Option<&'a str>,
+    ) -> Result<Written<'a>, Refusal> {
+        let Some((sealer, shown)) = self.live.texts.as_ref().zip(words.shown.as_deref()) else {
+            return Ok(Written { text: words.whole(), parameters, parameters_sha256, sealed: None });
+        };
+        if shown == words.whole && parameters.is_empty() && parameters_sha256.is_none() {
+            return Ok(Written { text: shown.into(), parameters, parameters_sha256, sealed: None });
+        }
+        let original = Original {
+            text: Some(words.whole()),
+            parameters: parameters.into(),
+            parameters_sha256: parameters_sha256.map(Cow::Borrowed),
+            message: None,
+        };
+        let sealed = Some(seal(sealer, &original)?);
+        Ok(Written { text: shown.into(), parameters: &[], parameters_sha256: None, sealed })
+    }
+
+    /// How a statement ended, for its record: a message that may quote values is sealed.
+    pub(super) fn told<'a>(
+        &self,
+        result: &'a StatementResult,
+    ) -> Result<(Cow<'a, StatementResult>, Option<String>), Refusal> {
+        let Some(sealer) = &self.live.texts else { return Ok((Cow::Borrowed(result), None)) };
+        let left_out = |message: &str| -> Result<Option<String>, Refusal> {
+            let original = Original { message: Some(Cow::Borrowed(message)), ..Original::default() };
+            seal(sealer, &original).map(Some)
+        };
+        Ok(match result {
+            StatementResult::Error { sqlstate, message } => {
+                let shown =
+                    StatementResult::Error { sqlstate: sqlstate.clone(), message: LEFT_OUT.to_owned() };
+                (Cow::Owned(shown), left_out(message)?)
+            }
+            // A refusal's words are ours, but for what the grammar says of a text that it cannot read.
+            StatementResult::Refused { sqlstate, message } if sqlstate == SYNTAX_ERROR => {
+                let shown =
+                    StatementResult::Refused { sqlstate: sqlstate.clone(), message: LEFT_OUT.to_owned() };
+                (Cow::Owned(shown), left_out(message)?)
+            }
+            _ => (Cow::Borrowed(result), None),
+        })
+    }
+}
+
+impl Words<'_> {
+    pub(super) fn whole(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.whole)
+    }
+}
+
+/// What cannot be sealed is not put on record in the open, and so does not run (G1).
+fn seal(sealer: &TextSealer, original: &Original<'_>) -> Result<String, Refusal> {
+    sealer.seal(original).map_err(|error| {
+        tracing::error!(%error, "a statement was stopped: its text cannot be sealed");
+        Refusal::new("58030", "dbaccess cannot seal this statement's text, so it does not let it pass")
+            .hint("tell the people who run dbaccess")
+    })
+}
