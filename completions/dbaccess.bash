@@ -133,11 +133,68 @@ _dbaccess() {
             dbaccess__subcmd__audit,help)
                 cmd="dbaccess__subcmd__audit__subcmd__help"
                 ;;
+            dbaccess__subcmd__audit,unseal)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal"
+                ;;
             dbaccess__subcmd__audit__subcmd__help,compare)
                 cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__compare"
                 ;;
             dbaccess__subcmd__audit__subcmd__help,help)
                 cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help,unseal)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__unseal"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help__subcmd__unseal,approve)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__approve"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help__subcmd__unseal,deny)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__deny"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help__subcmd__unseal,list)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__list"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help__subcmd__unseal,open)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__open"
+                ;;
+            dbaccess__subcmd__audit__subcmd__help__subcmd__unseal,request)
+                cmd="dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__request"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal,approve)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__approve"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal,deny)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__deny"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal,help)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal,list)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__list"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal,open)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__open"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal,request)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__request"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal__subcmd__help,approve)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__approve"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal__subcmd__help,deny)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__deny"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal__subcmd__help,help)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__help"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal__subcmd__help,list)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__list"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal__subcmd__help,open)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__open"
+                ;;
+            dbaccess__subcmd__audit__subcmd__unseal__subcmd__help,request)
+                cmd="dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__request"
                 ;;
             dbaccess__subcmd__config,get)
                 cmd="dbaccess__subcmd__config__subcmd__get"
@@ -276,6 +333,24 @@ _dbaccess() {
                 ;;
             dbaccess__subcmd__help__subcmd__audit,compare)
                 cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__compare"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit,unseal)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__unseal"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit__subcmd__unseal,approve)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__approve"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit__subcmd__unseal,deny)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__deny"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit__subcmd__unseal,list)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__list"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit__subcmd__unseal,open)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__open"
+                ;;
+            dbaccess__subcmd__help__subcmd__audit__subcmd__unseal,request)
+                cmd="dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__request"
                 ;;
             dbaccess__subcmd__help__subcmd__config,get)
                 cmd="dbaccess__subcmd__help__subcmd__config__subcmd__get"
@@ -732,7 +807,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit)
-            opts="-o -h --person --team --target --environment --table --sensitivity --verb --export --rows --result --text --grant --session --incident --since --between --before --count-by --limit --output --parquet --force --follow --server --ca --help compare help"
+            opts="-o -h --person --team --target --environment --table --sensitivity --verb --export --rows --result --text --grant --session --incident --since --between --before --count-by --limit --output --parquet --force --follow --server --ca --help compare unseal help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -887,7 +962,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__audit__subcmd__help)
-            opts="compare help"
+            opts="compare unseal help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -921,6 +996,380 @@ _dbaccess() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__unseal)
+            opts="request list approve deny open"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__approve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__deny)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__open)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__help__subcmd__unseal__subcmd__request)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal)
+            opts="-h --server --ca --help request list approve deny open help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__approve)
+            opts="-o -h --comment --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__deny)
+            opts="-o -h --reason --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help)
+            opts="request list approve deny open help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__approve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__deny)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__open)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__help__subcmd__request)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__list)
+            opts="-o -h --all --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__open)
+            opts="-o -h --key --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__audit__subcmd__unseal__subcmd__request)
+            opts="-o -h --session --reason --output --server --ca --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1532,7 +1981,7 @@ _dbaccess() {
             return 0
             ;;
         dbaccess__subcmd__help__subcmd__audit)
-            opts="compare"
+            opts="compare unseal"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1548,6 +1997,90 @@ _dbaccess() {
         dbaccess__subcmd__help__subcmd__audit__subcmd__compare)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__unseal)
+            opts="request list approve deny open"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__approve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__deny)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__open)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dbaccess__subcmd__help__subcmd__audit__subcmd__unseal__subcmd__request)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

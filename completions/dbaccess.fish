@@ -242,36 +242,37 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l person -d 'Of this person, by e-mail address' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l team -d 'Of this team\'s members, as the teams were when they asked for access' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l target -d 'On this target' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l environment -d 'On targets that were production, staging or development' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l table -d 'That name this table, TABLE or SCHEMA.TABLE, to read or to change it' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l sensitivity -d 'That name classified columns which their grant showed unmasked: pii, financial, health, secret, any; unknown where the grant is not on record' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l verb -d 'That are, or hold, such a command: select, delete, "copy to", …' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l export -d 'That took data out: by COPY, or as a result of so many rows and more' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l rows -d 'That returned or changed so many rows and more' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l result -d 'That ended so: ok, failed, refused, cut, skipped, unknown, running; or ran, for all that reached the database' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l text -d 'Whose text has this in it; ASCII letters in any case' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l grant -d 'Under this grant, by id or unique prefix' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l session -d 'Of this session, by id or unique prefix' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l incident -d 'Under break-glass for this incident' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l since -d 'Since then: a length of time back (90d), a day (2026-11-01), a time, or today, week, month, quarter, year: since its beginning' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l between -d 'From one time up to another; a day as the second counts with all its hours' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l before -d 'Older than this place in the ledger: what a page said to go on with' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l count-by -d 'Count them by person, team, target, environment, table, sensitivity, verb, export, grant, session, incident, result or day' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l limit -d 'At most so many lines' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l person -d 'Of this person, by e-mail address' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l team -d 'Of this team\'s members, as the teams were when they asked for access' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l target -d 'On this target' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l environment -d 'On targets that were production, staging or development' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l table -d 'That name this table, TABLE or SCHEMA.TABLE, to read or to change it' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l sensitivity -d 'That name classified columns which their grant showed unmasked: pii, financial, health, secret, any; unknown where the grant is not on record' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l verb -d 'That are, or hold, such a command: select, delete, "copy to", …' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l export -d 'That took data out: by COPY, or as a result of so many rows and more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l rows -d 'That returned or changed so many rows and more' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l result -d 'That ended so: ok, failed, refused, cut, skipped, unknown, running; or ran, for all that reached the database' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l text -d 'Whose text has this in it; ASCII letters in any case' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l grant -d 'Under this grant, by id or unique prefix' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l session -d 'Of this session, by id or unique prefix' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l incident -d 'Under break-glass for this incident' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l since -d 'Since then: a length of time back (90d), a day (2026-11-01), a time, or today, week, month, quarter, year: since its beginning' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l between -d 'From one time up to another; a day as the second counts with all its hours' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l before -d 'Older than this place in the ledger: what a page said to go on with' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l count-by -d 'Count them by person, team, target, environment, table, sensitivity, verb, export, grant, session, incident, result or day' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l limit -d 'At most so many lines' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
 csv\t'For spreadsheets (RFC 4180)'"
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l parquet -d 'Write all that fit to a new Parquet file that only you can read' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l force -d 'Replace the file if there is one'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -l follow -d 'Go on until Ctrl-C with what comes: from now, or from --since'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
-complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l parquet -d 'Write all that fit to a new Parquet file that only you can read' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l force -d 'Replace the file if there is one'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -l follow -d 'Go on until Ctrl-C with what comes: from now, or from --since'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -f -a "unseal" -d 'Read what redacted statements left out: two auditors decide'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and not __fish_seen_subcommand_from compare unseal help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l script -d 'Compare with this file in place of the request\'s script' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people; fits the terminal'
 json\t'For programs; the keys are stable'
@@ -279,7 +280,17 @@ csv\t'For spreadsheets (RFC 4180)'"
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -l server -d 'Address of another dbaccess server than the configured one, such as https://dbaccess.example.com' -r
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -l ca -d 'PEM file with one more certificate authority to trust, in place of the configured one' -r -F
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -f -a "request" -d 'Ask for the originals of a session\'s statements, or of single ones'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -f -a "list" -d 'List what waits for a second auditor, and what can be opened'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -f -a "approve" -d 'Agree, as the second auditor'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -f -a "deny" -d 'Refuse it, or withdraw your own'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -f -a "open" -d 'Show the originals of an approved one. That you did is on the ledger'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from unseal" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "unseal" -d 'Read what redacted statements left out: two auditors decide'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand audit; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand replay" -l html -d 'Write a page for a browser, which holds all it needs' -r -F
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand replay" -l cast -d 'Write an asciicast, for asciinema' -r -F
@@ -683,6 +694,7 @@ complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_s
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and not __fish_seen_subcommand_from login logout whoami targets request requests show approve deny cancel delegate away connect exec migrate break-glass confirm sessions revoke audit replay recording review metrics scan ledger retention hold report doctor config completions target policy server demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from targets" -f -a "describe" -d 'Show what you would see of a database, column by column: as it is, or masked and how'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "compare" -d 'Did it run the approved script? Statement by statement'
+complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from audit" -f -a "unseal" -d 'Read what redacted statements left out: two auditors decide'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from recording" -f -a "show" -d 'Show the statements of a recorded session with the rows that it saw'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from recording" -f -a "keygen" -d 'Make a key pair: the private key to FILE, the public one to stdout'
 complete -c dbaccess -n "__fish_dbaccess_using_subcommand help; and __fish_seen_subcommand_from review" -f -a "list" -d 'List the reviews that somebody owes, the first due first'

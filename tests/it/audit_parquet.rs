@@ -53,6 +53,7 @@ fn flat(row: &Value) -> Value {
         "rows": row["rows"], "bytes": row["bytes"], "duration_us": row["duration_us"],
         "export_sha256": row["export"]["sha256"], "export_bytes": row["export"]["bytes"],
         "export_rows": row["export"]["rows"], "recorded": row["recorded"],
+        "text_sealed": row["text_sealed"], "message_sealed": row["message_sealed"],
     })
 }
 
@@ -105,6 +106,8 @@ async fn r5_2_a_warehouse_reads_what_audit_says() {
         ("text", "VARCHAR"),
         ("reads", "VARCHAR[]"),
         ("recorded", "BOOLEAN"),
+        ("text_sealed", "BOOLEAN"),
+        ("message_sealed", "BOOLEAN"),
     ] {
         assert_eq!(found["types"][column], kind, "{column}");
     }

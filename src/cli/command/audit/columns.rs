@@ -26,7 +26,7 @@ enum Column {
 }
 
 /// Their order and names are what people's queries rest on: add at the end.
-const COLUMNS: [(&str, Column); 28] = [
+const COLUMNS: [(&str, Column); 30] = [
     ("seq", Column::Number(|row| natural(row.seq))),
     ("time", Column::Time(|row| Some(row.at.as_microsecond()))),
     ("person", Column::Text(|row| Some(&row.person.email))),
@@ -64,6 +64,8 @@ const COLUMNS: [(&str, Column); 28] = [
     ("export_bytes", Column::Number(|row| row.export.as_ref().and_then(|export| natural(export.bytes)))),
     ("export_rows", Column::Number(|row| row.export.as_ref().and_then(|export| natural(export.rows)))),
     ("recorded", Column::Flag(|row| Some(row.recorded))),
+    ("text_sealed", Column::Flag(|row| Some(row.text_sealed))),
+    ("message_sealed", Column::Flag(|row| Some(row.message_sealed))),
 ];
 
 /// No count of ours comes near the difference.

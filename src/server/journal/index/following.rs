@@ -6,7 +6,7 @@
 use super::codes;
 use super::feed::{cursor, integer, natural};
 use super::filter::Filter;
-use super::search::{DEFAULT_LIMIT, MAX_LIMIT, MOST_BYTES, WINDOW, audit_row, bytes, values, whole};
+use super::search::{DEFAULT_LIMIT, MAX_LIMIT, MOST_BYTES, PLACE, WINDOW, audit_row, bytes, values, whole};
 use crate::proto::{AuditPage, AuditQuery};
 use rusqlite::{Connection, params_from_iter};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub(super) fn page(
         let mut statement = sql.prepare_cached(&select)?;
         let mut rows = statement.query(params_from_iter(values(&filter, &window)))?;
         while let Some(row) = rows.next()? {
-            let place = natural(row, 18)?;
+            let place = natural(row, PLACE)?;
             let row = audit_row(row)?;
             room = room.saturating_sub(bytes(&row));
             statements.push(row);

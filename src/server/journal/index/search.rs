@@ -106,6 +106,9 @@ fn rows(
     Ok(())
 }
 
+/// Where [`whole`] has the place.
+pub(super) const PLACE: usize = 20;
+
 /// Rows of `statements` and the place of each, in the order of the places, with
 /// all that [`audit_row`] reads; the place comes last.
 pub(super) fn whole(found: &str, order: &str) -> String {
