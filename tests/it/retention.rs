@@ -140,7 +140,7 @@ async fn g1_a_prune_that_was_broken_off_is_brought_to_its_end() {
     assert_eq!(world.prune().await, 18);
     let told = world.text().matches("ledger.pruned").count();
 
-    // Killed before the segments were renamed: they are as they were, and their records are gone.
+    // Killed before the segments were renamed: they are as they were.
     for pruned in verify(world.dir.path()).pruned {
         fs::write(world.dir.path().join(&pruned.segment), &whole[&pruned.segment]).unwrap();
     }
@@ -187,13 +187,9 @@ async fn b4_ledger_verify_names_what_was_pruned_and_what_was_only_made_to_look_s
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let bobs = lines.iter().find(|line| line.contains("bob's")).unwrap();
     let seq: u64 = bobs["{\"seq\":".len()..].split(',').next().unwrap().parse().unwrap();
-    let (gone, mut out) = ([seq], Vec::new());
-    let mut pruner = dbaccess::core::ledger::Pruner::new(&gone);
-    lines.iter().for_each(|line| pruner.line(line.as_bytes(), &mut out).unwrap());
-    pruner.finish(&mut out);
-    fs::write(&path, &out).unwrap();
+    take_out(&path, seq);
     let (whole, said) = verified(dir);
-    assert!(!whole && said.contains("no later line says that these were pruned"), "{said}");
+    assert!(!whole && said.contains("no later line that the ledger's key has signed says"), "{said}");
 
     // The hash that a gap holds of its last line is another.
     let hash = text.find("\"hash\":\"").unwrap() + "\"hash\":\"".len();
@@ -208,6 +204,154 @@ async fn b4_ledger_verify_names_what_was_pruned_and_what_was_only_made_to_look_s
     assert!(!whole && said.contains("a segment before this one is missing"), "{said}");
     fs::write(&path, &text).unwrap();
     assert!(verified(dir).0);
+}
+
+/// Takes a line out of a segment's file as the server would, without its key.
+fn take_out(path: &Path, seq: u64) {
+    let text = fs::read(path).unwrap();
+    let (gone, mut out) = ([seq], Vec::new());
+    let mut pruner = dbaccess::core::ledger::Pruner::new(&gone);
+    text.split_inclusive(|byte| *byte == b'\n').for_each(|line| pruner.line(line, &mut out).unwrap());
+    assert_eq!(pruner.finish(&mut out).lines, 1);
+    fs::write(path, &out).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_what_somebody_has_changed_is_not_written_anew() {
+    let world = World::new().await;
+    let (dir, whole) = (world.dir.path(), world.copy_of_segments());
+    let first = segments(dir)[0].clone();
+    let path = dir.join(&first);
+    let text = String::from_utf8(whole[&first].clone()).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    type Forge = fn(&Path, &[&str]);
+    let table: [(&str, Forge); 4] = [
+        ("was edited or replaced", |path, lines| {
+            fs::write(path, lines.concat().replacen("bob's", "eve's", 1)).unwrap();
+        }),
+        ("is missing", |path, lines| fs::write(path, [&lines[..1], &lines[2..]].concat().concat()).unwrap()),
+        ("it does not end with a checkpoint", |path, lines| {
+            fs::write(path, lines[..lines.len() - 1].concat()).unwrap();
+        }),
+        ("nothing on the ledger says that they were pruned", |path, _| take_out(path, 2)),
+    ];
+    let gone = world.index.lines_of(gone()).await.unwrap();
+    let of_first: Vec<u64> = gone.into_iter().filter(|seq| *seq < lines.len() as u64).collect();
+    for (why, forge) in table {
+        forge(&path, &lines);
+        let (forged, told) = (fs::read(&path).unwrap(), world.text().matches("ledger.pruned").count());
+        let refused = world.journal.prune(of_first.clone(), RULE).await.unwrap_err().to_string();
+        assert!(refused.contains(&first) && refused.contains(why), "{why}: {refused}");
+        assert_eq!(fs::read(&path).unwrap(), forged, "{why}");
+        assert_eq!(world.text().matches("ledger.pruned").count(), told, "{why}");
+        fs::write(&path, &text).unwrap();
+    }
+    // What is whole goes, and what is left of it after that, too.
+    assert_eq!(world.journal.prune(of_first[..1].to_vec(), RULE).await.unwrap(), 1);
+    assert_eq!(world.prune().await, 17);
+    world.journal.close().await.unwrap();
+    assert_eq!(verify(dir).broken, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_broken_off_is_found_by_an_index_that_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), options()).unwrap();
+    let asked = append(&journal, intent(1, "alice", "shop", "alice's")).await;
+    for n in 0..120 {
+        if n == 60 {
+            append(&journal, outcome(1, asked, 1)).await;
+        }
+        append(&journal, r#"{"kind":"server.started","version":"1","policy":"p"}"#.to_owned()).await;
+    }
+    let read = |name: &String| fs::read_to_string(dir.path().join(name)).unwrap();
+    let later =
+        segments(dir.path()).into_iter().find(|name| read(name).contains("statement.outcome")).unwrap();
+    assert!(!read(&later).contains("statement.intent") && Some(&later) != segments(dir.path()).last());
+    let made_anew = async || {
+        let scratch = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path(), &scratch.path().join("index.db")).unwrap();
+        index.catch_up(journal.last_written()).await.unwrap();
+        index.lines_of(gone()).await.unwrap()
+    };
+    let (lines, whole) = (made_anew().await, read(&later));
+    assert_eq!(lines.len(), 2);
+    fs::write(dir.path().join(&later), whole.replace("statement.outcome", "statement.outcomf")).unwrap();
+    journal.prune(lines, RULE).await.unwrap_err();
+    fs::write(dir.path().join(&later), whole).unwrap();
+    assert_eq!(journal.prune(made_anew().await, RULE).await.unwrap(), 2);
+    journal.close().await.unwrap();
+    assert_eq!(verify(dir.path()).broken, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g1_records_beside_the_chain_go_when_their_lines_are_gone_and_not_before() {
+    let world = World::new().await;
+    let dir = world.dir.path();
+    let name = fs::read_dir(dir.join("blobs")).unwrap().next().unwrap().unwrap().file_name();
+    let (blob, note, new) = (dir.join("blobs").join(name), dir.join("pruned.blobs"), dir.join("pruned.new"));
+    let hash = blob.file_name().unwrap().to_str().unwrap();
+    let whole = fs::read(&blob).unwrap();
+    world.journal.close().await.unwrap();
+    // Killed before the segment is in its place: it names its record.
+    fs::write(&new, b"what stays\n").unwrap();
+    fs::write(&note, hash).unwrap();
+    let (journal, _) = Journal::open(dir, options()).unwrap();
+    assert!(blob.exists() && !note.exists());
+    let lines = world.index.lines_of(gone()).await.unwrap();
+    assert_eq!(journal.prune(lines, RULE).await.unwrap(), 18);
+    assert!(!blob.exists() && !note.exists() && !new.exists());
+    // Killed after that, before its record is removed.
+    fs::write(&blob, whole).unwrap();
+    fs::write(&note, hash).unwrap();
+    journal.close().await.unwrap();
+    let (journal, _) = Journal::open(dir, options()).unwrap();
+    assert!(!blob.exists() && !note.exists());
+    journal.close().await.unwrap();
+}
+
+/// What evidence of all that there is says of the chain.
+fn evidence_of(journal: &Journal) -> Value {
+    use dbaccess::core::evidence::Period;
+    use dbaccess::server::evidence::{Wanted, write};
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let period = Period { from: jiff::Timestamp::UNIX_EPOCH, until: dbaccess::os::now() };
+    let wanted =
+        Wanted { framework: dbaccess::core::model::Framework::Pci, period, upto: journal.last_written().0 };
+    write(journal.dir(), journal.public_key(), wanted, |manifest| journal.sign(manifest), file.as_file())
+        .unwrap();
+    let files = crate::evidence::files_of(file.path());
+    let report: Value = serde_json::from_slice(&files["data/report.json"]).unwrap();
+    report["ledger"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_3_a_ledger_whose_older_segments_are_kept_elsewhere_may_begin_with_a_gap() {
+    let world = World::new().await;
+    let dir = world.dir.path();
+    let names = segments(dir);
+    let first = dbaccess::core::ledger::first_seq(&names[1]).unwrap();
+    assert_eq!(world.journal.prune(vec![first, first + 1], RULE).await.unwrap(), 2);
+    fs::remove_file(dir.join(&names[0])).unwrap();
+    let proven = evidence_of(&world.journal);
+    assert_eq!((&proven["broken"], &proven["first"]), (&Value::Null, &first.into()), "{proven}");
+    // More of it goes.
+    assert_eq!(world.journal.prune(vec![first + 2], RULE).await.unwrap(), 1);
+    assert_eq!(evidence_of(&world.journal)["broken"], Value::Null);
+    world.journal.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b4_a_server_does_not_go_on_with_a_segment_of_which_something_was_taken_out() {
+    let world = World::new().await;
+    world.journal.close().await.unwrap();
+    let last = segments(world.dir.path()).pop().unwrap();
+    let path = world.dir.path().join(&last);
+    take_out(&path, dbaccess::core::ledger::first_seq(&last).unwrap());
+    let forged = fs::read(&path).unwrap();
+    let refused = Journal::open(world.dir.path(), options()).err().unwrap().to_string();
+    assert!(refused.contains(&last) && refused.contains("were taken out"), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), forged);
 }
 
 #[tokio::test]

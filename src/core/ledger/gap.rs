@@ -8,9 +8,13 @@
 //!
 //! The lines between are not there to be checked, so a gap proves nothing by
 //! itself: a later line of the chain, of the kind `ledger.pruned`, holds the
-//! SHA-256 of all gaps of the segment. A gap without it was made by somebody else.
+//! SHA-256 of all gaps of the segment, signed by the ledger's key, since anybody
+//! can append a line. A gap without it was made by somebody else.
 
+use super::checkpoint::{PublicKey, signature};
 use super::line::{Hash, Line, NotALine, hex};
+use super::prune::Pruned;
+use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 
@@ -36,6 +40,14 @@ impl<'a> Entry<'a> {
     /// Reads a line, without its newline, in the one form of either kind.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, NotALine> {
         Gap::parse(bytes).map_or_else(|| Line::parse(bytes).map(Self::Line), |gap| Ok(Self::Gap(gap)))
+    }
+
+    /// The hash of what stands before it.
+    pub fn prev(&self) -> Hash {
+        match self {
+            Self::Line(line) => line.prev,
+            Self::Gap(gap) => gap.prev,
+        }
     }
 }
 
@@ -83,9 +95,33 @@ pub struct Pruning {
     pub gaps: String,
     /// By which rule, in words.
     pub rule: String,
+    /// Of the ledger's key, in hex, over the segment's name and its gaps.
+    pub(super) signature: String,
+}
+
+/// What is signed; of its first line, see the checkpoints'.
+fn text(segment: &str, gaps: &str) -> String {
+    format!("dbaccess ledger pruned v1\n{segment}\n{gaps}\n")
 }
 
 impl Pruning {
+    pub fn sign(segment: &str, pruned: &Pruned, rule: &str, key: &SigningKey) -> Self {
+        Self {
+            segment: segment.to_owned(),
+            lines: pruned.lines,
+            gaps: pruned.gaps.clone(),
+            rule: rule.to_owned(),
+            signature: signature(&text(segment, &pruned.gaps), key),
+        }
+    }
+
+    /// Whether the key's owner says that these are the gaps of this segment.
+    pub fn tells(&self, segment: &str, gaps: &str, key: &PublicKey) -> bool {
+        self.segment == segment
+            && self.gaps == gaps
+            && key.has_signed(&text(segment, gaps), &self.signature) == Some(true)
+    }
+
     /// The body of its line.
     pub fn to_body(&self) -> String {
         // Texts and a number: it cannot fail.
@@ -126,19 +162,27 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_it_reads_back() {
-        let record = Pruning {
-            segment: "ledger-1".into(),
-            lines: 3,
-            gaps: "ab".into(),
-            rule: "statements = 400d".into(),
-        };
+    fn b4_the_record_of_it_reads_back_and_is_of_its_segment_gaps_and_key_alone() {
+        let signing = SigningKey::from_bytes(&[7; 32]);
+        let (own, other) = (PublicKey::of(&signing), PublicKey::of(&SigningKey::from_bytes(&[8; 32])));
+        let pruned = Pruned { lines: 3, gaps: "ab".into(), ..Pruned::default() };
+        let record = Pruning::sign("ledger-1", &pruned, "statements = 400d", &signing);
         let body = record.to_body();
+        let signature = &record.signature;
         assert_eq!(
             body,
-            r#"{"kind":"ledger.pruned","segment":"ledger-1","lines":3,"gaps":"ab","rule":"statements = 400d"}"#
+            format!(
+                r#"{{"kind":"ledger.pruned","segment":"ledger-1","lines":3,"gaps":"ab","rule":"statements = 400d","signature":"{signature}"}}"#
+            )
         );
-        assert_eq!(Pruning::from_body(&body), Some(record));
+        assert_eq!(Pruning::from_body(&body).as_ref(), Some(&record));
         assert_eq!(Pruning::from_body(r#"{"kind":"other"}"#), None);
+        assert!(record.tells("ledger-1", "ab", &own));
+        assert!(!record.tells("ledger-1", "ab", &other));
+        for (segment, gaps) in [("ledger-2", "ab"), ("ledger-1", "cd")] {
+            assert!(!record.tells(segment, gaps, &own), "{segment} {gaps}");
+            let said = Pruning { segment: segment.into(), gaps: gaps.into(), ..record.clone() };
+            assert!(!said.tells(segment, gaps, &own), "{segment} {gaps}");
+        }
     }
 }

@@ -5,7 +5,8 @@ use super::gap::{Entry, Gap};
 use super::line::{Hash, NotALine};
 use sha2::{Digest as _, Sha256};
 
-/// Feed it the lines of one closed segment, in their order.
+/// Feed it the lines of one closed segment, in their order, of which a
+/// [`Verifier`](super::Verifier) says that they are whole.
 ///
 /// A checkpoint right behind lines that go goes with them, unless it is the
 /// segment's last line: that one signs all before it, the gaps too.
@@ -134,9 +135,13 @@ mod tests {
         fn prune(&mut self, segment: usize, gone: &[u64]) -> Pruned {
             let pruned = self.take_out(segment, gone);
             let name = segment_name(self.segments[segment].0);
-            let (lines, gaps) = (pruned.lines, pruned.gaps.clone());
-            self.push(&Pruning { segment: name, lines, gaps, rule: "statements = 1d".into() }.to_body());
+            self.tell(&name, &pruned, &SEED);
             pruned
+        }
+
+        fn tell(&mut self, segment: &str, pruned: &Pruned, key: &[u8; 32]) {
+            let told = Pruning::sign(segment, pruned, "statements = 1d", &SigningKey::from_bytes(key));
+            self.push(&told.to_body());
         }
 
         fn take_out(&mut self, segment: usize, gone: &[u64]) -> Pruned {
@@ -233,7 +238,7 @@ mod tests {
         }
         type Forge = fn(&mut Ledger);
         // Segment 0 is line 1, the gap 2 to 4, line 5, the gap 6, checkpoint 7.
-        let table: [(&str, Forge, Fault); 10] = [
+        let table: [(&str, Forge, Fault); 12] = [
             (
                 "the gap's last hash",
                 |l| turn(&mut l.segments[0].1[1], "\"hash\":\""),
@@ -277,6 +282,27 @@ mod tests {
                 "a segment that nobody pruned",
                 |l| drop(l.take_out(1, &[9])),
                 Fault::NotPruned { from: 9, to: 9 },
+            ),
+            (
+                "a segment that nobody with the key pruned, and a line that says so",
+                |l| {
+                    let pruned = l.take_out(1, &[9]);
+                    l.tell(&segment_name(8), &pruned, &[2; 32]);
+                },
+                Fault::NotPruned { from: 9, to: 9 },
+            ),
+            (
+                "more of a segment than was pruned, and the line that said so again",
+                |l| {
+                    let earlier = l.segments[2].1.last().unwrap().clone();
+                    let told = String::from_utf8(earlier).unwrap();
+                    let body = told.split_once("\"body\":").unwrap().1;
+                    let body = body.strip_suffix("}\n").unwrap();
+                    let told = Pruning::from_body(body).unwrap();
+                    let pruned = l.take_out(0, &[1]);
+                    l.push(&Pruning { gaps: pruned.gaps, ..told }.to_body());
+                },
+                Fault::NotPruned { from: 1, to: 6 },
             ),
             (
                 "a shorter gap",

@@ -229,6 +229,11 @@ impl Verifier {
         (self.next, self.prev)
     }
 
+    /// SHA-256, in hex, of the gaps of the segment that is being read, if it has any.
+    pub fn gaps(&self) -> Option<String> {
+        self.gaps.as_ref().map(Gaps::digest)
+    }
+
     /// What is wrong so far.
     pub fn broken_at(&self) -> Option<&Broken> {
         self.report.broken.as_ref()
@@ -267,12 +272,12 @@ impl Verifier {
         self.next = gap.to.saturating_add(1);
     }
 
-    /// Whether this is the record of what an earlier segment lacks.
+    /// Whether this is the record of what an earlier segment lacks. The key is
+    /// known by then: a segment that is pruned ends with a checkpoint.
     fn told(&mut self, line: &Line<'_>, pruning: Pruning) {
-        let of = self.pruned.iter_mut().find(|gaps| gaps.segment == pruning.segment);
-        if let Some(gaps) = of.filter(|gaps| {
-            Hash::from_bytes(gaps.digest.clone().finalize().into()).to_string() == pruning.gaps
-        }) {
+        let Some(key) = self.key else { return };
+        let mut pruned = self.pruned.iter_mut();
+        if let Some(gaps) = pruned.find(|gaps| pruning.tells(&gaps.segment, &gaps.digest(), &key)) {
             gaps.told = Some(ToldOf { seq: line.seq, at: line.at, rule: pruning.rule });
         }
     }
@@ -329,6 +334,13 @@ impl Verifier {
     }
 }
 
+impl Gaps {
+    /// In hex.
+    fn digest(&self) -> String {
+        Hash::from_bytes(self.digest.clone().finalize().into()).to_string()
+    }
+}
+
 impl Fault {
     fn lacks(&self, seq: u64) -> bool {
         matches!(self, Self::Deleted { from, to } | Self::SegmentMissing { from, to } if (*from..=*to).contains(&seq))
@@ -375,7 +387,8 @@ impl fmt::Display for Fault {
             },
             Self::NotPruned { from, to } => write!(
                 f,
-                "lines between {from} and {to} were taken out, and no later line says that these were pruned"
+                "lines between {from} and {to} were taken out, and no later line that the ledger's key has signed \
+                 says that these were pruned"
             ),
         }
     }

@@ -19,7 +19,7 @@ use crate::core::evidence::{
     BLOBS, Document, LEDGER, MANIFEST, Manifest, PUBLIC_KEY, Period, Reading, Report, SIGNATURE, data, html,
     pdf,
 };
-use crate::core::ledger::{BlobRef, Detached, Hash, Line, PublicKey, first_seq};
+use crate::core::ledger::{BlobRef, Detached, Entry, Hash, PublicKey, first_seq};
 use crate::core::model::Framework;
 use archive::Archive;
 use std::collections::BTreeSet;
@@ -154,9 +154,9 @@ fn seq_of(raw: &[u8]) -> Option<u64> {
 fn hash_before(segment: &Path) -> io::Result<Hash> {
     let mut raw = Vec::new();
     BufReader::new(File::open(segment)?).take(LONGEST_LINE).read_until(b'\n', &mut raw)?;
-    let line = Line::parse(raw.strip_suffix(b"\n").unwrap_or(&raw));
+    let entry = Entry::parse(raw.strip_suffix(b"\n").unwrap_or(&raw));
     // What is no line is named when it is read.
-    Ok(line.map_or(Hash::ZERO, |line| line.prev))
+    Ok(entry.map_or(Hash::ZERO, |entry| entry.prev()))
 }
 
 fn beside(dir: &Path, blob: &BlobRef) -> Option<Vec<u8>> {

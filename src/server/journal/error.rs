@@ -14,6 +14,11 @@ pub enum JournalError {
          with a new one"
     )]
     Broken { dir: PathBuf, at: String },
+    #[error(
+        "retention takes nothing out of {segment}, because it is not as it was written: {why}: keep the ledger as \
+         evidence (`dbaccess ledger verify` tells more) and put the segment back from a copy that verifies"
+    )]
+    NotWhole { segment: String, why: String },
     #[error("the ledger's signing key {path}: {problem}")]
     Key { path: PathBuf, problem: &'static str },
     #[error("a ledger record must be one JSON object on one line")]
@@ -30,7 +35,9 @@ impl JournalError {
             Self::Closed | Self::Io { .. } => ErrorKind::Unreachable,
             Self::TooLong(_) => ErrorKind::TooMany,
             Self::InUse(_) => ErrorKind::Conflict,
-            Self::Broken { .. } | Self::Key { .. } | Self::NotARecord => ErrorKind::Internal,
+            Self::Broken { .. } | Self::NotWhole { .. } | Self::Key { .. } | Self::NotARecord => {
+                ErrorKind::Internal
+            }
         }
     }
 

@@ -24,7 +24,7 @@
 //! records too large for a line, `signing.key` (32 bytes, mode 0600, made at
 //! the first start), `signing.pub` (its public key in hex, for auditors),
 //! `torn-…` what recovery cut off, `pruned.new` a segment that is being written
-//! anew, `lock`.
+//! anew, `pruned.blobs` the records that go with its lines, `lock`.
 
 mod blob;
 mod disk;
@@ -143,6 +143,7 @@ impl Journal {
         let lock = recover::lock(dir)?;
         let key = key::load_or_create(dir, options.key_file.as_deref())?;
         let public_key = PublicKey::of(&key);
+        prune::finish(dir)?;
         let tail = recover::open_tail(dir, public_key)?;
         let last = tail.next - 1;
         let shared = Arc::new(Shared {

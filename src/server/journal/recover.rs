@@ -3,7 +3,7 @@
 
 use super::disk::sync_dir;
 use super::{JournalError, writer};
-use crate::core::ledger::{Hash, Line, PublicKey, Verifier, first_seq, order_segments};
+use crate::core::ledger::{Entry, Hash, Line, PublicKey, Verifier, first_seq, order_segments};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -90,14 +90,7 @@ pub(super) fn open_tail(dir: &Path, key: PublicKey) -> Result<Tail, JournalError
     let path = dir.join(name);
     let failed = JournalError::io("reading", &path);
     let broken = |at: String| JournalError::Broken { dir: dir.to_owned(), at };
-    let first = first_seq(name).unwrap_or(1);
-    let before = names.len().checked_sub(2).and_then(|index| names.get(index));
-    let prev = match before {
-        Some(before) => last_hash(&dir.join(before), first).map_err(broken)?,
-        None if first == 1 => Hash::ZERO,
-        // Older segments are kept elsewhere: the first line says what it follows.
-        None => first_prev(&path).map_err(broken)?,
-    };
+    let (first, prev) = start(dir, &names, name).map_err(broken)?;
     let file = OpenOptions::new().read(true).write(true).open(&path).map_err(&failed)?;
     let mut verifier = Verifier::resume(first, prev, Some(key));
     verifier.segment(name);
@@ -119,15 +112,32 @@ pub(super) fn open_tail(dir: &Path, key: PublicKey) -> Result<Tail, JournalError
         offset += length as u64;
     };
     let (next, prev) = verifier.next();
+    let report = verifier.finish();
+    // Nothing is pruned before its segment is closed: a gap in this one is not the server's.
+    if let Some(fault) = &report.broken {
+        return Err(broken(fault.to_string()));
+    }
     let recovered = match torn {
         true => Some(cut(dir, name, &file, offset, next - 1).map_err(JournalError::io("recovering", &path))?),
         false => None,
     };
     // From here on everything that is there counts as synced.
     file.sync_all().map_err(JournalError::io("syncing", &path))?;
-    let report = verifier.finish();
     let (begun, unsigned) = (report.first_at, report.unsigned > 0);
     Ok(Tail { file: Arc::new(file), offset, next, prev, begun, unsigned, recovered })
+}
+
+/// The number of a segment's first line, and the hash that it must carry.
+pub(super) fn start(dir: &Path, names: &[String], name: &str) -> Result<(u64, Hash), String> {
+    let first = first_seq(name).unwrap_or(1);
+    let before = names.iter().rev().find(|other| first_seq(other).is_some_and(|other| other < first));
+    let prev = match before {
+        Some(before) => last_hash(&dir.join(before), first)?,
+        None if first == 1 => Hash::ZERO,
+        // Older segments are kept elsewhere: the first line says what it follows.
+        None => first_prev(&dir.join(name))?,
+    };
+    Ok((first, prev))
 }
 
 /// Moves what is behind `offset` into a file of its own.
@@ -196,5 +206,5 @@ fn first_prev(path: &Path) -> Result<Hash, String> {
     let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
     BufReader::new(file).read_until(b'\n', &mut raw).map_err(|error| format!("{name}: {error}"))?;
     let bytes = raw.strip_suffix(b"\n").unwrap_or(&raw);
-    Line::parse(bytes).map(|line| line.prev).map_err(|error| format!("{name}:1: {error}"))
+    Entry::parse(bytes).map(|entry| entry.prev()).map_err(|error| format!("{name}:1: {error}"))
 }
