@@ -6,7 +6,7 @@
 //! the session's end. Nothing here looks at a clock or a file; whoever asks sees
 //! to it that holds are read in the transaction in which the answer is written.
 
-use crate::core::model::{Covered, Hold, HoldId, IncidentId, Session, SessionState, format_duration};
+use crate::core::model::{Hold, HoldId, IncidentId, PersonRef, Session, SessionState, format_duration};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -91,7 +91,7 @@ pub fn stays(candidate: &Candidate<'_>, holds: &[Hold], rule: Rule, now: Timesta
     if session.state != SessionState::Dead || !over {
         return Some(Stays::Young);
     }
-    let holding = holds.iter().find(|hold| hold.released.is_none() && hold.covers.has(candidate));
+    let holding = holds.iter().find(|hold| hold.released.is_none() && hold.has(candidate));
     match holding {
         Some(hold) => Some(Stays::Held(hold.id.clone())),
         None => candidate.awaits_review.then_some(Stays::AwaitsReview),
@@ -110,19 +110,20 @@ impl Reach {
     }
 }
 
-impl Covered {
+impl Hold {
     /// Whether a session is covered.
     pub fn has(&self, candidate: &Candidate<'_>) -> bool {
-        let session = candidate.session;
+        let (session, covers) = (candidate.session, &self.covers);
+        let PersonRef { subject, email } = &session.person;
         let person = |name: &String| {
-            session.person.subject == *name || session.person.email.eq_ignore_ascii_case(name)
+            subject == name || email.eq_ignore_ascii_case(name) || self.subjects.contains(subject)
         };
-        self.person.as_ref().is_none_or(person)
-            && self.target.as_ref().is_none_or(|target| session.target == *target)
-            && self.session.as_ref().is_none_or(|id| session.id == *id)
-            && self.incident.as_ref().is_none_or(|incident| candidate.incident == Some(incident))
-            && self.from.is_none_or(|from| session.dead_at.is_none_or(|dead| from <= dead))
-            && self.until.is_none_or(|until| session.opened_at < until)
+        covers.person.as_ref().is_none_or(person)
+            && covers.target.as_ref().is_none_or(|target| session.target == *target)
+            && covers.session.as_ref().is_none_or(|id| session.id == *id)
+            && covers.incident.as_ref().is_none_or(|incident| candidate.incident == Some(incident))
+            && covers.from.is_none_or(|from| session.dead_at.is_none_or(|dead| from <= dead))
+            && covers.until.is_none_or(|until| session.opened_at < until)
     }
 }
 

@@ -703,9 +703,11 @@ pub struct PlaceHold {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HoldView {
     pub hold: Hold,
-    /// Sessions that it covers, and those of them whose statements had gone before.
+    /// Sessions that it covers, and those of them whose statements, or recording, had gone before.
     pub sessions: u64,
     pub pruned: u64,
+    #[serde(default)]
+    pub recordings_pruned: u64,
 }
 
 /// Filter of `GET /v1/holds`.

@@ -90,7 +90,7 @@ async fn answers(index: &Index) -> Value {
         "all": all, "searched": searched, "followed": followed, "counts": counts, "used": format!("{used:?}"), "uses": format!("{uses:?}"),
         "events": events.iter().map(|event| (event.seq, &event.kind)).collect::<Vec<_>>(),
         "lines": index.lines_of(both).await.unwrap(),
-        "aged": format!("{:?}", index.aged(jiff::Timestamp::MAX, 0, 99).await.unwrap()),
+        "aged": format!("{:?}", index.aged(jiff::Timestamp::MAX, 0, 99, 1000).await.unwrap()),
     })
 }
 
@@ -204,6 +204,24 @@ async fn b4_ledger_verify_names_what_was_pruned_and_what_was_only_made_to_look_s
     assert!(!whole && said.contains("a segment before this one is missing"), "{said}");
     fs::write(&path, &text).unwrap();
     assert!(verified(dir).0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_with_many_statements_are_fewer_at_a_time() {
+    let world = World::new().await;
+    let page = async |after, statements| {
+        world.index.aged(jiff::Timestamp::MAX, after, 99, statements).await.unwrap()
+    };
+    let both = page(0, 1000).await;
+    // Bob's last is the first; alice's has an outcome behind it.
+    let told: Vec<_> = both.iter().map(|one| (one.session.as_str(), one.statements)).collect();
+    assert_eq!(told, [("ses-2abc", 8), ("ses-1abc", 9)]);
+    assert_eq!(both[0].last_line, both[0].last);
+    assert!(both[1].last_line > both[1].last, "{both:?}");
+    assert_eq!(page(0, 9).await, both);
+    assert_eq!(page(0, 8).await, both[..1]);
+    assert_eq!(page(both[0].last, 1).await, both[1..]);
+    world.journal.close().await.unwrap();
 }
 
 /// Takes a line out of a segment's file as the server would, without its key.

@@ -101,8 +101,19 @@ async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told()
     std::fs::remove_file(env.dir.path().join("data/index.db")).unwrap();
     let verified = env.person("dave").run(&["ledger", "verify", env.ledger_dir().to_str().unwrap()]).ok();
     assert!(verified.out.contains("were pruned on"), "{}", verified.out);
+    // Alice's address was another one then.
+    let state = rusqlite::Connection::open(env.dir.path().join("data/state.db")).unwrap();
+    let renamed =
+        "UPDATE session SET body = json_set(body, '$.person.email', 'al@example.com') WHERE id = ?1";
+    assert_eq!(state.execute(renamed, [&theirs]).unwrap(), 1);
+    drop(state);
     env.start_server().await;
     let dave = env.person("dave");
+    for address in ["AL@example.com", "alice@example.com"] {
+        let place = ["hold", "place", "--person", address, "--reason", "a claim", "-o", "json"];
+        let placed = dave.run(&place).ok().json();
+        assert_eq!((&placed["sessions"], &placed["pruned"]), (&1.into(), &1.into()), "{placed}");
+    }
     let gone = dave.run(&["audit", "--session", &theirs]).exits(1);
     assert!(gone.err.contains("were pruned on"), "{}", gone.err);
     let counts = dave.run(&["audit", "--count-by", "person", "-o", "json"]).ok().json();
@@ -116,7 +127,7 @@ async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told()
     let late = dave.run(&["hold", "place", "--session", &held, "--reason", "late", "-o", "json"]).ok();
     assert!(late.err.contains("the statements of 1 of them had been pruned before"), "{}", late.err);
     let listed = dave.run(&["hold", "list", "--all", "-o", "json"]).ok().json();
-    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(listed.as_array().unwrap().len(), 4);
     dave.run(&["ledger", "verify", env.ledger_dir().to_str().unwrap()]).ok();
 }
 
@@ -129,6 +140,10 @@ async fn r8_4_recordings_go_by_their_own_age_and_statements_wait_for_the_siem() 
     let setting =
         Setting { databases: vec![("filmed", crate::recordings::SQL)], extra, ..Setting::default() };
     let env = TestEnv::with(setting).await;
+    // How far the ledger is forwarded cannot be read: that keeps statements alone.
+    let place = env.dir.path().join("data/forward/siem.json");
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(&place, [0xff]).unwrap();
     let (alice, dave) = (env.signed_in("alice").await, env.signed_in("dave").await);
     alice.run(&["request", "filmed", "--schema", "public", "--write", "--reason", "INC-7"]).ok();
     alice.run(&["exec", "filmed", "SELECT 'seen' AS word"]).ok();
@@ -141,8 +156,15 @@ async fn r8_4_recordings_go_by_their_own_age_and_statements_wait_for_the_siem() 
     );
     let file = env.dir.path().join(format!("data/recordings/{session}.rec"));
     env.eventually("the file is gone", || (!file.exists()).then_some(())).await;
+    assert!(env.server_log().contains("the place in the ledger"));
+    std::fs::remove_file(&place).unwrap();
     let gone = dave.run(&["recording", "show", &session]).exits(1);
     assert!(gone.err.contains("were pruned on") && gone.err.contains("recordings = 1s"), "{}", gone.err);
+
+    let late = dave.run(&["hold", "place", "--session", &session, "--reason", "late"]).ok();
+    assert!(late.err.contains("the recordings of 1 of them had been pruned before"), "{}", late.err);
+    let held = late.err.split_whitespace().find(|word| word.starts_with("hld-")).unwrap();
+    dave.run(&["hold", "release", held, "--reason", "settled"]).ok();
 
     // Its statements are played all the same, because they wait.
     let played = dave.run(&["replay", &session]).ok();

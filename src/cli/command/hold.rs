@@ -115,6 +115,9 @@ impl PlaceArgs {
         if placed.pruned > 0 {
             note(&format!("the statements of {} of them had been pruned before", placed.pruned));
         }
+        if placed.recordings_pruned > 0 {
+            note(&format!("the recordings of {} of them had been pruned before", placed.recordings_pruned));
+        }
         note(&format!("to end it: dbaccess hold release {id}"));
         Ok(())
     }

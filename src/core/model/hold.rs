@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Hold {
     pub id: HoldId,
     pub covers: Covered,
+    /// Who the person that is named was when it was placed: an address may change
+    /// hands, and people change theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
     pub reason: String,
     pub by: PersonRef,
     pub at: Timestamp,

@@ -1,7 +1,7 @@
 //! Who stays and why: filter by filter, and at the edges of time.
 
 use super::*;
-use crate::core::model::{EndReason, GrantId, PersonRef, Released, SessionId, Totals};
+use crate::core::model::{Covered, EndReason, GrantId, Released, SessionId, Totals};
 
 const RULE: Rule = Rule { what: "statements", age: Duration::from_secs(400 * 86_400) };
 
@@ -33,7 +33,8 @@ fn session() -> Session {
 
 fn hold(covers: Covered) -> Hold {
     let by = PersonRef { subject: "sub-dave".into(), email: "dave@example.com".into() };
-    Hold { id: HoldId::from_stored("hld-1"), covers, reason: "x".into(), by, at: at(0), released: None }
+    let (id, subjects) = (HoldId::from_stored("hld-1"), Vec::new());
+    Hold { id, covers, subjects, reason: "x".into(), by, at: at(0), released: None }
 }
 
 /// When a session of 200 has come to its age.
@@ -60,6 +61,19 @@ fn what_is_old_goes_and_not_a_moment_before() {
     let candidate = Candidate { session: &dead, incident: None, awaits_review: true };
     assert_eq!(stays(&candidate, &[], RULE, due()), Some(Stays::AwaitsReview));
     assert_eq!(RULE.to_string(), "statements = 400d");
+}
+
+#[test]
+fn a_hold_on_a_person_keeps_what_they_did_under_another_address() {
+    let covers = Covered { person: Some("alice.miller@example.com".into()), ..Covered::default() };
+    let alone = hold(covers);
+    assert_eq!(asked(&session(), std::slice::from_ref(&alone), due()), None);
+    let known = Hold { subjects: vec!["sub-bob".into(), "sub-alice".into()], ..alone.clone() };
+    assert_eq!(asked(&session(), &[known], due()), Some(Stays::Held(alone.id.clone())));
+    // Subjects say who a person is, and name nobody by themselves.
+    let elsewhere = Covered { target: Some("stage".into()), ..alone.covers.clone() };
+    let other = Hold { covers: elsewhere, subjects: vec!["sub-alice".into()], ..alone };
+    assert_eq!(asked(&session(), &[other], due()), None);
 }
 
 #[test]

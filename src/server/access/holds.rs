@@ -4,12 +4,17 @@
 use super::request::short_enough;
 use super::retention::candidate;
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Covered, ErrorKind, Event, Hold, HoldId, Released};
+use crate::core::model::{Covered, ErrorKind, Event, Hold, HoldId, PersonRef, Released, Session};
+use crate::core::retention::Candidate;
 use crate::proto::{HoldView, HoldsQuery, PlaceHold, ReleaseHold};
 use crate::server::store::{StoreError, Tx};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// Holds that last at a time: each is asked about each session.
 const MOST_HOLDS: usize = 1000;
+/// Sessions that are looked at in one transaction.
+const PAGE: u32 = 500;
 
 impl Access {
     /// Places a hold. Security and auditors do.
@@ -27,34 +32,103 @@ impl Access {
         if let Some(session) = &mut covers.session {
             *session = self.find_session(caller, session.as_str()).await?.id;
         }
-        let configured = covers.target.as_ref().is_none_or(|target| self.target(target).is_ok());
+        let subjects = self.named(&covers).await?;
         let by = caller.person.to_ref();
-        let placed = self
+        let hold = self
             .store
             .write(move |tx| {
                 if tx.holds(false)?.len() >= MOST_HOLDS {
                     let message = format!("{MOST_HOLDS} holds last already, which is the limit");
                     return Err(AccessError::new(ErrorKind::TooMany, message));
                 }
-                known(tx, &covers)?;
                 let (id, at) = (HoldId::from_random(crate::os::random()), crate::os::now());
-                let hold = Hold { id, covers, reason, by, at, released: None };
-                let view = counted(tx, hold)?;
-                // One that was configured once still has its sessions.
-                if !configured && view.sessions == 0 {
-                    let target = view.hold.covers.target.unwrap_or_default();
-                    return Err(AccessError::not_found(format!(
-                        "there is no target {target}, and no session of one"
-                    ))
-                    .hint("`dbaccess targets` lists them"));
-                }
-                tx.save_hold(&view.hold)?;
-                tx.record(at, &Event::HoldPlaced { hold: Box::new(view.hold.clone()) })?;
-                Ok(view)
+                let hold = Hold { id, covers, subjects, reason, by, at, released: None };
+                tx.save_hold(&hold)?;
+                tx.record(at, &Event::HoldPlaced { hold: Box::new(hold.clone()) })?;
+                Ok(hold)
             })
             .await?;
         self.wake();
-        Ok(placed)
+        // It holds by now: what had gone before does not change any more.
+        self.counted(hold).await
+    }
+
+    /// The subjects that the named person has, or had. Neither a person nor a
+    /// target who is misspelt must be held in vain; one that was configured once
+    /// still has its sessions.
+    async fn named(&self, covers: &Covered) -> Result<Vec<String>, AccessError> {
+        let mut subjects = BTreeSet::new();
+        if let Some(name) = covers.person.clone() {
+            let people = self.store.read(move |tx| {
+                let mut people = tx.people_with_email(&name)?;
+                people.extend(tx.person(&name)?.map(|person| (person, Timestamp::MIN)));
+                Ok::<_, AccessError>(people)
+            });
+            subjects.extend(people.await?.into_iter().map(|(person, _)| person.subject));
+        }
+        let target = covers.target.as_ref().filter(|target| self.target(target).is_err());
+        let mut of_target = false;
+        if covers.person.is_some() || target.is_some() {
+            let each = |_: &Tx<'_>, page: Vec<Session>| Ok(page);
+            let look = |page: Vec<Session>| {
+                for session in page {
+                    let PersonRef { subject, email } = session.person;
+                    if covers.person.as_ref().is_some_and(|name| email.eq_ignore_ascii_case(name)) {
+                        subjects.insert(subject);
+                    }
+                    of_target |= target == Some(&session.target);
+                }
+            };
+            self.each_page(each, look).await?;
+        }
+        if let Some(name) = covers.person.as_ref().filter(|_| subjects.is_empty()) {
+            return Err(AccessError::not_found(format!("nobody called {name} has signed in here"))
+                .hint("say their e-mail address as it is on their sessions"));
+        }
+        match target.filter(|_| !of_target) {
+            Some(target) => {
+                Err(AccessError::not_found(format!("there is no target {target}, and no session of one"))
+                    .hint("`dbaccess targets` lists them"))
+            }
+            None => Ok(subjects.into_iter().collect()),
+        }
+    }
+
+    /// A hold with how much it covers so far.
+    async fn counted(&self, hold: Hold) -> Result<HoldView, AccessError> {
+        let mut view = HoldView { hold: hold.clone(), sessions: 0, pruned: 0, recordings_pruned: 0 };
+        let each = move |tx: &Tx<'_>, page: Vec<Session>| covered_of(tx, &hold, page);
+        let add = |covered: Vec<Session>| {
+            for session in covered {
+                view.sessions += 1;
+                view.pruned += u64::from(session.statements_pruned.is_some());
+                view.recordings_pruned += u64::from(session.recording_pruned.is_some());
+            }
+        };
+        self.each_page(each, add).await?;
+        Ok(view)
+    }
+
+    /// Goes through all sessions, some at a time: whoever else wants the state
+    /// has their turn in between.
+    async fn each_page(
+        &self,
+        each: impl Fn(&Tx<'_>, Vec<Session>) -> Result<Vec<Session>, AccessError> + Clone + Send + 'static,
+        mut take: impl FnMut(Vec<Session>),
+    ) -> Result<(), AccessError> {
+        let mut after = Some(String::new());
+        while let Some(from) = after {
+            let each = each.clone();
+            let page = self.store.read(move |tx| {
+                let page = tx.sessions_behind(&from, PAGE)?;
+                let last = page.last().map(|session| session.id.to_string());
+                Ok::<_, AccessError>((last, each(tx, page)?))
+            });
+            let (last, page) = page.await?;
+            take(page);
+            after = last;
+        }
+        Ok(())
     }
 
     /// The holds that last; with `all` those that were released, too.
@@ -108,36 +182,19 @@ fn reasoned(reason: &str) -> Result<String, AccessError> {
     }
 }
 
-/// A person who is misspelt must not be held in vain.
-fn known(tx: &Tx<'_>, covers: &Covered) -> Result<(), AccessError> {
-    let Some(name) = &covers.person else { return Ok(()) };
-    if tx.person(name)?.is_some() || !tx.people_with_email(name)?.is_empty() {
-        return Ok(());
-    }
-    Err(AccessError::not_found(format!("nobody called {name} has signed in here"))
-        .hint("say their e-mail address as it is on their sessions"))
-}
-
-/// A hold with how much it covers so far.
-fn counted(tx: &Tx<'_>, hold: Hold) -> Result<HoldView, AccessError> {
-    let (mut sessions, mut pruned) = (0, 0);
-    tx.each_session(|session| {
+/// Those of the sessions that a hold covers.
+fn covered_of(tx: &Tx<'_>, hold: &Hold, page: Vec<Session>) -> Result<Vec<Session>, AccessError> {
+    let mut covered = Vec::new();
+    for session in page {
         let (incident, awaits_review) = match hold.covers.incident {
             Some(_) => candidate(tx, &session)?,
             None => (None, false),
         };
-        let asked = crate::core::retention::Candidate {
-            session: &session,
-            incident: incident.as_ref(),
-            awaits_review,
-        };
-        if hold.covers.has(&asked) {
-            sessions += 1;
-            pruned += u64::from(session.statements_pruned.is_some());
+        if hold.has(&Candidate { session: &session, incident: incident.as_ref(), awaits_review }) {
+            covered.push(session);
         }
-        Ok::<_, AccessError>(())
-    })?;
-    Ok(HoldView { hold, sessions, pruned })
+    }
+    Ok(covered)
 }
 
 fn one(mut found: Vec<Hold>, id: &str) -> Result<Hold, StoreError> {

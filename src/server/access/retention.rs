@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Sessions that are decided about at a time.
 const PAGE: u32 = 1000;
+/// They are no more once they have so many statements, of which each has lines.
+const STATEMENTS: u64 = 200_000;
 /// How often it is looked for what has come to its age, at least.
 const DAILY: Duration = Duration::from_secs(86_400);
 
@@ -39,13 +41,19 @@ impl Access {
     pub async fn retain(&self) -> Result<(), AccessError> {
         let _turn = self.reporting.lock().await;
         let now = crate::os::now();
-        if let Some(rule) = self.config.retention.statements() {
-            self.prune_statements(rule, now).await?;
+        let statements = match self.config.retention.statements() {
+            Some(rule) => self.prune_statements(rule, now).await,
+            None => Ok(()),
+        };
+        // What keeps statements from going is no reason to keep what people have seen.
+        let recordings = match self.config.retention.recordings() {
+            Some(rule) => self.prune_recordings(rule, now).await,
+            None => Ok(()),
+        };
+        if let (Err(_), Err(error)) = (&statements, &recordings) {
+            tracing::error!(%error, "recordings cannot be pruned");
         }
-        if let Some(rule) = self.config.retention.recordings() {
-            self.prune_recordings(rule, now).await?;
-        }
-        Ok(())
+        statements.and(recordings)
     }
 
     /// What goes with the next run, and what stays and why. For security and auditors.
@@ -59,7 +67,7 @@ impl Access {
             let (reach, mut shown) = (self.reach().await?, shown_of(rule));
             let mut after = 0;
             loop {
-                let page = self.index.aged(rule.before(now), after, PAGE).await?;
+                let page = self.index.aged(rule.before(now), after, PAGE, STATEMENTS).await?;
                 let Some(last) = page.last() else { break };
                 after = last.last;
                 let reach = reach.clone();
@@ -85,7 +93,7 @@ impl Access {
         let mut waits = BTreeMap::<String, u64>::new();
         let mut after = 0;
         loop {
-            let page = self.index.aged(rule.before(now), after, PAGE).await?;
+            let page = self.index.aged(rule.before(now), after, PAGE, STATEMENTS).await?;
             let Some(last) = page.last() else { break };
             after = last.last;
             let reach = reach.clone();

@@ -1,7 +1,7 @@
 //! Legal holds, and the sessions that they are asked about.
 
+use super::Tx;
 use super::rows::Result;
-use super::{StoreError, Tx};
 use crate::core::model::{Hold, HoldId, Session};
 use rusqlite::params;
 
@@ -26,18 +26,8 @@ impl Tx<'_> {
         self.beginning("hold", HoldId::PREFIX, prefix)
     }
 
-    /// Hands over every session that ever was, one by one.
-    pub fn each_session<E: From<StoreError>>(
-        &self,
-        mut each: impl FnMut(Session) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let sqlite = |error| E::from(StoreError::Sqlite(error));
-        let mut statement = self.0.prepare_cached("SELECT body FROM session").map_err(sqlite)?;
-        let mut rows = statement.query([]).map_err(sqlite)?;
-        while let Some(row) = rows.next().map_err(sqlite)? {
-            let body: String = row.get(0).map_err(sqlite)?;
-            each(serde_json::from_str(&body).map_err(StoreError::from)?)?;
-        }
-        Ok(())
+    /// Sessions that ever were, by their ids, behind `after`.
+    pub fn sessions_behind(&self, after: &str, limit: u32) -> Result<Vec<Session>> {
+        self.many("SELECT body FROM session WHERE id > ?1 ORDER BY id LIMIT ?2", params![after, limit])
     }
 }

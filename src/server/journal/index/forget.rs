@@ -23,23 +23,35 @@ pub(super) fn aged(
     before: Timestamp,
     after: u64,
     limit: u32,
+    statements: u64,
 ) -> rusqlite::Result<Vec<Aged>> {
-    let mut statement = sql.prepare_cached(
-        "SELECT session, statements, last, max(last, coalesce((
-             SELECT max(t.ended) FROM statements m JOIN texts t ON t.seq = m.seq WHERE m.session = no), 0))
+    let mut find = sql.prepare_cached(
+        "SELECT no, session, statements, last
          FROM (SELECT no, session, statements, (SELECT max(seq) FROM statements WHERE session = no) AS last
                FROM sessions)
          WHERE last > ?2 AND (SELECT at FROM statements WHERE seq = last) < ?1 ORDER BY last LIMIT ?3",
     )?;
-    let rows = statement.query_map(params![before.as_microsecond(), integer(after), limit], |row| {
-        Ok(Aged {
-            session: SessionId::from_stored(row.get::<_, String>(0)?),
-            statements: natural(row, 1)?,
-            last: natural(row, 2)?,
-            last_line: natural(row, 3)?,
-        })
-    })?;
-    rows.collect()
+    // Of those alone that are handed over: it looks at each of their statements.
+    let mut ended = sql.prepare_cached(
+        "SELECT max(t.ended) FROM statements m JOIN texts t ON t.seq = m.seq WHERE m.session = ?1",
+    )?;
+    let (mut found, mut held) = (Vec::new(), 0);
+    let mut rows = find.query(params![before.as_microsecond(), integer(after), limit])?;
+    while held < statements
+        && let Some(row) = rows.next()?
+    {
+        let last = natural(row, 3)?;
+        let ended: Option<i64> = ended.query_row([row.get::<_, i64>(0)?], |row| row.get(0))?;
+        let one = Aged {
+            session: SessionId::from_stored(row.get::<_, String>(1)?),
+            statements: natural(row, 2)?,
+            last,
+            last_line: ended.map_or(last, |ended| last.max(ended.unsigned_abs())),
+        };
+        held = one.statements.saturating_add(held);
+        found.push(one);
+    }
+    Ok(found)
 }
 
 pub(super) fn lines_of(sql: &Connection, sessions: &[SessionId]) -> rusqlite::Result<Vec<u64>> {

@@ -187,15 +187,24 @@ impl Index {
     }
 
     /// Sessions whose last statement was run before then, in the order of those,
-    /// behind `after`; at most `limit`.
-    pub async fn aged(&self, before: Timestamp, after: u64, limit: u32) -> Result<Vec<Aged>, JournalError> {
-        // It may look at all that there are: not on the thread that feeds.
-        self.counts.ask(move |connection| forget::aged(connection, before, after, limit)).await
+    /// behind `after`; at most `limit`, and no more once they have so many
+    /// statements: their lines are asked for together.
+    pub async fn aged(
+        &self,
+        before: Timestamp,
+        after: u64,
+        limit: u32,
+        statements: u64,
+    ) -> Result<Vec<Aged>, JournalError> {
+        // It looks at all sessions that there are: not on the thread that feeds.
+        self.counts
+            .ask_for_long(move |connection| forget::aged(connection, before, after, limit, statements))
+            .await
     }
 
     /// The lines of the ledger that statements of these sessions have, in order.
     pub async fn lines_of(&self, sessions: Vec<SessionId>) -> Result<Vec<u64>, JournalError> {
-        self.counts.ask(move |connection| forget::lines_of(connection, &sessions)).await
+        self.counts.ask_for_long(move |connection| forget::lines_of(connection, &sessions)).await
     }
 
     /// Forgets the statements of these sessions, as if their lines had never been

@@ -76,11 +76,27 @@ impl Searcher {
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
+        self.send(LONGEST, question).await
+    }
+
+    /// As [`Searcher::ask`], for what must come to its end however long it takes.
+    pub(super) async fn ask_for_long<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.send(Duration::MAX, question).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        longest: Duration,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |reader| {
             if !reply.is_closed() {
                 // Who asked may be gone by now.
-                let _ = reply.send(reader.answer(question));
+                let _ = reply.send(reader.answer(longest, question));
             }
         });
         self.0.send(question).await.map_err(|_| JournalError::Closed)?;
@@ -91,11 +107,12 @@ impl Searcher {
 impl Reader {
     fn answer<T>(
         &mut self,
+        longest: Duration,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, JournalError> {
         let begun = Instant::now();
         let answered = self.connection().and_then(|sql| {
-            sql.progress_handler(STEPS, Some(move || begun.elapsed() > LONGEST))?;
+            sql.progress_handler(STEPS, Some(move || begun.elapsed() > longest))?;
             question(sql)
         });
         answered.map_err(|error| {
@@ -104,7 +121,7 @@ impl Reader {
                 self.file.damaged.store(true, Ordering::SeqCst);
             }
             match error.sqlite_error_code() {
-                Some(ErrorCode::OperationInterrupted) => JournalError::TooLong(LONGEST.as_secs()),
+                Some(ErrorCode::OperationInterrupted) => JournalError::TooLong(longest.as_secs()),
                 _ => JournalError::io("searching", &self.path)(io::Error::other(error)),
             }
         })
