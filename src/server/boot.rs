@@ -90,12 +90,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let host = config.server.host().to_owned();
     let (policy, metrics_endpoint) = (config.policy.hash().to_owned(), config.metrics);
     let provider = Provider::new(identity_config(&config.identity, &config.server.public_url))?;
-    let unseal_path = data_dir.join("unseal.key");
-    let unseal_key = match config.redacts {
-        true => Some(key_file::load_or_create(&unseal_path, &key_file::UNSEALING)?),
-        false => key_file::load(&unseal_path, &key_file::UNSEALING)?,
-    };
-    let unseal_key = unseal_key.map(|key| UnsealKey::new(*key));
+    let unseal_key = unseal_key(&store, &data_dir.join("unseal.key"), config.redacts).await?;
     let access = Arc::new(Access::new(Parts {
         provider,
         store: store.clone(),
@@ -277,6 +272,34 @@ fn identity_config(config: &IdentityProvider, public_url: &str) -> IdentityConfi
 }
 
 /// The newest outbox id that the ledger has, so that none is told twice.
+/// The server's half of what redacted texts left out. It is never made anew
+/// where there was one: its loss is to be seen at once.
+async fn unseal_key(store: &Store, path: &Path, redacts: bool) -> anyhow::Result<Option<UnsealKey>> {
+    let known = store.read(|tx| tx.unseal_keys()).await?;
+    let found = match key_file::load(path, &key_file::UNSEALING)? {
+        None if redacts && !known.is_empty() => anyhow::bail!(
+            "{} is gone, the server's half of the key of redacted texts: put it back from a backup. Without it \
+             what they left out until now is never read again; if it is lost for good, 32 random bytes in its \
+             place, with mode 0600, let the server start",
+            path.display()
+        ),
+        None if redacts => Some(key_file::load_or_create(path, &key_file::UNSEALING)?),
+        found => found,
+    };
+    let Some(key) = found.map(|key| UnsealKey::new(*key)) else { return Ok(None) };
+    let mark = key.mark();
+    if !known.is_empty() && !known.contains(&mark) {
+        tracing::warn!(
+            path = %path.display(),
+            "unseal.key is another one than texts were sealed with: those are not unsealed with it"
+        );
+    }
+    if redacts {
+        store.write(move |tx| tx.save_unseal_key(&mark)).await?;
+    }
+    Ok(Some(key))
+}
+
 async fn last_event(index: &Index) -> anyhow::Result<i64> {
     #[derive(serde::Deserialize)]
     struct Numbered {

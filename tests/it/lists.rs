@@ -148,6 +148,7 @@ async fn every_list_for_people_and_for_programs() {
             "duration_us",
             "facts",
             "grant",
+            "message_sealed",
             "parameters",
             "person",
             "recorded",
@@ -156,7 +157,8 @@ async fn every_list_for_people_and_for_programs() {
             "seq",
             "session",
             "target",
-            "text"
+            "text",
+            "text_sealed"
         ]
     );
 

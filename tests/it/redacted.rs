@@ -2,7 +2,7 @@
 //! and two auditors together read the originals.
 
 use crate::support::api::{Api, events};
-use crate::support::env::{Setting, TestEnv, UNLIMITED};
+use crate::support::env::{BINARY, Ran, Setting, TestEnv, UNLIMITED};
 use crate::support::held::{Held, settled_audit, writer};
 use dbaccess::core::recording::AuditorSecret;
 use serde_json::{Value, json};
@@ -36,8 +36,18 @@ async fn redacted(more: &str) -> Redacted {
 }
 
 /// What only the person, and those who unseal it, may know.
-const VALUES: [&str; 7] =
-    ["S3-typed", "S3-bound", "S3-comment", "S3-broken", "S3-raised", "S3-number", "S3-cursor"];
+const VALUES: [&str; 10] = [
+    "S3-typed",
+    "S3-bound",
+    "S3-comment",
+    "S3-broken",
+    "S3-raised",
+    "S3-number",
+    "S3-cursor",
+    "S3stray",
+    "S3set",
+    "S3@quoted",
+];
 
 /// A value of a driver that binds in binary, as records show it.
 const BOUND: &str = "\\x53332d626f756e64";
@@ -61,6 +71,9 @@ async fn r5_2_no_value_is_on_the_ledger_or_in_the_index_and_two_auditors_read_th
             "BEGIN; DECLARE c CURSOR FOR SELECT 'S3-cursor'; FETCH 1 FROM c; COMMIT",
             "SELEKT 'S3-raised'",
             "SELECT 4111111111111111",
+            "SELECT i FROM t WHERE name = 'O'S3stray' AND name = 'x'",
+            "SET statement_timeout = 'S3set'",
+            "SELECT i FROM t WHERE name = \"S3@quoted\"",
         ] {
             raw.query(text).send().await;
             raw.replies(1).await;
@@ -78,6 +91,8 @@ async fn r5_2_no_value_is_on_the_ledger_or_in_the_index_and_two_auditors_read_th
     assert_eq!(number["result"]["error"], json!({"sqlstate": "22P02", "message": "(sealed)"}));
     assert_eq!(number["message_sealed"], true);
     assert_eq!(of("COMMIT")["text_sealed"], false, "nothing is left out");
+    assert_eq!(of("SELECT i FROM t WHERE name = ?")["facts"]["columns"], json!(["i", "name"]));
+    assert!(rows.iter().filter(|row| row["text"] == "?").count() >= 3, "what nobody can read: {rows:#?}");
     let counted = dave.run(&["audit", "--table", "t", "--count-by", "verb", "-o", "json"]).ok().json();
     assert!(counted.as_array().unwrap().iter().any(|one| one["key"] == "UPDATE"), "{counted}");
 
@@ -158,6 +173,19 @@ async fn r5_2_g8_the_servers_half_is_kept_and_whole_texts_stay_whole() {
     let half = env.dir.path().join("data/unseal.key");
     assert_eq!(std::fs::metadata(&half).unwrap().permissions().mode() & 0o777, 0o600);
     env.kill_server();
+    // It is not made anew.
+    let elsewhere = half.with_extension("elsewhere");
+    std::fs::rename(&half, &elsewhere).unwrap();
+    let ran: Ran = std::process::Command::new(BINARY)
+        .args(["server", "--config"])
+        .arg(env.dir.path().join("server.toml"))
+        .env("TEST_GATEWAY_PASSWORD", "gateway-login-for-tests")
+        .output()
+        .unwrap()
+        .into();
+    let refused = ran.exits(1).err;
+    assert!(refused.contains("unseal.key is gone") && refused.contains("backup"), "{refused}");
+    std::fs::rename(&elsewhere, &half).unwrap();
     let config = env.dir.path().join("server.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("text = \"redacted\"", "text = \"whole\"")).unwrap();

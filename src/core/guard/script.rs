@@ -80,8 +80,15 @@ pub fn next_in_script(permit: &Permit, at: usize, text: &str, facts: &Facts) -> 
     })
 }
 
+impl Approved {
+    /// Whether a statement is one of it, letter by letter.
+    pub fn has(&self, text: &str) -> bool {
+        self.texts.iter().any(|one| one == text)
+    }
+}
+
 fn is_approved(approved: &Approved, text: &str) -> bool {
-    text == INVALID_INDEXES || approved.texts.iter().any(|one| one == text)
+    text == INVALID_INDEXES || approved.has(text)
 }
 
 /// What `dbaccess migrate` says around the statements.

@@ -35,10 +35,8 @@ pub(super) fn check_value(name: &str, value: &str, may_write: bool) -> Option<Re
         let instead = if name.contains('.') { custom } else { "it stays as the role has it" };
         return Some(Reason::never(what, instead));
     };
-    let outside = |allowed: &'static str| {
-        let what = format!("setting {} to {}", shown(name), shown(value));
-        Some(Reason::never(what, allowed))
-    };
+    // Not the value: refusals are on record, and what was typed is not for everybody.
+    let outside = |allowed: &'static str| Some(Reason::never(format!("setting {} so", shown(name)), allowed));
     match rule {
         Rule::Any => None,
         Rule::On if boolean(value) == Some(true) => None,
@@ -165,7 +163,12 @@ fn lifts_read_only(name: &str) -> Reason {
 }
 
 fn shown(name: &str) -> String {
-    if name.is_empty() { "whose name is not a constant".to_owned() } else { name.to_owned() }
+    let is_name = name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.'));
+    match name {
+        "" => "whose name is not a constant".to_owned(),
+        name if is_name => name.to_owned(),
+        _ => "of that name".to_owned(),
+    }
 }
 
 /// A boolean as PostgreSQL reads it (`bool.c`): any unambiguous prefix.

@@ -61,7 +61,7 @@ pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
         .collect();
     let mut others = Vec::new();
     let mut sessions: Vec<SessionId> = Vec::new();
-    let mut furthest = None;
+    let (mut furthest, mut without_values) = (None, 0);
     for ((record, facts), state) in records.into_iter().zip(facts).zip(states) {
         if !sessions.contains(&record.session) {
             sessions.push(record.session.clone());
@@ -80,6 +80,7 @@ pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
         let place = candidates.iter().find(is_free).or(candidates.last()).copied();
         match place.and_then(|index| statements.get_mut(index).map(|one| (index, one))) {
             Some((index, statement)) => {
+                without_values += usize::from(record.redacted);
                 if state == RunState::Ran {
                     statement.out_of_order |= furthest.is_some_and(|furthest| index < furthest);
                     furthest = furthest.max(Some(index));
@@ -105,8 +106,9 @@ pub fn compare(script: &Migration, records: Vec<Ran>) -> ScriptComparison {
         };
     }
     let done = |one: &Compared| one.state == RunState::Ran && !one.out_of_order;
-    let same = statements.iter().all(done) && !others.iter().any(|other| other.differs);
-    ScriptComparison { script: script.to_ref(), sessions, statements, others, same }
+    let alike = statements.iter().all(done) && !others.iter().any(|other| other.differs);
+    let same = alike && without_values == 0;
+    ScriptComparison { script: script.to_ref(), sessions, statements, others, same, without_values }
 }
 
 /// The index of the first statement that has not taken effect; `None` when all

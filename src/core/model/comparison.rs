@@ -15,7 +15,11 @@ pub struct ScriptComparison {
     /// What was run besides, in the order it was run.
     pub others: Vec<OtherStatement>,
     /// Every statement took effect once and in order, and nothing else changed anything.
+    /// False where values could not be compared.
     pub same: bool,
+    /// So many runs are of redacted texts: alike, but for values that nobody saw here.
+    #[serde(default)]
+    pub without_values: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -50,11 +50,6 @@ pub enum UnsealState {
 }
 
 impl UnsealState {
-    /// Somebody can still do something with it.
-    pub fn is_live(self) -> bool {
-        matches!(self, Self::Waiting | Self::Approved)
-    }
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -67,6 +62,14 @@ impl UnsealState {
 }
 
 impl Unseal {
+    /// Nothing can be done with it from then on.
+    pub fn live_until(&self) -> Timestamp {
+        match &self.decision {
+            None => self.expires_at,
+            Some(UnsealDecision { at, until, .. }) => until.unwrap_or(*at),
+        }
+    }
+
     pub fn state(&self, now: Timestamp) -> UnsealState {
         match &self.decision {
             None if now < self.expires_at => UnsealState::Waiting,

@@ -65,9 +65,17 @@ pub struct Statement {
     pub spots: Vec<Spot>,
     /// These facts as the ledger keeps them.
     pub record: StatementFacts,
-    /// Its text without values, once somebody has asked for it. Texts that share
-    /// these facts differ in values alone.
-    pub(super) redacted: OnceLock<Arc<str>>,
+    /// What is left without values, once somebody has asked for it. Texts that
+    /// share these facts differ in values alone.
+    pub(super) redacted: OnceLock<Arc<Redacted>>,
+}
+
+/// A statement without its values.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Redacted {
+    pub text: String,
+    /// The facts without names that look like values.
+    pub record: StatementFacts,
 }
 
 /// A place in a statement that names a schema.
@@ -291,8 +299,10 @@ impl Statement {
     }
 
     /// The same without its values; made once for all texts with these facts.
-    pub fn redacted(&self, whole: &str) -> Arc<str> {
-        Arc::clone(self.redacted.get_or_init(|| redact(self.text(whole)).into()))
+    pub fn redacted(&self, whole: &str) -> &Redacted {
+        self.redacted.get_or_init(|| {
+            Arc::new(Redacted { text: redact(self.text(whole)), record: super::record::redacted(self) })
+        })
     }
 }
 

@@ -17,7 +17,9 @@ mod schema;
 mod walk;
 
 pub use cache::FactsCache;
-pub use facts::{Attribute, Change, Class, CopyEnd, Facts, Name, Named, Setting, Spot, Statement, TxEffect};
+pub use facts::{
+    Attribute, Change, Class, CopyEnd, Facts, Name, Named, Redacted, Setting, Spot, Statement, TxEffect,
+};
 pub use highlight::{Shade, highlight};
 pub use redact::{likeness, redact};
 pub use rewrite::{Rewrite, Rewrites, search_path};

@@ -1,6 +1,7 @@
 //! A statement's facts as the ledger keeps them: bounded, in one order.
 
 use super::facts::{Class, Statement};
+use super::redact::is_plain;
 use crate::core::model::StatementFacts;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -11,14 +12,26 @@ use std::collections::BTreeSet;
 const MOST_NAMES: usize = 100;
 
 pub(super) fn of(statement: &Statement) -> StatementFacts {
-    let mut cut = false;
+    kept(statement, |_| true)
+}
+
+/// The same without columns that may be values. Where some are left out, it may
+/// name any, as where a list is too long.
+pub(super) fn redacted(statement: &Statement) -> StatementFacts {
+    kept(statement, |name| name == "*" || is_plain(name))
+}
+
+fn kept(statement: &Statement, is_column: impl Fn(&str) -> bool) -> StatementFacts {
+    let all = columns(statement);
+    let named: BTreeSet<String> = all.iter().filter(|name| is_column(name)).cloned().collect();
+    let mut cut = named.len() < all.len();
     let mut names = |names: &mut dyn Iterator<Item = String>| bounded(names, &mut cut);
     let inner = statement.inner.iter().copied();
     let record = Record {
         verbs: statement.classes().chain(inner).map(Class::verb).take(MOST_NAMES).collect(),
         reads: names(&mut statement.reads.iter().map(ToString::to_string)),
         writes: names(&mut statement.writes.iter().map(ToString::to_string)),
-        columns: names(&mut columns(statement).into_iter()),
+        columns: names(&mut named.into_iter()),
         functions: names(&mut statement.functions.iter().map(ToString::to_string)),
         export: statement.export,
         cut,
@@ -97,6 +110,15 @@ mod tests {
             assert!(record.contains(&format!(r#""verbs":{verbs}"#)), "{text}: {record}");
             assert!(record.contains(&format!(r#""columns":{columns}"#)), "{text}: {record}");
         }
+    }
+
+    #[test]
+    fn r5_2_a_column_that_looks_like_a_value_is_left_out_and_may_be_any() {
+        let facts = analyse("SELECT a FROM t WHERE b = \"john@example.com\"").unwrap();
+        let statement = &facts.statements[0];
+        assert!(statement.record.as_json().contains("john@"));
+        let record = statement.redacted("").record.as_json().to_owned();
+        assert!(!record.contains("john@") && record.contains(r#""cut":true"#), "{record}");
     }
 
     #[test]

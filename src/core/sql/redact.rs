@@ -11,17 +11,25 @@ const OPERATOR: [char; 17] =
 
 /// The text with [`PLACEHOLDER`] for every constant and without its comments, as
 /// PostgreSQL's own scanner tells them (manual, section 4.1). Names, parameters
-/// such as `$1` and the space between stay. A text that the scanner refuses is
-/// one placeholder: nothing of it is known to be no value.
+/// such as `$1` and the space between stay; a quoted name that looks like none
+/// does not. A text that the scanner refuses is one placeholder: nothing of it is
+/// known to be no value.
 pub fn redact(text: &str) -> String {
-    let shown = |token: Token, word| match token {
+    each(text, without_value).unwrap_or_else(|| PLACEHOLDER.to_owned())
+}
+
+fn without_value(token: Token, word: &str) -> &str {
+    match token {
         Token::Sconst | Token::Usconst | Token::Bconst | Token::Xconst | Token::Fconst | Token::Iconst => {
             PLACEHOLDER
         }
         Token::SqlComment | Token::CComment => " ",
+        // Other databases take what stands in double quotes for a text.
+        Token::Ident | Token::Uident if word.contains('"') && !is_plain(word.trim_matches('"')) => {
+            PLACEHOLDER
+        }
         _ => word,
-    };
-    each(text, shown).unwrap_or_else(|| PLACEHOLDER.to_owned())
+    }
 }
 
 /// A text that the grammar reads as it would read the original of a redacted
@@ -29,6 +37,12 @@ pub fn redact(text: &str) -> String {
 pub fn likeness(redacted: &str) -> String {
     let shown = |_, word| if word == PLACEHOLDER { "'0'" } else { word };
     each(redacted, shown).unwrap_or_else(|| redacted.to_owned())
+}
+
+/// Whether a name looks like one: letters, digits, `_` and `$`, and words of them.
+pub(super) fn is_plain(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    begins && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | ' '))
 }
 
 /// The text with another word for each token. None where the scanner refuses it.
@@ -76,6 +90,8 @@ mod tests {
                 "SELECT a FROM t WHERE ssn = ? AND b < ?",
             ),
             ("SELECT 'a''b', E'it\\'s', $$it$$, $x$a$$b$x$, U&'\\0061'", "SELECT ?, ?, ?, ?, ?"),
+            ("SELECT a FROM t WHERE b = \"john@example.com\"", "SELECT a FROM t WHERE b = ?"),
+            ("SELECT \"4111 1111\", \"Kunde\"", "SELECT ?, \"Kunde\""),
             ("SELECT 'one'\n  'two'", "SELECT ?"),
             ("SELECT N'x', B'101', X'1F', 1.5, 1e10, .5, 0x1F, 1_000", "SELECT N?, ?, ?, ?, ?, ?, ?, ?"),
             (
@@ -84,10 +100,7 @@ mod tests {
             ),
             ("SELECT 1 -- john@example.com\nFROM t /* 4111 /* nested */ */", "SELECT ?  \nFROM t  "),
             ("DO $$ BEGIN PERFORM 'secret'; END $$", "DO ?"),
-            (
-                "INSERT INTO café VALUES ('naïve', U&\"d\\0061t\")",
-                "INSERT INTO café VALUES (?, U&\"d\\0061t\")",
-            ),
+            ("INSERT INTO café VALUES ('naïve', U&\"d\\0061t\")", "INSERT INTO café VALUES (?, ?)"),
             ("SELECT 'open", "?"),
             ("SELECT /* open", "?"),
             ("", ""),

@@ -35,6 +35,8 @@ pub enum UnsealError {
     NoReason,
     #[error("you asked for it yourself: another auditor must decide")]
     Same,
+    #[error("{0}, who asked for it, is no auditor any more")]
+    AskerGone(String),
     #[error("{id} is {}", state.as_str())]
     NotSo { id: UnsealId, state: UnsealState },
     #[error("{id} is for {asked} and {decided} to open")]
@@ -52,7 +54,9 @@ pub enum UnsealError {
 impl UnsealError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoAuditor | Self::Own | Self::Same | Self::NotYours { .. } => ErrorKind::Denied,
+            Self::NoAuditor | Self::Own | Self::Same | Self::AskerGone(_) | Self::NotYours { .. } => {
+                ErrorKind::Denied
+            }
             Self::NoReason | Self::OtherKey(_) => ErrorKind::Usage,
             Self::NotSo { .. } => ErrorKind::Conflict,
             Self::Unsealable | Self::NotSealed | Self::NoShare => ErrorKind::Internal,
@@ -71,10 +75,12 @@ pub fn may_take_part(by: &Person, whose: &[PersonRef]) -> Result<(), UnsealError
     Ok(())
 }
 
-/// The second auditor's word. Who asked can deny, which withdraws it.
+/// The second auditor's word. Who asked can deny, which withdraws it. `asker` is
+/// who asked as they are now, if they still are.
 pub fn decide(
     unseal: &mut Unseal,
     by: &Person,
+    asker: Option<&Person>,
     approved: bool,
     comment: Option<String>,
     now: Timestamp,
@@ -86,6 +92,9 @@ pub fn decide(
     let state = unseal.state(now);
     if state != UnsealState::Waiting {
         return Err(UnsealError::NotSo { id: unseal.id.clone(), state });
+    }
+    if approved && asker.is_none_or(|asker| may_take_part(asker, &unseal.people).is_err()) {
+        return Err(UnsealError::AskerGone(unseal.by.email.clone()));
     }
     let until = approved.then(|| now + OPEN);
     let decision = UnsealDecision { by: by.to_ref(), at: now, approved, comment, until };

@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 const SHARE: &[u8] = b"dbaccess share 1";
+const MARK_OF_KEY: &[u8] = b"dbaccess unseal key 1";
 const INFO: &[u8] = b"dbaccess text 1";
 const VERSION: u8 = 1;
 /// Bytes of the auditor's public key that tell which one it is.
@@ -67,6 +68,12 @@ impl UnsealKey {
         Self(Zeroizing::new(key))
     }
 
+    /// What tells this key from others, in hex, and says nothing else of it.
+    pub fn mark(&self) -> String {
+        let mark = self.mac(&[MARK_OF_KEY]);
+        mark.iter().take(MARK).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The server's share in one text's key, in hex.
     pub fn share(&self, sealed: &str) -> Result<String, UnsealError> {
         let parts = Parts::read(sealed)?;
@@ -78,12 +85,14 @@ impl UnsealKey {
     }
 
     fn of(&self, ephemeral: &[u8; 32], number: u64) -> Zeroizing<[u8; 32]> {
+        self.mac(&[SHARE, ephemeral, &number.to_be_bytes()])
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         // RFC 2104 takes keys of any length.
         #[expect(clippy::expect_used, reason = "an HMAC key of 32 bytes is never refused")]
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("RFC 2104");
-        mac.update(SHARE);
-        mac.update(ephemeral);
-        mac.update(&number.to_be_bytes());
+        parts.iter().for_each(|part| mac.update(part));
         Zeroizing::new(mac.finalize().into_bytes().into())
     }
 }
@@ -226,6 +235,7 @@ mod tests {
         let forged = UnsealKey::new([1; 32]).share(&sealed).unwrap();
         assert_eq!(open(&sealed, &forged, &session, &secret), Err(UnsealError::NotSealed));
         assert_eq!(open(&sealed, "", &session, &secret), Err(UnsealError::NoShare));
+        assert_ne!(server.mark(), UnsealKey::new([1; 32]).mark());
         let elsewhere = SessionId::from_stored("ses-2");
         assert_eq!(open(&sealed, &share, &elsewhere, &secret), Err(UnsealError::NotSealed));
         for cut in [0, 1, 20, sealed.len() - 1] {

@@ -4,21 +4,24 @@
 
 use super::request::short_enough;
 use super::{Access, AccessError, Caller};
-use crate::core::model::{Event, Notice, NoticeKind, PersonRef, SessionId, Unseal, UnsealId, Urgency};
+use crate::core::model::{
+    ErrorKind, Event, Notice, NoticeKind, PersonRef, SessionId, Unseal, UnsealId, Urgency,
+};
 use crate::core::unseal::{self, MOST, TextSealer, UnsealError, WAITS};
 use crate::proto::{
     AskUnseal, DecideUnseal, OpenUnseal, OpenedStatement, SealedPart, UnsealView, Unsealed, UnsealsQuery,
 };
-use crate::server::journal::{SealedOf, SealedRow};
+use crate::server::journal::{SealedOf, SealedRow, SealedTexts};
 use crate::server::store::{StoreError, Tx};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const MOST_UNSEALS: u32 = 200;
-/// Statements of one answer, and bytes after which no other is begun: each may
-/// have some 20 MiB.
-const PAGE: u32 = 100;
+/// Of one person's that can still be decided or opened.
+const MOST_LIVE: usize = 20;
+/// Statements of one answer, and bytes after which no other is begun.
+const PAGE: usize = 100;
 const MOST_BYTES: usize = 16 << 20;
 
 impl From<UnsealError> for AccessError {
@@ -49,7 +52,11 @@ impl Access {
         }
     }
 
-    pub async fn ask_unseal(&self, caller: &Caller, asked: AskUnseal) -> Result<UnsealView, AccessError> {
+    pub async fn ask_unseal(
+        self: &Arc<Self>,
+        caller: &Caller,
+        asked: AskUnseal,
+    ) -> Result<UnsealView, AccessError> {
         unseal::may_take_part(&caller.person, &[])?;
         let reason = asked.reason.trim().to_owned();
         if reason.is_empty() {
@@ -75,7 +82,7 @@ impl Access {
             SealedOf::Session(_) => None,
         };
         let most = u32::try_from(MOST).unwrap_or(u32::MAX);
-        let rows = self.index.sealed(of, 0, most + 1).await?;
+        let rows = self.index.sealed(of, most + 1).await?;
         if rows.len() > MOST {
             return Err(AccessError::usage(format!("that is more than {MOST} statements"))
                 .hint("name those that matter by their `seq` of `dbaccess audit`"));
@@ -105,8 +112,15 @@ impl Access {
         };
         let event = Event::UnsealRequested { unseal: Box::new(unseal.clone()) };
         let (notices, notice, saved) = (self.notices.clone(), notice(&unseal), unseal.clone());
+        let (access, caller) = (Arc::clone(self), caller.clone());
         self.store
             .write(move |tx| {
+                unseal::may_take_part(&access.decider(tx, &caller, now)?, &saved.people)?;
+                if tx.live_unseals_of(&saved.by.subject, now)? >= MOST_LIVE {
+                    let message = format!("you have {MOST_LIVE} unsealings that wait or can be opened");
+                    return Err(AccessError::new(ErrorKind::TooMany, message)
+                        .hint("withdraw those that are not needed: `dbaccess audit unseal deny ID`"));
+                }
                 tx.save_unseal(&saved)?;
                 notices.tell(tx, now, &event, &notice).map_err(AccessError::from)
             })
@@ -124,12 +138,11 @@ impl Access {
             return Err(AccessError::denied("originals of redacted statements are for auditors"));
         }
         let now = crate::os::now();
-        let all = self.store.read(|tx| tx.unseals(MOST_UNSEALS).map_err(AccessError::from)).await?;
-        let mut views: Vec<UnsealView> = all.into_iter().map(|unseal| view(unseal, now)).collect();
-        if !query.all {
-            views.retain(|view| view.state.is_live());
-        }
-        Ok(views)
+        let found = self
+            .store
+            .read(move |tx| tx.unseals(query.all, now, MOST_UNSEALS).map_err(AccessError::from))
+            .await?;
+        Ok(found.into_iter().map(|unseal| view(unseal, now)).collect())
     }
 
     pub async fn decide_unseal(
@@ -147,7 +160,9 @@ impl Access {
                 let now = crate::os::now();
                 let person = access.decider(tx, &caller, now)?;
                 let mut unseal = one(tx, &caller, &id)?;
-                let event = unseal::decide(&mut unseal, &person, body.approve, comment, now)?;
+                let asker = tx.person(&unseal.by.subject)?;
+                let asker = asker.map(|identity| access.config.directory.person(&identity));
+                let event = unseal::decide(&mut unseal, &person, asker.as_ref(), body.approve, comment, now)?;
                 tx.save_unseal(&unseal)?;
                 tx.record(now, &event)?;
                 Ok::<_, AccessError>(view(unseal, now))
@@ -179,34 +194,28 @@ impl Access {
         let Some(key) = &self.unseal_key else {
             return Err(AccessError::internal("the server's half of the key, unseal.key, is not there"));
         };
-        let of = SealedOf::Statements(unseal.statements.clone());
-        let mut rows = self.index.sealed(of, body.after.unwrap_or(0), PAGE).await?;
-        let mut room = MOST_BYTES;
-        let fit = rows.iter().take_while(|row| {
-            let fits = room > 0;
-            room = room.saturating_sub(bytes(row));
-            fits
-        });
-        let fit = fit.count();
-        let more = rows.len() == PAGE as usize || fit < rows.len();
-        rows.truncate(fit);
-        let next = rows.last().filter(|_| more).map(|row| row.seq);
+        let after = body.after.unwrap_or(0);
+        let mut wanted: Vec<u64> = unseal.statements.iter().copied().filter(|seq| *seq > after).collect();
+        let more = wanted.len() > PAGE;
+        wanted.truncate(PAGE);
+        let texts = self.index.sealed_texts(wanted.clone(), MOST_BYTES).await?;
+        // Some are not there any more, or there was no room for them.
+        let next = match texts.last() {
+            Some((last, _)) if texts.len() < wanted.len() && wanted.last() != Some(last) => Some(*last),
+            _ => wanted.last().copied().filter(|_| more),
+        };
+        let of = SealedOf::Statements(texts.iter().map(|(seq, _)| *seq).collect());
+        let rows = self.index.sealed(of, u32::try_from(PAGE).unwrap_or(u32::MAX)).await?;
+        let mut texts: BTreeMap<u64, SealedTexts> = texts.into_iter().collect();
+        let part = |sealed: Option<String>| {
+            sealed.map(|sealed| Ok(SealedPart { share: key.share(&sealed)?, sealed })).transpose()
+        };
         let statements = rows
             .into_iter()
-            .map(|row| {
-                let part = |sealed: Option<String>| {
-                    sealed.map(|sealed| Ok(SealedPart { share: key.share(&sealed)?, sealed })).transpose()
-                };
-                Ok(OpenedStatement {
-                    seq: row.seq,
-                    at: row.at,
-                    person: row.person,
-                    target: row.target,
-                    session: row.session,
-                    text: row.text,
-                    original: part(row.sealed)?,
-                    message: part(row.sealed_result)?,
-                })
+            .filter_map(|row| texts.remove(&row.seq).map(|texts| (row, texts)))
+            .map(|(SealedRow { seq, at, person, target, session }, texts)| {
+                let (original, message) = (part(texts.sealed)?, part(texts.sealed_result)?);
+                Ok(OpenedStatement { seq, at, person, target, session, text: texts.text, original, message })
             })
             .collect::<Result<Vec<_>, UnsealError>>()?;
         let event = Event::UnsealOpened {
@@ -218,10 +227,6 @@ impl Access {
         self.flush().await?;
         Ok(Unsealed { unseal: view(unseal, crate::os::now()), statements, next })
     }
-}
-
-fn bytes(row: &SealedRow) -> usize {
-    row.text.len() + [&row.sealed, &row.sealed_result].into_iter().flatten().map(String::len).sum::<usize>()
 }
 
 /// The first of each, in their order.

@@ -171,28 +171,32 @@ impl Connection {
         let text = match utf8(raw) {
             Ok(text) => text,
             Err(refusal) => {
-                return self.refuse_query(&String::from_utf8_lossy(raw), refusal, &[]).await;
+                let words = self.live.unread_words(String::from_utf8_lossy(raw));
+                return self.refuse_query(words, refusal, &[]).await;
             }
         };
         let facts = match self.gateway.facts.analyse(text) {
             Ok(facts) => facts,
-            Err(error) => return self.refuse_query(text, unreadable(&error), &[]).await,
+            Err(error) => {
+                return self.refuse_query(self.live.unread_words(text), unreadable(&error), &[]).await;
+            }
         };
+        let read = || self.live.read_words(text);
         if facts.statements.len() > MOST_STATEMENTS {
             let refusal =
                 Refusal::new("54000", format!("more than {MOST_STATEMENTS} statements in one message"))
                     .hint("send them in several");
-            return self.refuse_query(text, refusal, &[]).await;
+            return self.refuse_query(read(), refusal, &[]).await;
         }
         if let Err(refusal) = guard::check_message(&self.live.permit, Message::Query(text, &facts)) {
-            return self.refuse_query(text, refusal.into(), &facts.statements).await;
+            return self.refuse_query(read(), refusal.into(), &facts.statements).await;
         }
         if let Err(refusal) = self.live.advance(text, &facts) {
-            return self.refuse_query(text, refusal.into(), &facts.statements).await;
+            return self.refuse_query(read(), refusal.into(), &facts.statements).await;
         }
         let rewrite = match self.live.rewrite(text, &facts) {
             Ok(rewrite) => rewrite,
-            Err(error) => return self.refuse_query(text, unreadable(&error), &facts.statements).await,
+            Err(error) => return self.refuse_query(read(), unreadable(&error), &facts.statements).await,
         };
         let mut status = self.book().tx_status();
         let mut judged = Vec::with_capacity(facts.statements.len());
@@ -202,7 +206,7 @@ impl Connection {
                     status = after;
                     judged.push(one);
                 }
-                Err(refusal) => return self.refuse_query(text, refusal, &facts.statements).await,
+                Err(refusal) => return self.refuse_query(read(), refusal, &facts.statements).await,
             }
         }
         let durability = judged.iter().map(|one| one.durability).max();
@@ -233,15 +237,15 @@ impl Connection {
     /// In place of the whole text goes one that fails: nothing of it runs.
     pub(super) async fn refuse_query(
         &self,
-        text: &str,
+        words: Words<'_>,
         refusal: Refusal,
         others: &[Statement],
     ) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let facts = if let [only] = others { Some(&only.record) } else { None };
-        let words = self.live.refused_words(text);
-        let intent = self.intend(&words, &Values::default(), class_of(others.first()), facts).await?;
+        let facts = if let [only] = others { Some(self.facts(&words.whole(), only)) } else { None };
+        let intent =
+            self.intend(&words, &Values::default(), class_of(others.first()), facts.as_ref()).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), true) };
         let skipped = {
             let mut book = self.book();
@@ -259,23 +263,29 @@ impl Connection {
         let Parse { name, text: raw, .. } = message;
         let text = match utf8(raw) {
             Ok(text) => text,
-            Err(refusal) => return self.refuse_parse(name, &String::from_utf8_lossy(raw), refusal).await,
+            Err(refusal) => {
+                let words = self.live.unread_words(String::from_utf8_lossy(raw));
+                return self.refuse_parse(name, words, refusal).await;
+            }
         };
         if let Err(refusal) = guard::check_message(&self.live.permit, Message::Parse) {
-            return self.refuse_parse(name, text, refusal.into()).await;
+            return self.refuse_parse(name, self.live.unread_words(text), refusal.into()).await;
         }
         let facts = match self.gateway.facts.analyse(text) {
             Ok(facts) => facts,
-            Err(error) => return self.refuse_parse(name, text, unreadable(&error)).await,
+            Err(error) => {
+                return self.refuse_parse(name, self.live.unread_words(text), unreadable(&error)).await;
+            }
         };
+        let read = || self.live.read_words(text);
         for statement in &facts.statements {
             if let Err(refusal) = self.judge(statement, text, TxStatus::Idle) {
-                return self.refuse_parse(name, text, refusal).await;
+                return self.refuse_parse(name, read(), refusal).await;
             }
         }
         let rewrite = match self.live.rewrite(text, &facts) {
             Ok(rewrite) => rewrite,
-            Err(error) => return self.refuse_parse(name, text, unreadable(&error)).await,
+            Err(error) => return self.refuse_parse(name, read(), unreadable(&error)).await,
         };
         let instead = rewrite.as_ref().map(|rewrite| {
             let mut out = BytesMut::new();
@@ -284,7 +294,7 @@ impl Connection {
         });
         let held = Held::take(&self.texts, text.len(), MOST_TEXTS);
         let (Some(held), true) = (held, self.book().names.len() < MOST_NAMES) else {
-            return self.refuse_parse(name, text, too_many_names()).await;
+            return self.refuse_parse(name, read(), too_many_names()).await;
         };
         let prepared =
             Arc::new(Prepared { text: text.to_owned(), facts, rewrite, by_sql: false, _held: held });
@@ -299,20 +309,24 @@ impl Connection {
     pub(super) async fn refuse_parse(
         &self,
         name: &[u8],
-        text: &str,
+        words: Words<'_>,
         refusal: Refusal,
     ) -> Result<Step, Fault> {
         let mut out = BytesMut::new();
         frontend::parse(&mut out, name, POISON, []);
         // For what follows in this batch: it is not what the name stood for.
         self.book().names.close_statement(name);
-        self.refuse_extended(text, refusal, out).await
+        self.refuse_extended(words, refusal, out).await
     }
 
-    async fn refuse_extended(&self, text: &str, refusal: Refusal, poison: BytesMut) -> Result<Step, Fault> {
+    async fn refuse_extended(
+        &self,
+        words: Words<'_>,
+        refusal: Refusal,
+        poison: BytesMut,
+    ) -> Result<Step, Fault> {
         tracing::info!(session = %self.live.permit.session, sqlstate = refusal.sqlstate, "refused a statement");
         self.gateway.metrics.refused.inc();
-        let words = self.live.refused_words(text);
         let intent = self.intend(&words, &Values::default(), class_of(None), None).await?;
         let token = Running { refusal: Some(refusal), ..running(Some(intent), false) };
         let skipped = self.book().refuse(token)?;
@@ -363,7 +377,7 @@ impl Connection {
         let mut out = BytesMut::new();
         // A text, not a name: a client could have prepared a statement of any name.
         frontend::parse(&mut out, b"dbaccess", POISON, []);
-        self.refuse_extended(&format!("BIND \"{shown}\""), refusal, out).await
+        self.refuse_extended(self.live.read_words(format!("BIND \"{shown}\"")), refusal, out).await
     }
 
     async fn execute(&self, body: &[u8]) -> Result<Step, Fault> {
@@ -379,7 +393,7 @@ impl Connection {
             }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
-            let words = self.live.own_words(text);
+            let words = self.live.read_words(text);
             let intent = self.intend(&words, &Values::default(), "execute portal", None).await?;
             let token = Running { portal: Some(name.to_vec()), ..running(Some(intent), false) };
             return self.sent_execute(token, after(Durability::Synced, intent)).await;
@@ -391,7 +405,7 @@ impl Connection {
         if let Err(refusal) = self.admit(statement) {
             let mut poison = BytesMut::new();
             frontend::parse(&mut poison, b"dbaccess", POISON, []);
-            return self.refuse_extended(judged.text, refusal, poison).await;
+            return self.refuse_extended(self.live.read_words(judged.text), refusal, poison).await;
         }
         let words = self.words(&portal.prepared.text, statement);
         let sha256 = portal.parameters_sha256.as_deref();
@@ -415,7 +429,7 @@ impl Connection {
         let status = self.book().tx_status();
         match guard::check_function_call(&self.live.permit, oid, status) {
             Ok((name, allowed)) => {
-                let words = self.live.own_words(name);
+                let words = self.live.read_words(name);
                 let intent = self.intend(&words, &values, "function call", None).await?;
                 let skipped = {
                     let mut book = self.book();
@@ -425,7 +439,10 @@ impl Connection {
                 self.skip(skipped).await?;
                 Ok(after(allowed.durability, intent))
             }
-            Err(refusal) => self.refuse_query(&format!("function call {oid}"), refusal.into(), &[]).await,
+            Err(refusal) => {
+                let words = self.live.read_words(format!("function call {oid}"));
+                self.refuse_query(words, refusal.into(), &[]).await
+            }
         }
     }
 
@@ -448,7 +465,7 @@ impl Connection {
                 let judged = Judged {
                     text,
                     class: statement.class.verb(),
-                    facts: statement.record.clone(),
+                    facts: self.facts(whole, statement),
                     durability: allowed.durability,
                     then,
                 };

@@ -57,13 +57,13 @@ impl Connection {
         match message {
             tag::QUERY => {
                 let (text, refusal) = self.too_long(&head, length, &sha256);
-                self.refuse_query(&text, refusal, &[]).await
+                self.refuse_query(self.live.unread_words(text), refusal, &[]).await
             }
             tag::PARSE => {
                 let name = Parse::name(&head)?;
                 let text = head.get(name.len() + 1..).unwrap_or_default();
                 let (text, refusal) = self.too_long(text, length, &sha256);
-                self.refuse_parse(name, &text, refusal).await
+                self.refuse_parse(name, self.live.unread_words(text), refusal).await
             }
             tag::BIND if !passes => {
                 let (portal, statement) = Bind::names(&head)?;

@@ -4,7 +4,7 @@
 use super::connection::Connection;
 use super::live::Live;
 use super::refusal::Refusal;
-use crate::core::model::StatementResult;
+use crate::core::model::{StatementFacts, StatementResult};
 use crate::core::sql::{Class, Statement, redact};
 use crate::core::unseal::{Original, TextSealer};
 use std::borrow::Cow;
@@ -25,24 +25,27 @@ pub(super) struct Written<'a> {
     pub sealed: Option<String>,
 }
 
-/// PostgreSQL manual, appendix A.
-const SYNTAX_ERROR: &str = "42601";
+/// Refusals whose words quote what was typed: a text that the grammar cannot
+/// read, and a name that stands for no statement (PostgreSQL manual, appendix A).
+const QUOTING: [&str; 2] = ["42601", "26000"];
 
-/// In place of a message of the database's, which may quote values.
+/// In place of a message that may quote values.
 const LEFT_OUT: &str = "(sealed)";
+/// In place of a text that nobody has read: nothing in it is known to be no value.
+const UNREAD: &str = "?";
 
 impl Live {
-    /// Words of ours, which hold no value.
-    pub(super) fn own_words<'a>(&self, text: impl Into<Cow<'a, str>>) -> Words<'a> {
+    /// Of a text that the grammar has read, and of words of ours.
+    pub(super) fn read_words<'a>(&self, text: impl Into<Cow<'a, str>>) -> Words<'a> {
         let whole = text.into();
-        let shown = self.texts.as_ref().map(|_| whole.clone());
+        let shown = self.texts.as_ref().map(|_| Cow::Owned(redact(&whole)));
         Words { whole, shown }
     }
 
-    /// Of a text that does not pass, whether or not it could be read.
-    pub(super) fn refused_words<'a>(&self, text: &'a str) -> Words<'a> {
-        let shown = self.texts.as_ref().map(|_| redact(text).into());
-        Words { whole: text.into(), shown }
+    /// Of a text that it cannot read. Its parts are not what they seem: a stray
+    /// quote makes names of what was meant as values.
+    pub(super) fn unread_words<'a>(&self, text: impl Into<Cow<'a, str>>) -> Words<'a> {
+        Words { whole: text.into(), shown: self.texts.as_ref().map(|_| UNREAD.into()) }
     }
 }
 
@@ -50,17 +53,20 @@ impl Connection {
     /// Of a statement of `text`. Behind an EXECUTE, FETCH or MOVE stands, as a
     /// comment, what it runs, where the protocol and not SQL has prepared it.
     pub(super) fn words<'a>(&self, text: &'a str, statement: &Statement) -> Words<'a> {
+        let own = statement.text(text);
         // What was approved with a grant stands on the ledger as it was approved,
         // and is compared with what ran, letter by letter.
-        let seals = self.live.texts.is_some() && self.live.permit.script.is_none();
-        let own = statement.text(text);
-        let shown = seals.then(|| Cow::Owned(statement.redacted(text).to_string()));
+        let script = self.live.permit.script.as_ref();
+        let approved = script.is_some_and(|script| script.has(own));
+        let seals = self.live.texts.is_some() && !approved;
+        let shown = seals.then(|| Cow::Owned(statement.redacted(text).text.clone()));
         let mut words = Words { whole: own.into(), shown };
         let by_name = |class| matches!(class, Class::Execute | Class::Fetch | Class::Move);
         let Some(name) = statement.subject.as_ref().filter(|_| statement.classes().any(by_name)) else {
             return words;
         };
-        for run in self.book().names.may_mean(name.as_bytes()) {
+        let runs = self.book().names.may_mean(name.as_bytes());
+        for run in runs {
             let comment = |run: &str| format!("\n-- {name}: {}", run.replace('\n', "\n--   "));
             words.whole.to_mut().push_str(&comment(&run));
             if let Some(shown) = &mut words.shown {
@@ -68,6 +74,14 @@ impl Connection {
             }
         }
         words
+    }
+
+    /// The facts for the record beside the words, without names that are none.
+    pub(super) fn facts(&self, text: &str, statement: &Statement) -> StatementFacts {
+        match self.live.texts {
+            Some(_) => statement.redacted(text).record.clone(),
+            None => statement.record.clone(),
+        }
     }
 
     pub(super) fn written<'a>(
@@ -108,8 +122,7 @@ impl Connection {
                     StatementResult::Error { sqlstate: sqlstate.clone(), message: LEFT_OUT.to_owned() };
                 (Cow::Owned(shown), left_out(message)?)
             }
-            // A refusal's words are ours, but for what the grammar says of a text that it cannot read.
-            StatementResult::Refused { sqlstate, message } if sqlstate == SYNTAX_ERROR => {
+            StatementResult::Refused { sqlstate, message } if QUOTING.contains(&sqlstate.as_str()) => {
                 let shown =
                     StatementResult::Refused { sqlstate: sqlstate.clone(), message: LEFT_OUT.to_owned() };
                 (Cow::Owned(shown), left_out(message)?)

@@ -43,7 +43,7 @@ mod writer;
 pub use blob::read_record;
 pub use error::{JournalError, NotAppended};
 pub use follow::{Batch, Follower, LedgerLine, place};
-pub use index::{Aged, EventQuery, EventRow, Index, PastRead, SealedOf, SealedRow};
+pub use index::{Aged, EventQuery, EventRow, Index, PastRead, SealedOf, SealedRow, SealedTexts};
 pub use recover::Recovered;
 
 use crate::core::ledger::{Detached, PublicKey};

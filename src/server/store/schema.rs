@@ -253,10 +253,16 @@ const STEPS: &[&str] = &[
     -- Originals of redacted statements that auditors asked for.
     CREATE TABLE unseal (
         id TEXT PRIMARY KEY,
+        subject TEXT NOT NULL,
         asked_at INTEGER NOT NULL,
+        -- Nothing can be done with it from then on.
+        live_until INTEGER NOT NULL,
         body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX unseal_recent ON unseal (asked_at);
+    CREATE INDEX unseal_live ON unseal (live_until);
+    -- Which halves of the key texts were sealed with.
+    CREATE TABLE unseal_key (mark TEXT PRIMARY KEY) STRICT;
 ",
 ];
 

@@ -75,6 +75,12 @@ fn print(comparison: &ScriptComparison, format: Format) -> Result<(), CliError> 
             if comparison.same { "the same as the script" } else { "not the same as the script" },
             script.name,
         ));
+        if comparison.without_values > 0 {
+            note(&format!(
+                "the values of {} of them are sealed, so they were not compared: `dbaccess audit unseal` shows them",
+                comparison.without_values
+            ));
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::cli::output::{self, Format, Listing, OutputArgs, note, relative};
 use crate::cli::recorded::read_key;
 use crate::core::model::ErrorKind;
 use crate::core::recording::AuditorSecret;
+use crate::core::sql::redact;
 use crate::core::unseal::{UnsealError, open};
 use crate::os;
 use crate::proto::{
@@ -181,16 +182,16 @@ impl OpenArgs {
         let secret = read_key(&self.key)?;
         let client = context.client()?;
         let (mut opened, mut after) = (Vec::new(), None);
-        loop {
+        let asked = loop {
             let page = client.open_unseal(&self.id, OpenUnseal { after }).await?;
             for statement in page.statements {
                 opened.push(unsealed(statement, &secret)?);
             }
             after = page.next;
             if after.is_none() {
-                break;
+                break page.unseal.unseal.statements.len();
             }
-        }
+        };
         let people = self.output.output == Format::Table;
         let now = os::now();
         let mut listing = Listing::new(
@@ -216,8 +217,22 @@ impl OpenArgs {
             ]);
         }
         output::print_list(self.output.output, &listing, &opened)?;
+        if opened.len() < asked {
+            let gone = asked - opened.len();
+            note(&format!("{gone} of {asked} are not there any more: retention has pruned them"));
+        }
         Ok(0)
     }
+}
+
+/// What stands for a text that could not be read.
+const UNREAD: &str = "?";
+
+/// Whether a record's text is what is left of an original without its values.
+fn is_of(shown: &str, original: &str) -> bool {
+    // Behind an EXECUTE stands in comments what it runs: here they are gone.
+    let left = redact(original);
+    shown.starts_with(left.split('\n').next().unwrap_or_default().trim_end())
 }
 
 fn unsealed(statement: OpenedStatement, secret: &AuditorSecret) -> Result<Opened, CliError> {
@@ -233,6 +248,14 @@ fn unsealed(statement: OpenedStatement, secret: &AuditorSecret) -> Result<Opened
             "its line on the ledger is the proof: `dbaccess ledger verify` says whether it was changed",
         ),
     })?;
+    // The server says which original is of which line; the line says what it must be like.
+    let fits = original.text.as_deref().is_none_or(|original| text == UNREAD || is_of(&text, original));
+    if !fits {
+        return Err(CliError::usage(format!("the original of line {seq} is not of what that line shows"))
+            .hint(
+                "the server's index is not what its ledger says: tell those who run it, and keep its files",
+            ));
+    }
     Ok(Opened {
         seq,
         at,

@@ -20,7 +20,7 @@ mod searcher;
 mod usage;
 
 pub use forget::Aged;
-pub use query::{EventQuery, EventRow, PastRead, SealedOf, SealedRow};
+pub use query::{EventQuery, EventRow, PastRead, SealedOf, SealedRow, SealedTexts};
 pub use usage::Usage;
 
 use super::tail::Cursor;
@@ -151,10 +151,18 @@ impl Index {
         .await
     }
 
-    /// What redacted statements left out, of those that left out anything, in
-    /// their order behind `after`.
-    pub async fn sealed(&self, of: SealedOf, after: u64, limit: u32) -> Result<Vec<SealedRow>, JournalError> {
-        self.counts.ask(move |connection| query::sealed(connection, &of, after, limit)).await
+    /// The statements that left out anything, of these, in their order.
+    pub async fn sealed(&self, of: SealedOf, limit: u32) -> Result<Vec<SealedRow>, JournalError> {
+        self.counts.ask(move |connection| query::sealed(connection, &of, limit)).await
+    }
+
+    /// What statements left out, until there are so many bytes of it.
+    pub async fn sealed_texts(
+        &self,
+        seqs: Vec<u64>,
+        most_bytes: usize,
+    ) -> Result<Vec<(u64, SealedTexts)>, JournalError> {
+        self.counts.ask(move |connection| query::sealed_texts(connection, &seqs, most_bytes)).await
     }
 
     /// What each session did between two times. Call [`Index::catch_up`] before.

@@ -8,7 +8,7 @@ use crate::core::campaign::{SessionUse, Used};
 use crate::core::model::{GrantId, PersonRef, SessionId};
 use jiff::Timestamp;
 use rusqlite::types::{Type, Value};
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use serde::de::DeserializeOwned;
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -85,7 +85,7 @@ fn reads(facts: &str) -> Vec<String> {
     serde_json::from_str::<Named>(facts).unwrap_or_default().reads
 }
 
-/// What a redacted statement left out, sealed.
+/// A redacted statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedRow {
     pub seq: u64,
@@ -93,20 +93,19 @@ pub struct SealedRow {
     pub person: PersonRef,
     pub target: String,
     pub session: SessionId,
-    /// As the record shows it.
+}
+
+/// As its record shows it, and what was left out, sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedTexts {
     pub text: String,
     pub sealed: Option<String>,
     pub sealed_result: Option<String>,
 }
 
-/// The sealed ones among statements at these places, or of a session behind
-/// `after`; in their order, at most `limit`.
-pub(super) fn sealed(
-    connection: &Connection,
-    of: &SealedOf,
-    after: u64,
-    limit: u32,
-) -> rusqlite::Result<Vec<SealedRow>> {
+/// The sealed ones among statements at these places, or of a session; in their
+/// order, at most `limit`.
+pub(super) fn sealed(connection: &Connection, of: &SealedOf, limit: u32) -> rusqlite::Result<Vec<SealedRow>> {
     let (which, value) = match of {
         SealedOf::Session(session) => {
             ("s.session = (SELECT no FROM sessions WHERE session = ?1)", session.to_string())
@@ -116,9 +115,9 @@ pub(super) fn sealed(
         }
     };
     let sql = format!(
-        "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session, t.text, t.sealed, t.sealed_result
+        "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session
          FROM statements s CROSS JOIN sessions e ON e.no = s.session CROSS JOIN texts t ON t.seq = s.seq
-         WHERE {which} AND s.seq > ?2 AND (t.sealed IS NOT NULL OR t.sealed_result IS NOT NULL)
+         WHERE {which} AND (t.sealed IS NOT NULL OR t.sealed_result IS NOT NULL)
          ORDER BY s.seq LIMIT {limit}"
     );
     let row = |row: &Row<'_>| {
@@ -128,12 +127,35 @@ pub(super) fn sealed(
             person: PersonRef { subject: row.get(2)?, email: row.get(3)? },
             target: row.get(4)?,
             session: SessionId::from_stored(row.get::<_, String>(5)?),
-            text: row.get(6)?,
-            sealed: row.get(7)?,
-            sealed_result: row.get(8)?,
         })
     };
-    connection.prepare_cached(&sql)?.query_map((value, integer(after)), row)?.collect()
+    connection.prepare_cached(&sql)?.query_map([value], row)?.collect()
+}
+
+/// What these statements left out, until there are so many bytes of it: the last
+/// is whole. Those that are not there are left out.
+pub(super) fn sealed_texts(
+    connection: &Connection,
+    seqs: &[u64],
+    most_bytes: usize,
+) -> rusqlite::Result<Vec<(u64, SealedTexts)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT text, sealed, sealed_result FROM texts WHERE seq = ?1")?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for &seq in seqs {
+        if bytes >= most_bytes {
+            break;
+        }
+        let row = |row: &Row<'_>| {
+            Ok(SealedTexts { text: row.get(0)?, sealed: row.get(1)?, sealed_result: row.get(2)? })
+        };
+        if let Some(texts) = statement.query_row([integer(seq)], row).optional()? {
+            let parts = [Some(&texts.text), texts.sealed.as_ref(), texts.sealed_result.as_ref()];
+            bytes += parts.into_iter().flatten().map(String::len).sum::<usize>();
+            found.push((seq, texts));
+        }
+    }
+    Ok(found)
 }
 
 /// Whose originals are looked for.
