@@ -339,6 +339,8 @@ fn evidence_of(journal: &Journal) -> Value {
     write(journal.dir(), journal.public_key(), wanted, |manifest| journal.sign(manifest), file.as_file())
         .unwrap();
     let files = crate::evidence::files_of(file.path());
+    let html = String::from_utf8_lossy(&files["report.html"]);
+    assert!(html.contains("were pruned on") && html.contains(RULE));
     let report: Value = serde_json::from_slice(&files["data/report.json"]).unwrap();
     report["ledger"].clone()
 }
@@ -353,6 +355,8 @@ async fn r9_3_a_ledger_whose_older_segments_are_kept_elsewhere_may_begin_with_a_
     fs::remove_file(dir.join(&names[0])).unwrap();
     let proven = evidence_of(&world.journal);
     assert_eq!((&proven["broken"], &proven["first"]), (&Value::Null, &first.into()), "{proven}");
+    let pruned = &proven["pruned"][0];
+    assert_eq!((&pruned["lines"], &pruned["told"]["rule"]), (&2.into(), &RULE.into()), "{proven}");
     // More of it goes.
     assert_eq!(world.journal.prune(vec![first + 2], RULE).await.unwrap(), 1);
     assert_eq!(evidence_of(&world.journal)["broken"], Value::Null);

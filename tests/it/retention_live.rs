@@ -101,6 +101,13 @@ async fn g7_r5_1_r9_3_what_is_old_goes_unless_it_is_held_and_all_of_it_is_told()
     std::fs::remove_file(env.dir.path().join("data/index.db")).unwrap();
     let verified = env.person("dave").run(&["ledger", "verify", env.ledger_dir().to_str().unwrap()]).ok();
     assert!(verified.out.contains("were pruned on"), "{}", verified.out);
+    // A copy is played without the server, too.
+    let ledger = env.ledger_dir().to_str().unwrap().to_owned();
+    let gone = env.person("dave").run(&["replay", &theirs, "--ledger", &ledger]).exits(1);
+    let says = format!("the statements of {theirs} were pruned on");
+    assert!(gone.err.contains(&says) && gone.err.contains("statements = 2s"), "{}", gone.err);
+    let played = env.person("dave").run(&["replay", &held, "--ledger", &ledger]).ok();
+    assert!(played.err.contains("no gap but what was pruned"), "{}", played.err);
     // Alice's address was another one then.
     let state = rusqlite::Connection::open(env.dir.path().join("data/state.db")).unwrap();
     let renamed =

@@ -111,6 +111,16 @@ async fn r8_5_a_review_opens_with_the_end_shows_what_was_done_and_is_only_added_
     let on_ledger = events(&env, "review.written", 2, |event| event["review"] == id.as_str()).await;
     assert_eq!(on_ledger[0]["finding"], findings[0]);
     assert!(!dave.run(&["review", "list"]).ok().out.contains("alice"), "what is written waits for nobody");
+
+    // Years later it says why there is nothing to see.
+    let state = rusqlite::Connection::open(env.dir.path().join("data/state.db")).unwrap();
+    state.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    let by = r#"{"at":"2029-01-02T03:04:05Z","rule":"statements = 400d"}"#;
+    let sql = "UPDATE session SET body = json_set(body, '$.statements_pruned', json(?1))";
+    assert_eq!(state.execute(sql, [by]).unwrap(), 2);
+    let text = dave.run(&["review", "show", &id]).ok().out;
+    let says = "its statements were pruned on 2029-01-02, by the rule statements = 400d";
+    assert_eq!(text.matches(says).count(), 2, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

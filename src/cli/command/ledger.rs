@@ -1,6 +1,6 @@
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs};
-use crate::core::ledger::{BlobRef, PrunedSegment, PublicKey, Report, Verifier, order_segments};
+use crate::core::ledger::{BlobRef, PublicKey, Report, Verifier, order_segments};
 use crate::core::model::ErrorKind;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -148,7 +148,7 @@ fn print(checked: &Checked, format: Format) -> Result<(), CliError> {
         Format::Table => {
             let lines = fields.iter().filter(|(_, value)| !value.is_empty());
             let lines: String = lines.map(|(name, value)| format!("{name:<12}{value}\n")).collect();
-            let pruned: String = report.pruned.iter().map(|pruned| format!("{}\n", said(pruned))).collect();
+            let pruned: String = report.pruned.iter().map(|pruned| format!("{pruned}\n")).collect();
             output::result(&output::clean(&(lines + &pruned)))
         }
         Format::Csv => {
@@ -183,19 +183,6 @@ fn print(checked: &Checked, format: Format) -> Result<(), CliError> {
                 })),
             })).collect::<Vec<_>>(),
         })),
-    }
-}
-
-/// What a segment lacks, and why.
-fn said(pruned: &PrunedSegment) -> String {
-    let PrunedSegment { segment, from, to, lines, told } = pruned;
-    let what = format!("{segment}: {lines} of the lines {from} to {to} were pruned");
-    match told {
-        Some(told) => {
-            let at = told.at.strftime("%Y-%m-%d");
-            format!("{what} on {at} by the rule {}, as line {} says", told.rule, told.seq)
-        }
-        None => format!("{what}, and no line says so"),
     }
 }
 

@@ -199,6 +199,13 @@ fn describe(detail: &ReviewDetail, now: Timestamp, width: Option<u16>) -> String
             }
         };
         line("session", format!("{}, {:.0}, {}", session.id, session.opened_at, recording));
+        for (what, pruned) in
+            [("statements", &session.statements_pruned), ("rows", &session.recording_pruned)]
+        {
+            if let Some(pruned) = pruned {
+                line("", pruned.said(&format!("its {what}")));
+            }
+        }
     }
     let more = summary.sessions.saturating_sub(detail.sessions.len() as u64);
     if more > 0 {

@@ -3,7 +3,7 @@
 //! `dbaccess ledger verify` says.
 
 use crate::cli::error::CliError;
-use crate::core::ledger::{Line, Verifier, order_segments};
+use crate::core::ledger::{Line, PrunedSegment, Verifier, order_segments};
 use crate::core::model::ErrorKind;
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -14,11 +14,12 @@ use std::path::Path;
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
 /// Every line of the ledger in `dir`, oldest first. An error if it is not whole:
-/// what was gathered from it is worth nothing then.
+/// what was gathered from it is worth nothing then. Gives what it lacks because
+/// it was pruned.
 pub fn each_line(
     dir: &Path,
     mut each: impl FnMut(&Line<'_>) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+) -> Result<Vec<PrunedSegment>, CliError> {
     let cannot = |error| CliError::local(format!("cannot read {}", dir.display()), error);
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(cannot)? {
@@ -38,7 +39,8 @@ pub fn each_line(
             line.clear();
         }
     }
-    match verifier.finish().broken {
+    let report = verifier.finish();
+    match report.broken {
         Some(broken) => {
             let what = format!("the copy of the ledger in {} is broken", dir.display());
             Err(CliError::new(ErrorKind::Internal, what).why(broken.to_string()).hint(
@@ -46,7 +48,7 @@ pub fn each_line(
                  all of it",
             ))
         }
-        None => Ok(()),
+        None => Ok(report.pruned),
     }
 }
 
@@ -87,7 +89,7 @@ mod tests {
                 lines += 1;
                 Ok(())
             });
-            ended.map(|()| lines).map_err(|error| error.why.unwrap_or_default())
+            ended.map(|_| lines).map_err(|error| error.why.unwrap_or_default())
         };
         assert_eq!(read(&whole), Ok(3));
         let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();

@@ -7,7 +7,7 @@ use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::recorded::{Recorded, each_line, is_no_id, read_key, record_of, session_of};
-use crate::core::model::{ErrorKind, SessionId, StatementRecord};
+use crate::core::model::{ErrorKind, Event, PrunedBy, SessionId, StatementRecord};
 use crate::core::recording::AuditorSecret;
 use crate::core::timeline::{Mark, MarkKind, Statement, Timeline};
 use crate::proto::{AuditQuery, AuditRow};
@@ -46,16 +46,22 @@ pub async fn load(
         let session = session_of(path)?;
         let timeline = match asked.ledger {
             Some(dir) => {
-                of_ledger(dir, session.as_str(), &mut room)?.unwrap_or_else(|| Timeline::new(session))
+                let copy = of_ledger(dir, session.as_str(), &mut room)?;
+                let mut timeline = copy.timeline.unwrap_or_else(|| Timeline::new(session));
+                timeline.notes.extend(copy.pruned);
+                timeline
             }
             None => Timeline::new(session),
         };
         (timeline, Some(Recorded::of_file(path, asked.ledger)?))
     } else if let Some(dir) = asked.ledger {
-        let found = of_ledger(dir, asked.what, &mut room)?;
-        let missing =
-            || CliError::new(ErrorKind::NotFound, format!("no statement of {} is there", asked.what));
-        (found.ok_or_else(missing)?, None)
+        let Copied { timeline, pruned } = of_ledger(dir, asked.what, &mut room)?;
+        let Some(mut timeline) = timeline else {
+            let missing = pruned.unwrap_or_else(|| format!("no statement of {} is there", asked.what));
+            return Err(CliError::new(ErrorKind::NotFound, missing));
+        };
+        timeline.notes.extend(pruned);
+        (timeline, None)
     } else if is_no_id(asked.what) {
         return Err(CliError::usage(format!("there is no file {}", path.display()))
             .hint("name a recording's file, or a session by its id: dbaccess sessions --all lists them"));
@@ -187,13 +193,20 @@ fn from_row(row: AuditRow) -> Statement {
     })
 }
 
+/// What a copy of the ledger has of a session.
+struct Copied {
+    timeline: Option<Timeline>,
+    /// That its statements were pruned, when and by which rule.
+    pruned: Option<String>,
+}
+
 /// What a copy of the ledger says of the one session whose id begins so: of its
 /// statements the newest for which there is room.
-fn of_ledger(dir: &Path, prefix: &str, room: &mut Room) -> Result<Option<Timeline>, CliError> {
+fn of_ledger(dir: &Path, prefix: &str, room: &mut Room) -> Result<Copied, CliError> {
     let mut timeline: Option<Timeline> = None;
     let mut statements: BTreeMap<u64, Statement> = BTreeMap::new();
-    let mut other = None;
-    each_line(dir, |line| {
+    let (mut other, mut pruned) = (None, None);
+    let lacking = each_line(dir, |line| {
         let record = record_of(dir, line)?;
         match serde_json::from_str(&record) {
             Ok(StatementRecord::Intent { session, connection, person, target, text, parameters, .. })
@@ -223,7 +236,15 @@ fn of_ledger(dir: &Path, prefix: &str, room: &mut Room) -> Result<Option<Timelin
                     statement.duration_us = Some(duration_us);
                 }
             }
-            _ => {}
+            Ok(_) => {}
+            Err(_) => {
+                if let Ok(Event::StatementsPruned { session, rule, .. }) = serde_json::from_str(&record)
+                    && session.as_str().starts_with(prefix)
+                {
+                    let by = PrunedBy { at: line.at, rule };
+                    pruned = Some(by.said(&format!("the statements of {session}")));
+                }
+            }
         }
         Ok(())
     })?;
@@ -232,15 +253,15 @@ fn of_ledger(dir: &Path, prefix: &str, room: &mut Room) -> Result<Option<Timelin
             .why(format!("{} and {other}, for example", one.session))
             .hint("give more of its id"));
     }
-    Ok(timeline.map(|mut timeline| {
+    let gaps = if lacking.is_empty() { "no gap" } else { "no gap but what was pruned" };
+    let timeline = timeline.map(|mut timeline| {
         timeline.statements = statements.into_values().collect();
-        timeline.notes.push(
-            "the copy of the ledger has no gap and no edited line; whose signature it bears: `dbaccess ledger \
-             verify`"
-                .to_owned(),
-        );
+        timeline.notes.push(format!(
+            "the copy of the ledger has {gaps} and no edited line; whose signature it bears: `dbaccess ledger verify`"
+        ));
         timeline
-    }))
+    });
+    Ok(Copied { timeline, pruned })
 }
 
 #[cfg(test)]
@@ -330,15 +351,15 @@ mod tests {
         }
         std::fs::write(dir.path().join(segment_name(1)), bytes).unwrap();
         let mut room = Room::of(3, 1 << 20);
-        let timeline = of_ledger(dir.path(), "ses", &mut room).unwrap().unwrap();
+        let timeline = of_ledger(dir.path(), "ses", &mut room).unwrap().timeline.unwrap();
         assert_eq!((kept(&timeline), room.is_full()), (vec![95, 97, 99], true));
         assert_eq!(timeline.statements[2].rows, 49);
         assert!(timeline.notes[0].contains("ledger verify"), "{:?}", timeline.notes);
         let mut room = Room::default();
-        let all = of_ledger(dir.path(), "ses", &mut room).unwrap().unwrap();
+        let all = of_ledger(dir.path(), "ses", &mut room).unwrap().timeline.unwrap();
         assert_eq!((all.statements.len(), room.is_full()), (50, false));
         let mut narrow = Room::of(100, 2_000);
-        let few = of_ledger(dir.path(), "ses", &mut narrow).unwrap().unwrap();
+        let few = of_ledger(dir.path(), "ses", &mut narrow).unwrap().timeline.unwrap();
         assert!(few.statements.len() < 10 && few.statements.last().unwrap().intent == 99, "{few:?}");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::exceptions::Fault;
 use super::history::{History, Mark};
-use crate::core::ledger::{BlobRef, Broken, Hash, Line, PublicKey, Verifier};
+use crate::core::ledger::{BlobRef, Broken, Hash, Line, PrunedSegment, PublicKey, Verifier};
 use serde::Serialize;
 
 /// Feed it segments and lines in their order.
@@ -32,6 +32,9 @@ pub struct Proven {
     pub unsigned: u64,
     /// The key that signed.
     pub key: Option<String>,
+    /// What retention has taken out of these segments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pruned: Vec<PrunedSegment>,
     /// Where the chain is broken, if it is.
     pub broken: Option<String>,
 }
@@ -91,6 +94,7 @@ impl Reading {
             checkpoints: report.checkpoints,
             unsigned: report.unsigned,
             key: report.key.map(|key| key.to_string()),
+            pruned: report.pruned,
             broken: report.broken.as_ref().map(ToString::to_string),
         };
         Read { history: self.history, proven, broken: report.broken, faults: self.faults }

@@ -12,6 +12,7 @@ use super::gap::{Entry, Gap, Pruning};
 use super::line::{BlobRef, Hash, Line, push_line};
 use super::segment::first_seq;
 use jiff::Timestamp;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -74,7 +75,7 @@ pub struct Report {
 }
 
 /// A segment of which lines were pruned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PrunedSegment {
     pub segment: String,
     /// The first and the last line that are gone, and how many between them.
@@ -86,7 +87,7 @@ pub struct PrunedSegment {
 }
 
 /// The line that says what was pruned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ToldOf {
     pub seq: u64,
     pub at: Timestamp,
@@ -344,6 +345,20 @@ impl Gaps {
 impl Fault {
     fn lacks(&self, seq: u64) -> bool {
         matches!(self, Self::Deleted { from, to } | Self::SegmentMissing { from, to } if (*from..=*to).contains(&seq))
+    }
+}
+
+/// What it lacks, and why.
+impl fmt::Display for PrunedSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { segment, from, to, lines, told } = self;
+        write!(f, "{segment}: {lines} of the lines {from} to {to} were pruned")?;
+        match told {
+            Some(ToldOf { seq, at, rule }) => {
+                write!(f, " on {} by the rule {rule}, as line {seq} says", at.strftime("%Y-%m-%d"))
+            }
+            None => f.write_str(", and no line says so"),
+        }
     }
 }
 

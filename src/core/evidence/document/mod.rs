@@ -200,7 +200,7 @@ fn colophon(report: &Report, blocks: &mut Vec<Block>) {
          again, word for word. Compare the key with the one that the server's operators published."
             .to_owned(),
     ));
-    blocks.push(Block::Facts(vec![
+    let mut facts = vec![
         (
             "signing key".to_owned(),
             Cell::plain(ledger.key.as_deref().unwrap_or("none: no checkpoint is here")),
@@ -217,7 +217,10 @@ fn colophon(report: &Report, blocks: &mut Vec<Block>) {
         ),
         ("sample".to_owned(), Cell::plain(sample::HOW)),
         ("times".to_owned(), Cell::plain("UTC, by the server's clock")),
-    ]));
+    ];
+    let pruned = ledger.pruned.iter().map(|pruned| ("pruned".to_owned(), Cell::plain(&pruned.to_string())));
+    facts.extend(pruned);
+    blocks.push(Block::Facts(facts));
     blocks.push(Block::Text(
         "What it does not show: access to a database that did not pass through dbaccess, and lines that were cut off \
          the ledger's end together with their checkpoints before the report was made. The first is for the database's \
