@@ -393,6 +393,9 @@ async fn reviewed(
         let template = "/v1/campaigns/{id}/decide";
         seen(by, "POST", template, &format!("{path}/decide"), Some(body)).await;
     };
+    let many = json!({"lines": (1..=501).collect::<Vec<u32>>(), "verdict": "certified", "comment": "x"});
+    let refused = dave.post(&format!("{path}/decide"), many).await;
+    assert_eq!((refused.status, refused.message()), (400, "at most 500 lines are decided at once"), "g9");
     decide(dave, &alices, "narrowed", json!(["read"])).await;
     decide(dave, &others, "certified", json!([])).await;
     decide(carol, &daves, "certified", json!([])).await;
