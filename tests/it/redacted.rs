@@ -119,6 +119,10 @@ async fn r5_2_no_value_is_on_the_ledger_or_in_the_index_and_two_auditors_read_th
     let own = dave.run(&["audit", "unseal", "approve", &id]).exits(5);
     assert!(own.err.contains("another auditor must decide"), "{}", own.err);
     alice.run(&["audit", "unseal", "approve", &id]).exits(1);
+    let unknown = dave.run(&["audit", "unseal", "open", "uns-zzz", "--key", &key]).exits(1);
+    assert!(unknown.err.contains("audit unseal list --all"), "{}", unknown.err);
+    let unknown = dave.run(&["hold", "release", "hld-zzz", "--reason", "x"]).exits(1);
+    assert!(unknown.err.contains("hold list --all"), "{}", unknown.err);
     alice.run(&["audit", "unseal", "list"]).exits(5);
     let listed = carol.run(&["audit", "unseal", "list"]).ok();
     assert!(listed.out.contains("INC-7") && listed.out.contains("waiting"), "{}", listed.out);

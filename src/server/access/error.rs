@@ -78,6 +78,8 @@ fn listed(kind: &str) -> &'static str {
         "review" => "`dbaccess review list --all` lists what you may see",
         "campaign" => "`dbaccess review campaign list --all` lists what you may see",
         "delegation" => "`dbaccess delegate --list` lists them",
+        "hold" => "`dbaccess hold list --all` lists them",
+        "unsealing" => "`dbaccess audit unseal list --all` lists them",
         _ => "`dbaccess sessions --all` and `dbaccess requests --all` list them",
     }
 }
