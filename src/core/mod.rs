@@ -10,6 +10,7 @@ pub mod csv;
 pub mod delegation;
 pub mod evidence;
 pub mod guard;
+pub mod hex;
 pub mod ledger;
 pub mod link;
 pub mod migration;

@@ -20,10 +20,10 @@ use super::model::{
     Bar, Campaign, CampaignId, CampaignLine, CampaignSigned, CampaignTold, Decision, ErrorKind, Event,
     Limits, LineDecision, LineVerdict, Person, Right, Role, RuleRef, Scope, Tier,
 };
+use crate::core::hex::hex;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 /// How long before its end a campaign is told of again.
 const SOON: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -231,11 +231,7 @@ pub fn sign(
 pub fn sha256(lines: &[CampaignLine]) -> String {
     // Nothing in a line can fail to be JSON.
     let text = serde_json::to_vec(lines).unwrap_or_default();
-    Sha256::digest(&text).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(&text))
 }
 
 /// What people must be told by `now` and were not: at half time, three days

@@ -1,6 +1,7 @@
 //! Checkpoints: a signature over a line and, by the chain, over all before it.
 
-use super::line::{Hash, from_hex, hex};
+use super::line::Hash;
+use crate::core::hex::{from_hex, hex};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::Deserialize;
 use std::fmt;
@@ -31,12 +32,12 @@ impl PublicKey {
 
 /// An Ed25519 signature in hex.
 pub(super) fn signature(text: &str, key: &SigningKey) -> String {
-    String::from_utf8(hex(&key.sign(text.as_bytes()).to_bytes())).unwrap_or_default()
+    hex(&key.sign(text.as_bytes()).to_bytes())
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -12,8 +12,9 @@
 //! can append a line. A gap without it was made by somebody else.
 
 use super::checkpoint::{PublicKey, signature};
-use super::line::{Hash, Line, NotALine, hex};
+use super::line::{Hash, Line, NotALine};
 use super::prune::Pruned;
+use crate::core::hex::hex;
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -57,9 +58,9 @@ impl Gap {
         let Self { from, to, prev, hash } = self;
         // Writing to a Vec cannot fail.
         let _ = write!(out, "{{\"seq\":{from},\"to\":{to},\"prev\":\"");
-        out.extend_from_slice(&hex(prev.bytes()));
+        out.extend_from_slice(hex(prev.bytes()).as_bytes());
         out.extend_from_slice(b"\",\"hash\":\"");
-        out.extend_from_slice(&hex(hash.bytes()));
+        out.extend_from_slice(hex(hash.bytes()).as_bytes());
         out.extend_from_slice(b"\"}\n");
     }
 

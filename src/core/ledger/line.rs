@@ -1,5 +1,6 @@
 //! One line: its bytes, its hash, and reading it back.
 
+use crate::core::hex::{from_hex, hex};
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -36,7 +37,7 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&hex(&self.0)).unwrap_or_default())
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -52,7 +53,7 @@ pub fn push_line(out: &mut Vec<u8>, seq: u64, at: Timestamp, prev: &Hash, body: 
     let start = out.len();
     // Writing to a Vec cannot fail.
     let _ = write!(out, "{{\"seq\":{seq},\"at\":\"{at}\",\"prev\":\"");
-    out.extend_from_slice(&hex(&prev.0));
+    out.extend_from_slice(hex(&prev.0).as_bytes());
     out.extend_from_slice(b"\",\"body\":");
     out.extend_from_slice(body.as_bytes());
     out.push(b'}');
@@ -151,28 +152,6 @@ impl BlobRef {
         // The name becomes a path: nothing but a hash may pass.
         Hash::from_hex(&found.sha256).map(|_| found)
     }
-}
-
-pub(super) fn hex<const N: usize>(bytes: &[u8; N]) -> Vec<u8> {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let nibble = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

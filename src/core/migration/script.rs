@@ -2,6 +2,7 @@
 
 use super::effects::{self, Effects};
 use super::hazards::Reviewer;
+use crate::core::hex::hex;
 use crate::core::model::{Catalog, Classification, ErrorKind, Migration, ScriptStatement, name_part};
 use crate::core::sql::{self, Class, Facts, SqlError, Statement};
 use crate::core::text::is_misleading;
@@ -9,7 +10,6 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{ScanToken, Token};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 /// The longest script, in bytes: people have to read it.
 pub const LONGEST: usize = 100 * 1024;
@@ -198,11 +198,7 @@ fn lone_return(text: &str) -> Option<usize> {
 
 /// SHA-256 in hex.
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// What stands in a script for no good, and what to do instead.

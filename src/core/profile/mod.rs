@@ -4,6 +4,7 @@
 //! Decides what is granted; never how it gets into the database (that is
 //! `server::provision`) nor who may have it (policy).
 
+use crate::core::hex::hex;
 mod compile;
 mod quote;
 mod views;
@@ -27,10 +28,6 @@ pub const SESSION_PREFIX: &str = "dbaccess_s_";
 /// long names would be cut to one.
 pub fn session_role(random: [u8; 16]) -> String {
     format!("{SESSION_PREFIX}{}", hex(&random))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What kind of object a privilege is held on.

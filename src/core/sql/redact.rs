@@ -4,7 +4,7 @@ use super::{MAX_TEXT, MAX_TOKENS, tokens_at_most};
 use pg_query::protobuf::Token;
 
 /// What stands in place of a constant, and of a text that cannot be read.
-const PLACEHOLDER: &str = "?";
+pub const PLACEHOLDER: &str = "?";
 /// What operators are made of (manual, section 4.1.3).
 const OPERATOR: [char; 17] =
     ['+', '-', '*', '/', '<', '>', '=', '~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];

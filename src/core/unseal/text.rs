@@ -21,6 +21,7 @@
 //! its length says little. Numbers are big-endian.
 
 use super::UnsealError;
+use crate::core::hex::{from_hex, hex};
 use crate::core::model::SessionId;
 use crate::core::recording::{AuditorKey, AuditorSecret};
 use base64::Engine as _;
@@ -31,7 +32,6 @@ use ring::hkdf::{HKDF_SHA256, Salt};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
@@ -70,18 +70,15 @@ impl UnsealKey {
 
     /// What tells this key from others, in hex, and says nothing else of it.
     pub fn mark(&self) -> String {
-        let mark = self.mac(&[MARK_OF_KEY]);
-        mark.iter().take(MARK).map(|byte| format!("{byte:02x}")).collect()
+        let mac = self.mac(&[MARK_OF_KEY]);
+        let (mark, _) = mac.split_at(MARK);
+        hex(mark)
     }
 
     /// The server's share in one text's key, in hex.
     pub fn share(&self, sealed: &str) -> Result<String, UnsealError> {
         let parts = Parts::read(sealed)?;
-        Ok(self.of(&parts.ephemeral, parts.number).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+        Ok(hex(&*self.of(&parts.ephemeral, parts.number)))
     }
 
     fn of(&self, ephemeral: &[u8; 32], number: u64) -> Zeroizing<[u8; 32]> {
@@ -149,10 +146,9 @@ pub fn open(
     let mut parts = Parts::read(sealed)?;
     let public = secret.public();
     if parts.mark != public.bytes()[..MARK] {
-        let mark = parts.mark.iter().map(|byte| format!("{byte:02x}")).collect();
-        return Err(UnsealError::OtherKey(mark));
+        return Err(UnsealError::OtherKey(hex(&parts.mark)));
     }
-    let share = from_hex(share).ok_or(UnsealError::NoShare)?;
+    let share = Zeroizing::new(from_hex(share).ok_or(UnsealError::NoShare)?);
     let shared = secret.agreed(&parts.ephemeral).ok_or(UnsealError::NotSealed)?;
     let key = key((&shared, &share), &parts.ephemeral, public.bytes(), parts.number, session);
     let plain = key
@@ -197,13 +193,6 @@ fn key(
     let info = [INFO, &number, session.as_str().as_bytes()];
     let expanded = extracted.expand(&info, &AES_256_GCM).ok()?;
     Some(LessSafeKey::new(UnboundKey::from(expanded)))
-}
-
-fn from_hex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let bytes: Option<Vec<u8>> = (0..32)
-        .map(|n| text.get(2 * n..2 * n + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()))
-        .collect();
-    <[u8; 32]>::try_from(bytes?).ok().filter(|_| text.len() == 64).map(Zeroizing::new)
 }
 
 #[cfg(test)]

@@ -86,9 +86,7 @@ impl Access {
         if let Some(session) = &mut query.session {
             *session = self.find_session(caller, session).await?.id.to_string();
         }
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         Ok((query, only))
     }
 

@@ -7,7 +7,7 @@ use crate::core::model::{
     Absence, Delegation, DelegationId, Ended, ErrorKind, Event, Person, PersonRef, Role,
 };
 use crate::proto::{AbsenceView, Away, BackView, DelegationsQuery, NewDelegation};
-use crate::server::store::{MOST_NAMED, StoreError, Tx};
+use crate::server::store::{StoreError, Tx, only_seen};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -226,14 +226,7 @@ fn sees(caller: &Caller, delegation: &Delegation) -> bool {
 
 /// The one delegation that the beginning of an id means to the caller.
 fn one_of(caller: &Caller, found: Vec<Delegation>, id: &str) -> Result<Delegation, AccessError> {
-    let (kind, prefix) = ("delegation", id.trim().to_owned());
-    let too_many = u32::try_from(found.len()).unwrap_or(u32::MAX) >= MOST_NAMED;
-    let mut visible = found.into_iter().filter(|one| sees(caller, one));
-    match (visible.next(), visible.next()) {
-        (Some(one), None) if !too_many => Ok(one),
-        (None, _) if !too_many => Err(StoreError::NoSuch { kind, prefix }.into()),
-        _ => Err(StoreError::Ambiguous { kind, prefix }.into()),
-    }
+    Ok(only_seen("delegation", id.trim(), found, |one| sees(caller, one))?)
 }
 
 fn end(tx: &Tx<'_>, delegation: &mut Delegation, by: PersonRef, now: Timestamp) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use super::{Access, AccessError, Caller};
 use crate::core::model::{Covered, ErrorKind, Event, Hold, HoldId, PersonRef, Released, Session};
 use crate::core::retention::Candidate;
 use crate::proto::{HoldView, HoldsQuery, PlaceHold, ReleaseHold};
-use crate::server::store::{StoreError, Tx};
+use crate::server::store::{StoreError, Tx, only};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -154,7 +154,7 @@ impl Access {
         let released = self
             .store
             .write(move |tx| {
-                let mut hold = one(tx.holds_named(&id)?, &id)?;
+                let mut hold = only("hold", id.trim(), tx.holds_named(&id)?)?;
                 if let Some(released) = &hold.released {
                     let message =
                         format!("{} was released by {} at {:.0}", hold.id, released.by.email, released.at);
@@ -195,13 +195,4 @@ fn covered_of(tx: &Tx<'_>, hold: &Hold, page: Vec<Session>) -> Result<Vec<Sessio
         }
     }
     Ok(covered)
-}
-
-fn one(mut found: Vec<Hold>, id: &str) -> Result<Hold, StoreError> {
-    let prefix = id.trim().to_owned();
-    match (found.pop(), found.pop()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(StoreError::NoSuch { kind: "hold", prefix }),
-        _ => Err(StoreError::Ambiguous { kind: "hold", prefix }),
-    }
 }

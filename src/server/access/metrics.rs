@@ -29,9 +29,7 @@ impl Access {
         if seconds == 0 || seconds > LONGEST {
             return Err(AccessError::usage("metrics are of a second to 366 days").hint("such as --since 90d"));
         }
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let length = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
         let span = Span::before(crate::os::now(), length);
         Ok(MetricsView { from: span.from, until: span.until, metrics: self.metrics_over(span).await? })

@@ -193,6 +193,13 @@ impl Access {
         Ok(self.outbox.flushed().await?)
     }
 
+    /// Waits until all that was put on record before this call is found by searches.
+    async fn caught_up(&self) -> Result<(), AccessError> {
+        let newest = self.journal.last_queued();
+        self.journal.written(newest).await?;
+        Ok(self.index.catch_up(newest).await?)
+    }
+
     /// The policy in force. A decision takes it once and keeps to it.
     pub(super) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))

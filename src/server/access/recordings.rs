@@ -23,9 +23,7 @@ impl Access {
         after: Option<u64>,
     ) -> Result<RecordingPage, AccessError> {
         let session = self.playable(caller, id).await?;
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let rows = self.index.recording(session.id.as_str(), after.unwrap_or(0)).await?;
         let records = rows
             .into_iter()

@@ -169,9 +169,7 @@ impl Access {
     /// How far lines may go; everything that was told is in the index then.
     async fn reach(&self) -> Result<Reach, AccessError> {
         self.flush().await?;
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let folder = self.config.server.data_dir.join("forward");
         let names: Vec<String> = self.config.forward.iter().map(|forward| forward.name.clone()).collect();
         let journal = self.journal.clone();

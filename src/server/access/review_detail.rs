@@ -39,9 +39,7 @@ impl Access {
                 Ok::<_, AccessError>((grant, sessions))
             })
             .await?;
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let history = self.events_of(&grant).await?;
         let mut summary = ReviewSummary { unmasked: unmasked(&grant), ..ReviewSummary::default() };
         let (mut shown, mut reviewed) = (Shown::default(), Vec::new());

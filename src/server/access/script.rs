@@ -185,9 +185,7 @@ impl Access {
 
     /// What sessions ran, in the order of the ledger.
     async fn records(&self, sessions: &[Session]) -> Result<Vec<Ran>, AccessError> {
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let mut records = Vec::new();
         for session in sessions {
             // Not compared with what is not there any more: that would look like another script.

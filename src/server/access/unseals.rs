@@ -12,9 +12,9 @@ use crate::proto::{
     AskUnseal, DecideUnseal, OpenUnseal, OpenedStatement, SealedPart, UnsealView, Unsealed, UnsealsQuery,
 };
 use crate::server::journal::{SealedOf, SealedRow, SealedTexts};
-use crate::server::store::{StoreError, Tx};
+use crate::server::store::{Tx, only_seen};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const MOST_UNSEALS: u32 = 200;
@@ -74,9 +74,7 @@ impl Access {
                 )));
             }
         };
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let wanted = match &of {
             SealedOf::Statements(seqs) => Some(seqs.iter().copied().collect::<BTreeSet<u64>>()),
             SealedOf::Session(_) => None,
@@ -201,21 +199,20 @@ impl Access {
         let texts = self.index.sealed_texts(wanted.clone(), MOST_BYTES).await?;
         // Some are not there any more, or there was no room for them.
         let next = match texts.last() {
-            Some((last, _)) if texts.len() < wanted.len() && wanted.last() != Some(last) => Some(*last),
+            Some(last) if texts.len() < wanted.len() && wanted.last() != Some(&last.row.seq) => {
+                Some(last.row.seq)
+            }
             _ => wanted.last().copied().filter(|_| more),
         };
-        let of = SealedOf::Statements(texts.iter().map(|(seq, _)| *seq).collect());
-        let rows = self.index.sealed(of, u32::try_from(PAGE).unwrap_or(u32::MAX)).await?;
-        let mut texts: BTreeMap<u64, SealedTexts> = texts.into_iter().collect();
         let part = |sealed: Option<String>| {
             sealed.map(|sealed| Ok(SealedPart { share: key.share(&sealed)?, sealed })).transpose()
         };
-        let statements = rows
+        let statements = texts
             .into_iter()
-            .filter_map(|row| texts.remove(&row.seq).map(|texts| (row, texts)))
-            .map(|(SealedRow { seq, at, person, target, session }, texts)| {
-                let (original, message) = (part(texts.sealed)?, part(texts.sealed_result)?);
-                Ok(OpenedStatement { seq, at, person, target, session, text: texts.text, original, message })
+            .map(|SealedTexts { row, text, sealed, sealed_result }| {
+                let SealedRow { seq, at, person, target, session } = row;
+                let (original, message) = (part(sealed)?, part(sealed_result)?);
+                Ok(OpenedStatement { seq, at, person, target, session, text, original, message })
             })
             .collect::<Result<Vec<_>, UnsealError>>()?;
         let event = Event::UnsealOpened {
@@ -237,13 +234,7 @@ fn distinct<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a T>, name: impl Fn(&
 
 /// Whoever may not see it is told that there is none.
 fn one(tx: &Tx<'_>, caller: &Caller, id: &str) -> Result<Unseal, AccessError> {
-    let (kind, prefix) = ("unsealing", id.trim().to_owned());
-    let mut found = tx.unseals_named(id)?.into_iter().filter(|_| caller.sees_all());
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(StoreError::NoSuch { kind, prefix }.into()),
-        _ => Err(StoreError::Ambiguous { kind, prefix }.into()),
-    }
+    Ok(only_seen("unsealing", id.trim(), tx.unseals_named(id)?, |_| caller.sees_all())?)
 }
 
 fn view(unseal: Unseal, now: Timestamp) -> UnsealView {

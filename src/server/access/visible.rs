@@ -7,7 +7,7 @@ use crate::core::model::{
     AccessRequest, BreakGlass, Grant, GrantId, Identity, Path, RequestId, RequestState, Review, Role,
     Session, SessionId,
 };
-use crate::server::store::{MOST_NAMED, StoreError, Tx};
+use crate::server::store::{StoreError, Tx, only_seen};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -137,14 +137,7 @@ impl Access {
         found: Vec<T>,
         loaded: impl Fn(&T) -> &Loaded,
     ) -> Result<T, AccessError> {
-        let prefix = id.trim().to_owned();
-        let too_many = u32::try_from(found.len()).unwrap_or(u32::MAX) >= MOST_NAMED;
-        let mut visible = found.into_iter().filter(|one| self.concerns(caller, loaded(one)));
-        match (visible.next(), visible.next()) {
-            (Some(one), None) if !too_many => Ok(one),
-            (None, _) if !too_many => Err(StoreError::NoSuch { kind, prefix }.into()),
-            _ => Err(StoreError::Ambiguous { kind, prefix }.into()),
-        }
+        Ok(only_seen(kind, id.trim(), found, |one| self.concerns(caller, loaded(one)))?)
     }
 }
 

@@ -516,7 +516,7 @@ impl Connection {
             let record = StatementRecord::Outcome {
                 intent: intent.0,
                 session: Cow::Borrowed(&self.live.permit.session),
-                result: result.into_owned(),
+                result,
                 rows: *rows,
                 bytes: running.bytes,
                 duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),

@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::live::Live;
 use super::refusal::Refusal;
 use crate::core::model::{StatementFacts, StatementResult};
-use crate::core::sql::{Class, Statement, redact};
+use crate::core::sql::{Class, PLACEHOLDER, Statement, redact};
 use crate::core::unseal::{Original, TextSealer};
 use std::borrow::Cow;
 
@@ -31,8 +31,6 @@ const QUOTING: [&str; 2] = ["42601", "26000"];
 
 /// In place of a message that may quote values.
 const LEFT_OUT: &str = "(sealed)";
-/// In place of a text that nobody has read: nothing in it is known to be no value.
-const UNREAD: &str = "?";
 
 impl Live {
     /// Of a text that the grammar has read, and of words of ours.
@@ -42,10 +40,10 @@ impl Live {
         Words { whole, shown }
     }
 
-    /// Of a text that it cannot read. Its parts are not what they seem: a stray
+    /// Of a text that it cannot read: nothing in it is known to be no value. Its parts are not what they seem: a stray
     /// quote makes names of what was meant as values.
     pub(super) fn unread_words<'a>(&self, text: impl Into<Cow<'a, str>>) -> Words<'a> {
-        Words { whole: text.into(), shown: self.texts.as_ref().map(|_| UNREAD.into()) }
+        Words { whole: text.into(), shown: self.texts.as_ref().map(|_| PLACEHOLDER.into()) }
     }
 }
 
@@ -90,12 +88,12 @@ impl Connection {
         parameters: &'a [Option<String>],
         parameters_sha256: Option<&'a str>,
     ) -> Result<Written<'a>, Refusal> {
-        let Some((sealer, shown)) = self.live.texts.as_ref().zip(words.shown.as_deref()) else {
+        let hides =
+            |shown: &&str| *shown != words.whole || !parameters.is_empty() || parameters_sha256.is_some();
+        let shown = words.shown.as_deref().filter(hides);
+        let Some((sealer, shown)) = self.live.texts.as_ref().zip(shown) else {
             return Ok(Written { text: words.whole(), parameters, parameters_sha256, sealed: None });
         };
-        if shown == words.whole && parameters.is_empty() && parameters_sha256.is_none() {
-            return Ok(Written { text: shown.into(), parameters, parameters_sha256, sealed: None });
-        }
         let original = Original {
             text: Some(words.whole()),
             parameters: parameters.into(),
@@ -107,28 +105,20 @@ impl Connection {
     }
 
     /// How a statement ended, for its record: a message that may quote values is sealed.
-    pub(super) fn told<'a>(
+    pub(super) fn told(
         &self,
-        result: &'a StatementResult,
-    ) -> Result<(Cow<'a, StatementResult>, Option<String>), Refusal> {
-        let Some(sealer) = &self.live.texts else { return Ok((Cow::Borrowed(result), None)) };
-        let left_out = |message: &str| -> Result<Option<String>, Refusal> {
-            let original = Original { message: Some(Cow::Borrowed(message)), ..Original::default() };
-            seal(sealer, &original).map(Some)
+        result: &StatementResult,
+    ) -> Result<(StatementResult, Option<String>), Refusal> {
+        let mut shown = result.clone();
+        let Some(sealer) = &self.live.texts else { return Ok((shown, None)) };
+        let message = match &mut shown {
+            StatementResult::Error { message, .. } => message,
+            StatementResult::Refused { sqlstate, message } if QUOTING.contains(&sqlstate.as_str()) => message,
+            _ => return Ok((shown, None)),
         };
-        Ok(match result {
-            StatementResult::Error { sqlstate, message } => {
-                let shown =
-                    StatementResult::Error { sqlstate: sqlstate.clone(), message: LEFT_OUT.to_owned() };
-                (Cow::Owned(shown), left_out(message)?)
-            }
-            StatementResult::Refused { sqlstate, message } if QUOTING.contains(&sqlstate.as_str()) => {
-                let shown =
-                    StatementResult::Refused { sqlstate: sqlstate.clone(), message: LEFT_OUT.to_owned() };
-                (Cow::Owned(shown), left_out(message)?)
-            }
-            _ => (Cow::Borrowed(result), None),
-        })
+        let message = Cow::Owned(std::mem::replace(message, LEFT_OUT.to_owned()));
+        let sealed = seal(sealer, &Original { message: Some(message), ..Original::default() })?;
+        Ok((shown, Some(sealed)))
     }
 }
 

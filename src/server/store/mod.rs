@@ -16,7 +16,7 @@ mod unseals;
 
 pub use approving::Waiting;
 pub use notices::{NoticeRow, Recipient, SlackMessage};
-pub use rows::{MOST_NAMED, OutboxRow, RequestsPlace, TokenRow};
+pub use rows::{OutboxRow, RequestsPlace, TokenRow, only, only_seen};
 
 use crate::core::model::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -30,13 +30,37 @@ pub(super) type Result<T> = std::result::Result<T, StoreError>;
 
 /// The most rows that the beginning of an id is compared with: one that fits so
 /// many names none.
-pub const MOST_NAMED: u32 = 64;
+const MOST_NAMED: u32 = 64;
 
 /// Where a walk through requests is: the last one that was seen.
 pub type RequestsPlace = Option<(Timestamp, RequestId)>;
 
 pub(super) fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The one thing that the beginning of an id means.
+pub fn only<T>(kind: &'static str, asked: &str, found: impl IntoIterator<Item = T>) -> Result<T> {
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(StoreError::NoSuch { kind, prefix: asked.to_owned() }),
+        _ => Err(StoreError::Ambiguous { kind, prefix: asked.to_owned() }),
+    }
+}
+
+/// The same among those that may be seen, of what [`Tx`] found by the beginning
+/// of an id. Where there may be more than were read, nobody can tell.
+pub fn only_seen<T>(
+    kind: &'static str,
+    asked: &str,
+    found: Vec<T>,
+    sees: impl FnMut(&T) -> bool,
+) -> Result<T> {
+    if u32::try_from(found.len()).unwrap_or(u32::MAX) >= MOST_NAMED {
+        return Err(StoreError::Ambiguous { kind, prefix: asked.to_owned() });
+    }
+    only(kind, asked, found.into_iter().filter(sees))
 }
 
 impl Tx<'_> {
@@ -64,12 +88,7 @@ impl Tx<'_> {
         id_prefix: &str,
         asked: &str,
     ) -> Result<T> {
-        let mut found: Vec<T> = self.beginning(table, id_prefix, asked)?;
-        match (found.pop(), found.pop()) {
-            (Some(one), None) => Ok(one),
-            (None, _) => Err(StoreError::NoSuch { kind, prefix: asked.to_owned() }),
-            _ => Err(StoreError::Ambiguous { kind, prefix: asked.to_owned() }),
-        }
+        only(kind, asked, self.beginning(table, id_prefix, asked)?)
     }
 
     /// The rows whose id begins so, at most [`MOST_NAMED`]; the kind's own

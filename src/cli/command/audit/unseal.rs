@@ -6,7 +6,7 @@ use crate::cli::output::{self, Format, Listing, OutputArgs, note, relative};
 use crate::cli::recorded::read_key;
 use crate::core::model::ErrorKind;
 use crate::core::recording::AuditorSecret;
-use crate::core::sql::redact;
+use crate::core::sql::{PLACEHOLDER, redact};
 use crate::core::unseal::{UnsealError, open};
 use crate::os;
 use crate::proto::{
@@ -225,9 +225,6 @@ impl OpenArgs {
     }
 }
 
-/// What stands for a text that could not be read.
-const UNREAD: &str = "?";
-
 /// Whether a record's text is what is left of an original without its values.
 fn is_of(shown: &str, original: &str) -> bool {
     // Behind an EXECUTE stands in comments what it runs: here they are gone.
@@ -249,7 +246,7 @@ fn unsealed(statement: OpenedStatement, secret: &AuditorSecret) -> Result<Opened
         ),
     })?;
     // The server says which original is of which line; the line says what it must be like.
-    let fits = original.text.as_deref().is_none_or(|original| text == UNREAD || is_of(&text, original));
+    let fits = original.text.as_deref().is_none_or(|original| text == PLACEHOLDER || is_of(&text, original));
     if !fits {
         return Err(CliError::usage(format!("the original of line {seq} is not of what that line shows"))
             .hint(

@@ -45,9 +45,7 @@ impl Access {
             .store
             .read(move |tx| Ok::<_, AccessError>((tx.grants_between(from, to)?, tx.bars()?)))
             .await?;
-        let newest = self.journal.last_queued();
-        self.journal.written(newest).await?;
-        self.index.catch_up(newest).await?;
+        self.caught_up().await?;
         let uses = self.index.uses(from, to).await?;
         let policy = self.policy();
         // Policy is asked of everybody: not while others wait for the thread.

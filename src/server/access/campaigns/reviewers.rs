@@ -7,7 +7,7 @@ use crate::core::model::{
 };
 use crate::core::policy::Policy;
 use crate::server::access::{Access, AccessError, Caller};
-use crate::server::store::StoreError;
+use crate::server::store::only;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -172,7 +172,6 @@ impl Access {
         caller: &Caller,
         id: &str,
     ) -> Result<(Campaign, Arc<BTreeSet<u32>>), AccessError> {
-        let (kind, prefix) = ("campaign", id.trim().to_owned());
         let asked = id.to_owned();
         let found = self.store.read(move |tx| tx.campaigns_named(&asked).map_err(AccessError::from)).await?;
         let mut visible = Vec::new();
@@ -182,11 +181,7 @@ impl Access {
                 visible.push((campaign, yours));
             }
         }
-        match (visible.pop(), visible.pop()) {
-            (Some(one), None) => Ok(one),
-            (None, _) => Err(StoreError::NoSuch { kind, prefix }.into()),
-            _ => Err(StoreError::Ambiguous { kind, prefix }.into()),
-        }
+        Ok(only("campaign", id.trim(), visible)?)
     }
 }
 

@@ -161,7 +161,7 @@ impl Index {
         &self,
         seqs: Vec<u64>,
         most_bytes: usize,
-    ) -> Result<Vec<(u64, SealedTexts)>, JournalError> {
+    ) -> Result<Vec<SealedTexts>, JournalError> {
         self.counts.ask(move |connection| query::sealed_texts(connection, &seqs, most_bytes)).await
     }
 

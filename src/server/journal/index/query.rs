@@ -95,9 +95,10 @@ pub struct SealedRow {
     pub session: SessionId,
 }
 
-/// As its record shows it, and what was left out, sealed.
+/// One as its record shows it, and what was left out, sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedTexts {
+    pub row: SealedRow,
     pub text: String,
     pub sealed: Option<String>,
     pub sealed_result: Option<String>,
@@ -115,21 +116,26 @@ pub(super) fn sealed(connection: &Connection, of: &SealedOf, limit: u32) -> rusq
         }
     };
     let sql = format!(
-        "SELECT s.seq, s.at, e.subject, e.email, e.target, e.session
-         FROM statements s CROSS JOIN sessions e ON e.no = s.session CROSS JOIN texts t ON t.seq = s.seq
+        "SELECT {SEALED} FROM {SEALED_FROM}
          WHERE {which} AND (t.sealed IS NOT NULL OR t.sealed_result IS NOT NULL)
          ORDER BY s.seq LIMIT {limit}"
     );
-    let row = |row: &Row<'_>| {
-        Ok(SealedRow {
-            seq: natural(row, 0)?,
-            at: time(row, 1)?,
-            person: PersonRef { subject: row.get(2)?, email: row.get(3)? },
-            target: row.get(4)?,
-            session: SessionId::from_stored(row.get::<_, String>(5)?),
-        })
-    };
-    connection.prepare_cached(&sql)?.query_map([value], row)?.collect()
+    connection.prepare_cached(&sql)?.query_map([value], sealed_row)?.collect()
+}
+
+/// What [`sealed_row`] reads, and from where.
+const SEALED: &str = "s.seq, s.at, e.subject, e.email, e.target, e.session";
+const SEALED_FROM: &str =
+    "statements s CROSS JOIN sessions e ON e.no = s.session CROSS JOIN texts t ON t.seq = s.seq";
+
+fn sealed_row(row: &Row<'_>) -> rusqlite::Result<SealedRow> {
+    Ok(SealedRow {
+        seq: natural(row, 0)?,
+        at: time(row, 1)?,
+        person: PersonRef { subject: row.get(2)?, email: row.get(3)? },
+        target: row.get(4)?,
+        session: SessionId::from_stored(row.get::<_, String>(5)?),
+    })
 }
 
 /// What these statements left out, until there are so many bytes of it: the last
@@ -138,21 +144,23 @@ pub(super) fn sealed_texts(
     connection: &Connection,
     seqs: &[u64],
     most_bytes: usize,
-) -> rusqlite::Result<Vec<(u64, SealedTexts)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT text, sealed, sealed_result FROM texts WHERE seq = ?1")?;
+) -> rusqlite::Result<Vec<SealedTexts>> {
+    let sql =
+        format!("SELECT {SEALED}, t.text, t.sealed, t.sealed_result FROM {SEALED_FROM} WHERE s.seq = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     for &seq in seqs {
         if bytes >= most_bytes {
             break;
         }
-        let row = |row: &Row<'_>| {
-            Ok(SealedTexts { text: row.get(0)?, sealed: row.get(1)?, sealed_result: row.get(2)? })
+        let read = |row: &Row<'_>| {
+            let (text, sealed, sealed_result) = (row.get(6)?, row.get(7)?, row.get(8)?);
+            Ok(SealedTexts { row: sealed_row(row)?, text, sealed, sealed_result })
         };
-        if let Some(texts) = statement.query_row([integer(seq)], row).optional()? {
+        if let Some(texts) = statement.query_row([integer(seq)], read).optional()? {
             let parts = [Some(&texts.text), texts.sealed.as_ref(), texts.sealed_result.as_ref()];
             bytes += parts.into_iter().flatten().map(String::len).sum::<usize>();
-            found.push((seq, texts));
+            found.push(texts);
         }
     }
     Ok(found)
