@@ -10,6 +10,7 @@
 //! on a locked keyring for as long as a person takes to unlock it, a minute at most.
 
 use super::paths::{self, PathError};
+use crate::core::hex::hex;
 use crate::core::model::{ErrorKind, Secret};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -238,9 +239,7 @@ impl TokenStore {
             .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
             .take(80)
             .collect();
-        let digest = Sha256::digest(&self.server);
-        let hex: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("{readable}-{hex}")
+        format!("{readable}-{:.8}", hex(&Sha256::digest(&self.server)))
     }
 
     fn keyring_entry(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 
 use super::{Problem, facts};
 use crate::core::evidence::FileFacts;
+use crate::core::hex::hex;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -117,7 +118,7 @@ impl Bundle {
                     Err(_) => return None,
                 }
             }
-            Some(facts(length, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+            Some(facts(length, hex(&hash.finalize())))
         });
         hashed.ok().flatten()
     }

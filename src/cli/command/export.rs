@@ -6,6 +6,7 @@ use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::new_file::{NewFile, cannot_write};
 use crate::cli::output::{note, result, spinner};
+use crate::core::hex::hex;
 use crate::core::model::{ErrorKind, Export};
 use crate::proto::AuditQuery;
 use futures_util::TryStreamExt;
@@ -96,8 +97,7 @@ impl ExportArgs {
         }
         file.flush()?;
         progress.finish_and_clear();
-        let sha256 = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Written { sha256, bytes })
+        Ok(Written { sha256: hex(&sha256.finalize()), bytes })
     }
 }
 

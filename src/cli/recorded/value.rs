@@ -1,6 +1,7 @@
 //! A value as text: as PostgreSQL wrote it, or what its bytes mean where they
 //! are of a type that is known, else the bytes.
 
+use crate::core::hex::hex;
 use crate::wire::postgres::frontend::Format;
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +11,7 @@ const EPOCH: i64 = 946_684_800;
 pub fn shown(bytes: &[u8], type_oid: u32, format: Format) -> String {
     match format {
         Format::Text | Format::Other(_) => String::from_utf8_lossy(bytes).into_owned(),
-        Format::Binary => binary(bytes, type_oid).unwrap_or_else(|| hex(bytes)),
+        Format::Binary => binary(bytes, type_oid).unwrap_or_else(|| format!("\\x{}", hex(bytes))),
     }
 }
 
@@ -45,7 +46,7 @@ fn binary(bytes: &[u8], type_oid: u32) -> Option<String> {
             .to_string(),
         2950 => {
             let digits = hex(<&[u8; 16]>::try_from(bytes).ok()?);
-            let part = |from: usize, to: usize| digits.get(2 + from..2 + to).unwrap_or_default();
+            let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
             [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
         }
         1700 => numeric(bytes)?,
@@ -87,10 +88,6 @@ fn numeric(bytes: &[u8]) -> Option<String> {
     let fraction = fraction.get(..scale).unwrap_or_default();
     let point = if scale > 0 { "." } else { "" };
     Some(format!("{sign}{whole}{point}{fraction}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    std::iter::once("\\x".to_owned()).chain(bytes.iter().map(|byte| format!("{byte:02x}"))).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::facts::Vocabulary;
 use super::{EMERGENCY, Policy, Rule, SCHEMA, TIERS};
+use crate::core::hex::hex;
 use crate::core::model::{ErrorKind, Limits, PolicySource, Role, Slot, Tier, parse_duration};
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, PolicyId, PolicySet, Schema, ValidationMode, Validator,
@@ -120,7 +121,7 @@ pub(super) fn compile(sources: &[(&str, &str)]) -> Result<Policy, PolicyError> {
         problems.dedup();
         return Err(PolicyError::Problems(problems));
     }
-    let hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&hash.finalize());
     let kept = |(file, text): &(&str, &str)| PolicySource { file: (*file).into(), text: (*text).into() };
     let sources = sources.iter().map(kept).collect();
     Ok(Policy { rules, by_id, set, permits, schema, vocabulary, sources, hash })

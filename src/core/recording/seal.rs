@@ -85,8 +85,8 @@ impl AuditorSecret {
 
     /// The text of its key file.
     pub fn to_text(&self) -> Zeroizing<String> {
-        let digits = self.0.iter().map(|byte| format!("{byte:02x}"));
-        Zeroizing::new(std::iter::once(SECRET.to_owned()).chain(digits).collect::<String>() + "\n")
+        let digits = Zeroizing::new(hex(&*self.0));
+        Zeroizing::new([SECRET, &digits, "\n"].concat())
     }
 
     pub fn public(&self) -> AuditorKey {

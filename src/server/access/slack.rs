@@ -188,6 +188,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::hex::hex;
 
     #[test]
     fn only_slacks_own_words_are_heard_and_only_while_they_are_new() {
@@ -198,8 +199,7 @@ mod tests {
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).unwrap();
             mac.update(format!("v0:{time}:").as_bytes());
             mac.update(body);
-            let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("v0={hex}")
+            format!("v0={}", hex(&mac.finalize().into_bytes()))
         };
         let good = sign("1531420618", body);
         let verdict = |time: &str, signature: &str, body: &[u8], now| {

@@ -2,6 +2,7 @@
 //! time or the machine that wrote it.
 
 use crate::core::evidence::FileFacts;
+use crate::core::hex::hex;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -61,7 +62,7 @@ impl<'f> Archive<'f> {
 
     fn close(&mut self) {
         if let Some((name, hash, bytes)) = self.open.take() {
-            let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = hex(&hash.finalize());
             self.files.insert(name, FileFacts { bytes, sha256 });
         }
     }

@@ -1,7 +1,7 @@
 //! The hash of an export: of the data in the server's CopyData frames, so that
 //! the file a client made of it can be told from another.
 
-use super::values::hex;
+use crate::core::hex::hex;
 use crate::core::model::Export;
 use crate::wire::postgres::frame::Header;
 use sha2::{Digest as _, Sha256};

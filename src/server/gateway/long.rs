@@ -6,8 +6,9 @@
 use super::connection::Connection;
 use super::intercept::{Fault, Step, too_many_names};
 use super::refusal::Refusal;
-use super::values::{Values, hex};
+use super::values::Values;
 use crate::core::guard;
+use crate::core::hex::hex;
 use crate::wire::postgres::frontend::{Bind, Parse, tag};
 use crate::wire::postgres::{Tag, WireError};
 use sha2::{Digest as _, Sha256};

@@ -1,9 +1,9 @@
 //! Bound values as the record has them, and the bound on what is kept of them.
 
+use crate::core::hex::hex;
 use crate::wire::postgres::WireError;
 use crate::wire::postgres::frontend::{Bind, Format};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -69,12 +69,4 @@ pub fn shown(format: Format, value: Option<&[u8]>) -> Option<String> {
         (Format::Text, Ok(text)) => Some(text.to_owned()),
         _ => Some(format!("\\x{}", hex(value))),
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,6 +1,7 @@
 //! Mail by SMTP, a message for each recipient: as text, and the same as HTML.
 
 use super::{Links, OutboundError, http};
+use crate::core::hex::hex;
 use crate::core::model::Notice;
 use crate::server::config::{self, MailTls};
 use crate::server::store::NoticeRow;
@@ -71,9 +72,8 @@ impl Mail {
             // No answers from those who are away (RFC 3834).
             .header(AutoSubmitted("auto-generated".to_owned()));
         if let Some(thread) = &notice.thread {
-            let digest = Sha256::digest(thread.as_bytes());
-            let id: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-            builder = builder.references(format!("<thread-{id}@{domain}>"));
+            let id = hex(&Sha256::digest(thread.as_bytes()));
+            builder = builder.references(format!("<thread-{id:.24}@{domain}>"));
         }
         builder.multipart(MultiPart::alternative_plain_html(
             text(notice, row.at, link),

@@ -2,6 +2,7 @@
 //! resolves the same one.
 
 use super::{OutboundError, http};
+use crate::core::hex::hex;
 use crate::core::model::{Notice, NoticeKind, Urgency};
 use crate::server::config;
 use crate::server::store::NoticeRow;
@@ -76,6 +77,5 @@ fn dedup_key(row: &NoticeRow) -> String {
     if key.chars().count() <= LONGEST_KEY {
         return key;
     }
-    let digest: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("dbaccess {digest}")
+    format!("dbaccess {}", hex(&Sha256::digest(key.as_bytes())))
 }

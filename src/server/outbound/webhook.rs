@@ -2,13 +2,13 @@
 //! notice and the links to its decision beside it, signed.
 
 use super::{Links, OutboundError, http};
+use crate::core::hex::hex;
 use crate::server::config;
 use crate::server::store::NoticeRow;
 use crate::tls::TlsError;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
-use std::fmt::Write as _;
 
 pub(super) const NAME: &str = "webhook";
 
@@ -70,10 +70,5 @@ impl Webhook {
 pub(in crate::server) fn signature(secret: &[u8], time: i64, body: &str) -> Result<String, OutboundError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| OutboundError::Secret)?;
     mac.update(format!("{time}.{body}").as_bytes());
-    let mut text = format!("t={time},v1=");
-    for byte in mac.finalize().into_bytes() {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+    Ok(format!("t={time},v1={}", hex(&mac.finalize().into_bytes())))
 }

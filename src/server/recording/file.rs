@@ -1,6 +1,7 @@
 //! One recording's file: made, grown by chunks, ended.
 
 use super::RecordingsError;
+use crate::core::hex::hex;
 use crate::core::ledger::Hash;
 use crate::core::model::{RecordingRecord, Recovered, SessionId};
 use crate::core::recording::{AuditorKey, Header, RecordingError, Sealer, encode_chunk};
@@ -168,10 +169,6 @@ pub(super) fn ended_record(
 fn record(record: &RecordingRecord) -> String {
     // Texts and numbers: it cannot fail.
     serde_json::to_string(record).unwrap_or_default()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

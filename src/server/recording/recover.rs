@@ -1,8 +1,9 @@
 //! Recordings that a crash has left: cut to what is whole, compared with the
 //! ledger, ended.
 
-use super::file::{self, chunk_record, ended_record, hex, read_header};
+use super::file::{self, chunk_record, ended_record, read_header};
 use super::{Recordings, RecordingsError};
+use crate::core::hex::hex;
 use crate::core::model::{RecordingRecord, Recovered, SessionId};
 use crate::core::recording::Chunks;
 use crate::server::journal::{Index, JournalError};
