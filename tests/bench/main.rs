@@ -23,6 +23,7 @@ mod lifecycle;
 mod masks;
 mod place;
 mod raw;
+mod records;
 mod relay;
 mod table;
 mod throughput;
@@ -86,6 +87,7 @@ fn main() {
         table::print_machine(&world);
         throughput::run(&world, &plan).await;
         masks::run(&world, &plan).await;
+        records::run(&world, &plan).await;
         lifecycle::run(&world, &plan).await;
     });
 }

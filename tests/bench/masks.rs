@@ -6,10 +6,10 @@
 use super::Plan;
 use super::place::{Place, Way};
 use super::raw::Raw;
-use super::support::env::{TestEnv, TestPerson};
+use super::support::env::TestEnv;
 use super::support::masked::{open_masked, partial, plan as plan_of, rule};
 use super::table::{self, median};
-use super::world::{self, Held, World, grant_of};
+use super::world::{self, Held, World};
 use dbaccess::core::model::{Mask, PartialKind, Rule};
 use dbaccess::server::provision::Target;
 use std::time::Instant;
@@ -86,8 +86,8 @@ const CASES: [Case; 6] = [
     },
 ];
 
-/// Makes the tables, and the target that classifies them, before anybody connects.
-pub async fn prepare(env: &mut TestEnv) {
+/// Makes the tables, and gives the configuration of a target that classifies them.
+pub async fn prepare(env: &TestEnv) -> String {
     let shop = env.pg.admin("shop").await;
     let sql = format!(
         "SET ROLE shop_owner;
@@ -106,17 +106,7 @@ pub async fn prepare(env: &mut TestEnv) {
     shop.batch_execute(&sql).await.expect("tables");
     shop.batch_execute("VACUUM ANALYZE people").await.expect("statistics");
     shop.batch_execute("VACUUM ANALYZE cards").await.expect("statistics");
-    let config = env.dir.path().join("server.toml");
-    let text = std::fs::read_to_string(&config).expect("a configuration");
-    let target = format!(
-        "[targets.{TARGET}]\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"shop\"\nuser = \"dbaccess\"\n\
-         password_env = \"TEST_GATEWAY_PASSWORD\"\ntls = \"off\"\nenvironment = \"staging\"\n\
-         owners = [\"shop\"]\n[targets.{TARGET}.classified]\n{CLASSIFIED}",
-        env.pg.port(),
-    );
-    std::fs::write(&config, format!("{text}\n{target}")).expect("a configuration");
-    env.server.take().expect("a running server").stop();
-    env.start_server().await;
+    format!("{}[targets.{TARGET}.classified]\n{CLASSIFIED}", world::target(env, TARGET))
 }
 
 pub async fn run(world: &World, plan: &Plan) {
@@ -130,7 +120,7 @@ pub async fn run(world: &World, plan: &Plan) {
     let masked = Place { user: role.name, password: role.password, ..plain.clone() };
     same_indexes(&cases, &plain, &masked).await;
     let alice = world.env.signed_in("alice").await;
-    let sessions = [held(&alice, world::TARGET), held(&alice, TARGET)];
+    let sessions = [world::TARGET, TARGET].map(|target| Held::reading(&alice, target, &TABLES, None));
     let ways = [("direct", [plain, masked]), ("dbaccess, whole path", sessions.each_ref().map(Held::place))];
 
     let columns = ["case", "direct, ms", "masked, of it", "dbaccess, ms", "masked, of it"];
@@ -176,13 +166,4 @@ async fn same_indexes(cases: &[&Case], plain: &Place, masked: &Place) {
             assert!(nodes.iter().any(|node| node.ends_with(index)), "{}: {nodes:?}", case.name);
         }
     }
-}
-
-/// A session of the whole path that reads the tables.
-fn held(person: &TestPerson<'_>, target: &str) -> Held {
-    let mut words = vec!["request", target, "--reason", "benchmark", "--output", "json"];
-    TABLES.iter().for_each(|table| words.extend(["--table", table]));
-    let asked = person.run(&words).ok().json();
-    let grant = grant_of(person, asked["request"]["id"].as_str().expect("an id"));
-    Held::open(person, target, &grant, None)
 }

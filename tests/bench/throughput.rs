@@ -10,14 +10,14 @@ use std::time::Instant;
 
 type Figures = BTreeMap<Way, Vec<f64>>;
 
-struct Case {
-    name: &'static str,
-    arguments: &'static [&'static str],
+pub struct Case {
+    pub name: &'static str,
+    pub arguments: &'static [&'static str],
     clients: u32,
     writes: bool,
 }
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     Case { name: "select, simple, 1 client", arguments: &["-S", "-M", "simple"], clients: 1, writes: false },
     Case {
         name: "select, extended, 1 client",
@@ -120,7 +120,7 @@ fn print_latency(cases: &[&Case], latency: &[Figures]) {
 }
 
 /// Transactions a second without connecting, and the median latency in µs.
-fn pgbench(world: &World, place: &Place, case: &Case, plan: &Plan) -> (f64, f64) {
+pub fn pgbench(world: &World, place: &Place, case: &Case, plan: &Plan) -> (f64, f64) {
     let scratch = tempfile::tempdir().expect("a scratch directory");
     let clients = case.clients.to_string();
     let log = scratch.path().join("log").display().to_string();

@@ -4,6 +4,7 @@
 
 use super::masks;
 use super::place::{Place, Way};
+use super::records;
 use super::relay;
 use super::support::env::{Setting, TestEnv, TestPerson, UNLIMITED, eventually};
 use super::support::pg_server::{give_to_server_user, installed_bin};
@@ -19,7 +20,7 @@ pub const TARGET: &str = "prod-orders";
 pub const SCALE: u32 = 10;
 /// What is read: `SCALE` hundred thousand rows.
 pub const ACCOUNTS: u64 = SCALE as u64 * 100_000;
-const TABLES: [&str; 4] = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"];
+pub const TABLES: [&str; 4] = ["pgbench_accounts", "pgbench_branches", "pgbench_tellers", "pgbench_history"];
 const PASSWORD: &str = "benchmark";
 const POSTGRES: &[&str] = &[
     "fsync=on",
@@ -45,16 +46,15 @@ pub struct World {
 impl World {
     pub async fn start() -> Self {
         eprintln!("starting PostgreSQL, pgbouncer and dbaccess, and filling {ACCOUNTS} accounts");
-        let setting = Setting {
-            extra: format!("{LIMITS}{UNLIMITED}"),
-            native: true,
-            postgres: POSTGRES,
-            ..Setting::default()
-        };
-        let mut env = TestEnv::with(setting).await;
         let bin = installed_bin();
+        let mut env = serve("").await;
         fill(&env, &bin).await;
-        masks::prepare(&mut env).await;
+        let more = [masks::prepare(&env).await, records::prepare(&env)].concat();
+        let config = env.dir.path().join("server.toml");
+        let text = std::fs::read_to_string(&config).expect("a configuration");
+        std::fs::write(&config, format!("{text}\n{more}")).expect("a configuration");
+        env.server.take().expect("a running server").stop();
+        env.start_server().await;
 
         // The same certificate for all, as `TestEnv` has made it.
         let file = |name: &str| env.dir.path().join(name);
@@ -124,7 +124,28 @@ impl World {
     }
 }
 
-async fn fill(env: &TestEnv, bin: &Path) {
+/// A server with a database of its own, and more in its configuration.
+pub async fn serve(more: &str) -> TestEnv {
+    let setting = Setting {
+        extra: format!("{LIMITS}{UNLIMITED}{more}"),
+        native: true,
+        postgres: POSTGRES,
+        ..Setting::default()
+    };
+    TestEnv::with(setting).await
+}
+
+/// The configuration of another target in the same database, in staging.
+pub fn target(env: &TestEnv, name: &str) -> String {
+    format!(
+        "[targets.{name}]\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"shop\"\nuser = \"dbaccess\"\n\
+         password_env = \"TEST_GATEWAY_PASSWORD\"\ntls = \"off\"\nenvironment = \"staging\"\n\
+         owners = [\"shop\"]\n",
+        env.pg.port(),
+    )
+}
+
+pub async fn fill(env: &TestEnv, bin: &Path) {
     let mut admin = env.pg.admin_upstream("shop");
     let place = Place {
         host: admin.host.clone(),
@@ -192,6 +213,15 @@ impl Held {
             .filter_map(|line| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
             .collect();
         Self { place: Place::from_environment(&variables), child }
+    }
+
+    /// A session that reads tables, on the person's word alone.
+    pub fn reading(person: &TestPerson<'_>, target: &str, tables: &[&str], flag: Option<&str>) -> Self {
+        let mut words = vec!["request", target, "--reason", "benchmark", "--output", "json"];
+        tables.iter().for_each(|table| words.extend(["--table", table]));
+        let asked = person.run(&words).ok().json();
+        let grant = grant_of(person, asked["request"]["id"].as_str().expect("an id"));
+        Self::open(person, target, &grant, flag)
     }
 
     pub fn place(&self) -> Place {
