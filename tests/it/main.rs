@@ -100,6 +100,8 @@ mod ledger;
 #[cfg(test)]
 mod ledger_index;
 #[cfg(test)]
+mod legal_holds;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod main_path;

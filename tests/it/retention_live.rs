@@ -14,7 +14,7 @@ fn runs(person: &TestPerson<'_>, text: &str) -> String {
 
 /// Waits until a session's statements are gone. Lines are written meanwhile: a
 /// segment is closed with the next one.
-async fn pruned(env: &TestEnv, dave: &TestPerson<'_>, session: &str) {
+pub async fn pruned(env: &TestEnv, dave: &TestPerson<'_>, session: &str) {
     env.until("its statements are pruned", async || {
         dave.login().await;
         dave.run(&["audit", "--session", session]).code != 0
