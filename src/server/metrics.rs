@@ -40,6 +40,8 @@ pub struct Metrics {
     pub refused: Counter,
     pub login_failures: Counter,
     forward_behind: Family<ForwardLabel, Gauge>,
+    retention_failed: Gauge,
+    retention_waiting: Family<ForwardLabel, Gauge>,
 }
 
 impl Default for Metrics {
@@ -61,6 +63,8 @@ impl Default for Metrics {
             refused: Counter::default(),
             login_failures: Counter::default(),
             forward_behind: Family::default(),
+            retention_failed: Gauge::default(),
+            retention_waiting: Family::default(),
         };
         let r = &mut metrics.registry;
         r.register("requests", "Access requests by the tier that policy gave them", metrics.requests.clone());
@@ -97,6 +101,16 @@ impl Default for Metrics {
             "Ledger lines that a destination has not taken yet",
             metrics.forward_behind.clone(),
         );
+        r.register(
+            "retention_failed",
+            "Whether the last run of retention did not come to its end",
+            metrics.retention_failed.clone(),
+        );
+        r.register(
+            "retention_waiting_sessions",
+            "Sessions whose statements have come to their age and wait for this destination to have them",
+            metrics.retention_waiting.clone(),
+        );
         r.register("connections", "Client connections in the gateway", metrics.connections.clone());
         r.register("statements", "Statements that passed the gateway", metrics.statements.clone());
         r.register("statements_refused", "Statements that the gateway refused", metrics.refused.clone());
@@ -117,8 +131,17 @@ impl Metrics {
 
     /// So many lines have not reached this destination yet.
     pub fn forward_behind(&self, name: &str, lines: u64) {
-        let label = ForwardLabel { name: name.to_owned() };
-        self.forward_behind.get_or_create(&label).set(i64::try_from(lines).unwrap_or(i64::MAX));
+        of(&self.forward_behind, name, lines);
+    }
+
+    /// A run of retention is over.
+    pub fn retained(&self, whole: bool) {
+        self.retention_failed.set(i64::from(!whole));
+    }
+
+    /// The statements of so many sessions would go if this destination had them.
+    pub fn retention_waits(&self, name: &str, sessions: u64) {
+        of(&self.retention_waiting, name, sessions);
     }
 
     /// From here on there may be a role.
@@ -152,4 +175,10 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Sets one destination's gauge.
+fn of(family: &Family<ForwardLabel, Gauge>, name: &str, value: u64) {
+    let label = ForwardLabel { name: name.to_owned() };
+    family.get_or_create(&label).set(i64::try_from(value).unwrap_or(i64::MAX));
 }

@@ -1,5 +1,6 @@
 //! Retention and legal holds on a server that runs, with the commands that people type.
 
+use crate::metrics::gauge;
 use crate::support::api::events;
 use crate::support::env::{Setting, TestEnv, TestPerson};
 use serde_json::Value;
@@ -143,7 +144,11 @@ async fn r8_4_recordings_go_by_their_own_age_and_statements_wait_for_the_siem() 
     let (rule, _dir) = crate::recordings::rule();
     let nobody = crate::support::port::Port::reserve();
     let forward = format!("[forward.siem]\nto = \"webhook\"\nurl = \"http://{}/\"\n", nobody.address());
-    let extra = format!("{rule}[retention]\nstatements = \"2s\"\nrecordings = \"1s\"\n{forward}");
+    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let extra = format!(
+        "{rule}[retention]\nstatements = \"2s\"\nrecordings = \"1s\"\n{forward}\
+         [metrics]\nlisten = \"127.0.0.1:{metrics}\"\n"
+    );
     let setting =
         Setting { databases: vec![("filmed", crate::recordings::SQL)], extra, ..Setting::default() };
     let env = TestEnv::with(setting).await;
@@ -164,6 +169,7 @@ async fn r8_4_recordings_go_by_their_own_age_and_statements_wait_for_the_siem() 
     let file = env.dir.path().join(format!("data/recordings/{session}.rec"));
     env.eventually("the file is gone", || (!file.exists()).then_some(())).await;
     assert!(env.server_log().contains("the place in the ledger"));
+    gauge(metrics, "retention_failed", |value| value == 1.0).await;
     std::fs::remove_file(&place).unwrap();
     let gone = dave.run(&["recording", "show", &session]).exits(1);
     assert!(gone.err.contains("were pruned on") && gone.err.contains("recordings = 1s"), "{}", gone.err);
@@ -185,4 +191,6 @@ async fn r8_4_recordings_go_by_their_own_age_and_statements_wait_for_the_siem() 
     .await;
     assert!(env.ledger_text().contains("SELECT 'seen' AS word"));
     env.eventually("the log says so", || env.server_log().contains("retention waits").then_some(())).await;
+    gauge(metrics, "retention_failed", |value| value == 0.0).await;
+    gauge(metrics, "retention_waiting_sessions{name=\"siem\"}", |value| value == 1.0).await;
 }

@@ -53,7 +53,9 @@ impl Access {
         if let (Err(_), Err(error)) = (&statements, &recordings) {
             tracing::error!(%error, "recordings cannot be pruned");
         }
-        statements.and(recordings)
+        let outcome = statements.and(recordings);
+        self.metrics.retained(outcome.is_ok());
+        outcome
     }
 
     /// What goes with the next run, and what stays and why. For security and auditors.
@@ -90,7 +92,7 @@ impl Access {
 
     async fn prune_statements(&self, rule: Rule, now: Timestamp) -> Result<(), AccessError> {
         let reach = self.reach().await?;
-        let mut waits = BTreeMap::<String, u64>::new();
+        let mut waits: BTreeMap<String, u64> = reach.forwards.keys().map(|name| (name.clone(), 0)).collect();
         let mut after = 0;
         loop {
             let page = self.index.aged(rule.before(now), after, PAGE, STATEMENTS).await?;
@@ -120,7 +122,10 @@ impl Access {
             }
         }
         for (name, sessions) in waits {
-            tracing::warn!(name, sessions, "retention waits: the ledger is not forwarded that far");
+            self.metrics.retention_waits(&name, sessions);
+            if sessions > 0 {
+                tracing::warn!(name, sessions, "retention waits: the ledger is not forwarded that far");
+            }
         }
         Ok(())
     }
