@@ -1,7 +1,7 @@
 //! `GET /v1/audit` and `GET /v1/audit/counts`: who did what, by any of it.
 
 use crate::core::model::{
-    Environment, Export, GrantId, PersonRef, PrunedBy, Sensitivity, SessionId, StatementResult,
+    Environment, Export, GrantId, PersonRef, PrunedBy, ResultShape, Sensitivity, SessionId, StatementResult,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -161,6 +161,9 @@ pub struct AuditRow {
     pub rows: u64,
     pub bytes: u64,
     pub duration_us: Option<u64>,
+    /// The columns of its result; `None` where it has no rows, or nobody was told of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<ResultShape>,
     /// Of the data that an export took out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<Export>,

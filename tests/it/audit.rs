@@ -110,6 +110,7 @@ impl Past {
             rows,
             bytes: 10 * rows,
             duration_us: 250,
+            shape: None,
             export,
             sealed: None,
         };

@@ -27,6 +27,12 @@ fn read(file: &Path) -> Value {
     serde_json::from_slice(&ran.stdout).unwrap()
 }
 
+/// What each column of its result has of it; null where it has none.
+fn of_result(row: &Value, what: &str) -> Value {
+    let columns = row["shape"]["columns"].as_array();
+    columns.map_or(Value::Null, |columns| columns.iter().map(|one| one[what].clone()).collect())
+}
+
 /// A statement of `audit -o json` as its row should be.
 fn flat(row: &Value) -> Value {
     let result = &row["result"];
@@ -54,6 +60,7 @@ fn flat(row: &Value) -> Value {
         "export_sha256": row["export"]["sha256"], "export_bytes": row["export"]["bytes"],
         "export_rows": row["export"]["rows"], "recorded": row["recorded"],
         "text_sealed": row["text_sealed"], "message_sealed": row["message_sealed"],
+        "result_columns": of_result(row, "name"), "result_types": of_result(row, "type"),
     })
 }
 
@@ -106,6 +113,7 @@ async fn r5_2_a_warehouse_reads_what_audit_says() {
         ("text", "VARCHAR"),
         ("reads", "VARCHAR[]"),
         ("recorded", "BOOLEAN"),
+        ("result_types", "VARCHAR[]"),
         ("text_sealed", "BOOLEAN"),
         ("message_sealed", "BOOLEAN"),
     ] {

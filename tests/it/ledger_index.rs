@@ -41,6 +41,7 @@ pub fn outcome(n: u8, intent: Position, rows: u64) -> String {
         rows,
         bytes: 10 * rows,
         duration_us: 250,
+        shape: None,
         export: None,
         sealed: None,
     };

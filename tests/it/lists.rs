@@ -156,6 +156,7 @@ async fn every_list_for_people_and_for_programs() {
             "rows",
             "seq",
             "session",
+            "shape",
             "target",
             "text",
             "text_sealed"

@@ -88,6 +88,8 @@ mod gateway_protocol;
 #[cfg(test)]
 mod gateway_random;
 #[cfg(test)]
+mod gateway_shapes;
+#[cfg(test)]
 mod incidents;
 #[cfg(test)]
 mod install;

@@ -36,7 +36,7 @@ async fn redacted(more: &str) -> Redacted {
 }
 
 /// What only the person, and those who unseal it, may know.
-const VALUES: [&str; 10] = [
+const VALUES: [&str; 11] = [
     "S3-typed",
     "S3-bound",
     "S3-comment",
@@ -47,6 +47,7 @@ const VALUES: [&str; 10] = [
     "S3stray",
     "S3set",
     "S3@quoted",
+    "S3@alias",
 ];
 
 /// A value of a driver that binds in binary, as records show it.
@@ -74,6 +75,7 @@ async fn r5_2_no_value_is_on_the_ledger_or_in_the_index_and_two_auditors_read_th
             "SELECT i FROM t WHERE name = 'O'S3stray' AND name = 'x'",
             "SET statement_timeout = 'S3set'",
             "SELECT i FROM t WHERE name = \"S3@quoted\"",
+            "SELECT i AS \"S3@alias\", name FROM t",
         ] {
             raw.query(text).send().await;
             raw.replies(1).await;
@@ -90,6 +92,8 @@ async fn r5_2_no_value_is_on_the_ledger_or_in_the_index_and_two_auditors_read_th
     let number = of("SELECT ?::int");
     assert_eq!(number["result"]["error"], json!({"sqlstate": "22P02", "message": "(sealed)"}));
     assert_eq!(number["message_sealed"], true);
+    let named = [json!({"name": "?", "type": "bigint"}), json!({"name": "name", "type": "text"})];
+    assert_eq!(of("SELECT i AS ?, name FROM t")["shape"]["columns"], json!(named));
     assert_eq!(of("COMMIT")["text_sealed"], false, "nothing is left out");
     assert_eq!(of("SELECT i FROM t WHERE name = ?")["facts"]["columns"], json!(["i", "name"]));
     assert!(rows.iter().filter(|row| row["text"] == "?").count() >= 3, "what nobody can read: {rows:#?}");

@@ -1,10 +1,11 @@
 //! From a recording into a timeline: what each statement returned, as far as a
 //! player can use it. `dbaccess recording show` shows all of it.
 
-use super::room::{EACH, Room, of_text, of_values, shortened};
+use super::room::{EACH, Room, of_columns, of_text, of_values, shortened};
 use crate::cli::error::CliError;
 use crate::cli::recorded::{Screen, Shown};
-use crate::core::timeline::{Arrival, Column, Copied, Mark, MarkKind, Statement, Timeline};
+use crate::core::model::ResultColumn;
+use crate::core::timeline::{Arrival, Copied, Mark, MarkKind, Statement, Timeline};
 use crate::wire::postgres::backend::ColumnDescription;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -73,15 +74,16 @@ impl<'t> Filling<'t> {
         if self.statement(connection).is_none_or(|one| !one.grid.is_empty()) {
             return;
         }
-        let fits = self.takes(connection, of_values(columns.iter().map(|one| Some(one.name.as_str()))));
+        let columns =
+            columns.iter().map(|one| ResultColumn::new(&one.name, one.type_oid)).collect::<Vec<_>>();
+        let fits = self.takes(connection, of_columns(&columns));
         let Some(statement) = self.statement(connection) else { return };
         if !fits {
             statement.left_out += 1;
             return;
         }
-        let columns = columns.iter();
-        let columns = columns.map(|one| Column { name: one.name.clone(), type_oid: one.type_oid });
-        statement.columns = columns.collect();
+        statement.columns = columns;
+        statement.more_columns = 0;
     }
 
     fn row(&mut self, at: Timestamp, connection: &str, values: &[Option<String>]) {

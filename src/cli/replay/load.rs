@@ -2,12 +2,12 @@
 //! was recorded what they returned.
 
 use super::filling::Filling;
-use super::room::{Room, shortened};
+use super::room::{Room, of_columns, shortened};
 use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::recorded::{Recorded, each_line, is_no_id, read_key, record_of, session_of};
-use crate::core::model::{ErrorKind, Event, PrunedBy, SessionId, StatementRecord};
+use crate::core::model::{ErrorKind, Event, PrunedBy, ResultShape, SessionId, StatementRecord};
 use crate::core::recording::AuditorSecret;
 use crate::core::timeline::{Mark, MarkKind, Statement, Timeline};
 use crate::proto::{AuditQuery, AuditRow};
@@ -183,12 +183,15 @@ fn keep(page: Vec<AuditRow>, timeline: &mut Timeline, room: &mut Room) -> bool {
 }
 
 fn from_row(row: AuditRow) -> Statement {
+    let shape = row.shape.unwrap_or_default();
     shortened(Statement {
         parameters: row.parameters,
         duration_us: row.duration_us,
         rows: row.rows,
         bytes: row.result.is_some().then_some(row.bytes),
         result: row.result,
+        more_columns: shape.left_out,
+        columns: shape.columns,
         ..Statement::begun(row.seq, row.at, &row.connection, row.text)
     })
 }
@@ -229,11 +232,15 @@ fn of_ledger(dir: &Path, prefix: &str, room: &mut Room) -> Result<Copied, CliErr
                 }
                 statements.insert(line.seq, statement);
             }
-            Ok(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, .. }) => {
+            Ok(StatementRecord::Outcome { intent, result, rows, bytes, duration_us, shape, .. }) => {
                 if let Some(statement) = statements.get_mut(&intent) {
                     statement.result = Some(room.result(result));
                     (statement.rows, statement.bytes) = (rows, Some(bytes));
                     statement.duration_us = Some(duration_us);
+                    if let Some(shape) = shape.filter(|shape| room.takes(of_columns(&shape.columns))) {
+                        let ResultShape { columns, left_out } = shape.into_owned();
+                        (statement.columns, statement.more_columns) = (columns, left_out);
+                    }
                 }
             }
             Ok(_) => {}
@@ -293,6 +300,7 @@ mod tests {
             rows: 0,
             bytes: 0,
             duration_us: None,
+            shape: None,
             export: None,
             text_sealed: false,
             message_sealed: false,
@@ -340,6 +348,7 @@ mod tests {
                 rows: number,
                 bytes: 1,
                 duration_us: 1,
+                shape: None,
                 export: None,
                 sealed: None,
             };

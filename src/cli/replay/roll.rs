@@ -2,8 +2,9 @@
 //! cast and a pipe show is the same.
 
 use crate::cli::recorded::{cell, outcome};
+use crate::core::model::ResultColumn;
 use crate::core::sql::Shade;
-use crate::core::timeline::{MarkKind, Moment, Statement, Timeline, What, is_number};
+use crate::core::timeline::{MarkKind, Moment, Statement, Timeline, What};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -119,7 +120,7 @@ impl Roll {
         let columns = values.map_or(widths.len(), Vec::len);
         let mut pieces = Vec::with_capacity(2 * columns);
         for (column, width) in widths.iter().enumerate().take(columns) {
-            let number = statement.columns.get(column).is_some_and(|one| is_number(one.type_oid));
+            let number = statement.columns.get(column).is_some_and(ResultColumn::is_number);
             let (ink, text, right) = match values.and_then(|row| row.get(column)) {
                 None => (Ink::Bold, name(statement, column), false),
                 Some(None) => (Ink::Dim, "NULL".to_owned(), number),
@@ -255,6 +256,9 @@ impl Writer<'_> {
             self.header(index, statement);
             self.grid = None;
         }
+        if statement.more_columns > 0 {
+            self.say(Ink::Dim, format!("  … and {} more columns", statement.more_columns));
+        }
         for copied in &statement.copied {
             let way = if copied.out { "< " } else { "> " };
             for line in copied.text.lines() {
@@ -384,16 +388,15 @@ mod tests {
     use super::super::for_people;
     use super::*;
     use crate::core::model::{SessionId, StatementResult};
-    use crate::core::timeline::{Arrival, Column, moments};
+    use crate::core::timeline::{Arrival, moments};
 
     #[test]
     fn a_session_is_told_moment_by_moment() {
         let at = |ms| Timestamp::from_millisecond(ms).unwrap();
         let mut timeline = Timeline::new(SessionId::from_stored("ses-x"));
         let mut read = Statement::begun(7, at(1000), "con-a", "SELECT id,\n\tname FROM t".to_owned());
-        read.columns = [("id", 23), ("name", 25)]
-            .map(|(name, type_oid)| Column { name: name.to_owned(), type_oid })
-            .to_vec();
+        read.columns =
+            [("id", 23), ("name", 25)].map(|(name, type_oid)| ResultColumn::new(name, type_oid)).to_vec();
         read.grid =
             vec![vec![Some("7".to_owned()), None], vec![Some("10".to_owned()), Some("表".to_owned())]];
         read.arrived = vec![Arrival { at: at(1001), rows: 1 }, Arrival { at: at(1100), rows: 2 }];

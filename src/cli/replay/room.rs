@@ -1,7 +1,7 @@
 //! How much of a session is in memory while it is played (G9): what there is no
 //! room for is counted, and said.
 
-use crate::core::model::StatementResult;
+use crate::core::model::{ResultColumn, StatementResult};
 use crate::core::timeline::Statement;
 
 /// A text is kept as long as a recording keeps it, in bytes.
@@ -81,6 +81,11 @@ pub fn of_values<'v>(values: impl IntoIterator<Item = Option<&'v str>>) -> usize
     values.into_iter().map(|value| EACH + value.map_or(0, str::len)).sum()
 }
 
+pub fn of_columns(columns: &[ResultColumn]) -> usize {
+    let of = |column: &ResultColumn| size_of_val(column) + column.name.len() + column.type_name.len();
+    columns.iter().map(of).sum()
+}
+
 fn of_result(result: &StatementResult) -> usize {
     result.error().map_or(0, |(_, message)| of_text(message))
 }
@@ -90,6 +95,7 @@ fn begun(statement: &Statement) -> usize {
     size_of::<Statement>()
         + of_text(&statement.text)
         + values
+        + of_columns(&statement.columns)
         + statement.result.as_ref().map_or(0, of_result)
 }
 

@@ -30,6 +30,7 @@ mod policy;
 mod quarter;
 mod recording;
 mod request;
+mod result_shape;
 mod review;
 mod risk;
 mod scope;
@@ -80,6 +81,7 @@ pub use request::{
     AccessRequest, Approval, Closed, Decision, Limits, Narrowing, Path, RequestState, Role, RuleRef, Slot,
     Tier, Via, either, needed,
 };
+pub use result_shape::{ResultColumn, ResultShape};
 pub use review::{Review, ReviewFinding, ReviewTold, Verdict};
 pub use risk::{Risk, RiskLevel};
 pub(crate) use scope::name_part;

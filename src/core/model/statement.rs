@@ -1,6 +1,6 @@
 //! Statement records: the two lines that the ledger holds for each statement.
 
-use super::{ConnectionId, GrantId, PersonRef, SessionId, StatementResult};
+use super::{ConnectionId, GrantId, PersonRef, ResultShape, SessionId, StatementResult};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -44,6 +44,9 @@ pub enum StatementRecord<'a> {
         rows: u64,
         bytes: u64,
         duration_us: u64,
+        /// Of the result; none where it has no rows, or nobody was told of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shape: Option<Cow<'a, ResultShape>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         export: Option<Export>,
         /// The error's message, where `result` leaves it out.

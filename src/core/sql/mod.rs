@@ -21,7 +21,7 @@ pub use facts::{
     Attribute, Change, Class, CopyEnd, Facts, Name, Named, Redacted, Setting, Spot, Statement, TxEffect,
 };
 pub use highlight::{Shade, highlight};
-pub use redact::{PLACEHOLDER, likeness, redact};
+pub use redact::{PLACEHOLDER, is_plain, likeness, redact};
 pub use rewrite::{Rewrite, Rewrites, search_path};
 
 use super::model::ErrorKind;

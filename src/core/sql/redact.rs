@@ -40,7 +40,7 @@ pub fn likeness(redacted: &str) -> String {
 }
 
 /// Whether a name looks like one: letters, digits, `_` and `$`, and words of them.
-pub(super) fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     begins && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | ' '))
 }

@@ -14,17 +14,14 @@
 
 mod moments;
 mod pace;
-mod types;
 
 pub use moments::{Moment, What, moments};
 pub use pace::Pace;
-pub use types::{is_number, type_name};
 
-use super::model::{PersonRef, SessionId, StatementResult};
+use super::model::{PersonRef, ResultColumn, SessionId, StatementResult};
 use super::sql::Shade;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use std::borrow::Cow;
 
 /// A session's statements, oldest first.
 #[derive(Clone, Debug, Serialize)]
@@ -79,7 +76,9 @@ pub struct Statement {
     pub rows: u64,
     /// None where only the recording is known.
     pub bytes: Option<u64>,
-    pub columns: Vec<Column>,
+    pub columns: Vec<ResultColumn>,
+    /// So many more columns it has, which are not on record.
+    pub more_columns: u64,
     pub grid: Vec<Vec<Option<String>>>,
     /// When the rows of the grid came.
     pub arrived: Vec<Arrival>,
@@ -89,13 +88,6 @@ pub struct Statement {
     /// Rows, lists of columns, notices and pieces of COPY data that were recorded and are not in
     /// here: too many or too long.
     pub left_out: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Column {
-    pub name: String,
-    #[serde(rename = "type", serialize_with = "by_name")]
-    pub type_oid: u32,
 }
 
 /// From then on so many rows of the grid are there.
@@ -170,6 +162,7 @@ impl Statement {
             rows: 0,
             bytes: None,
             columns: Vec::new(),
+            more_columns: 0,
             grid: Vec::new(),
             arrived: Vec::new(),
             copied: Vec::new(),
@@ -223,21 +216,14 @@ impl Statement {
             Some(StatementResult::Suspended | StatementResult::Skipped | StatementResult::Unknown) | None => {
             }
         }
-        self.columns.iter_mut().for_each(|column| change(&mut column.name));
+        for column in &mut self.columns {
+            change(&mut column.name);
+            change(column.type_name.to_mut());
+        }
         self.grid.iter_mut().flatten().flatten().for_each(&mut *change);
         self.copied.iter_mut().for_each(|copied| change(&mut copied.text));
         self.notices.iter_mut().for_each(&mut *change);
     }
-}
-
-impl Column {
-    pub fn type_name(&self) -> Cow<'static, str> {
-        type_name(self.type_oid)
-    }
-}
-
-fn by_name<S: serde::Serializer>(oid: &u32, ser: S) -> Result<S::Ok, S::Error> {
-    ser.serialize_str(&type_name(*oid))
 }
 
 #[cfg(test)]
@@ -259,7 +245,7 @@ mod tests {
         let mut one = Statement::begun(1, Timestamp::UNIX_EPOCH, &bad(), bad());
         one.parameters = vec![Some(bad())];
         one.result = Some(StatementResult::Error { sqlstate: bad(), message: bad() });
-        one.columns = vec![Column { name: bad(), type_oid: 25 }];
+        one.columns = vec![ResultColumn { name: bad(), type_name: bad().into() }];
         one.grid = vec![vec![Some(bad())]];
         one.copied = vec![Copied { out: true, text: bad() }];
         one.notices = vec![bad()];
@@ -270,7 +256,7 @@ mod tests {
             changed += 1;
             *text = "harmless".to_owned();
         });
-        assert_eq!((whole.matches("u001b").count(), changed), (16, 16));
+        assert_eq!((whole.matches("u001b").count(), changed), (17, 17));
         assert!(!serde_json::to_string(&timeline).unwrap().contains("u001b"));
     }
 }

@@ -6,16 +6,17 @@ use super::budget::Taken;
 use super::cut::Cut;
 use super::fingerprint::Fingerprint;
 use super::live::Live;
-use super::names::{Names, Prepared, key};
+use super::names::{Failing, Names, Portal, Prepared, key};
 use super::refusal::Refusal;
+use super::shape::shape;
 use crate::core::guard::{self, TxStatus};
-use crate::core::model::StatementResult;
+use crate::core::model::{ResultShape, StatementResult};
 use crate::core::sql::{Class, Facts, Rewrite, Statement};
 use crate::server::journal::Position;
 use crate::wire::postgres::WireError;
 use crate::wire::postgres::backend::{self, Fields, TransactionStatus};
 use crate::wire::postgres::frame::{Header, Piece, Scanner, What};
-use crate::wire::postgres::frontend::tag;
+use crate::wire::postgres::frontend::{Kind, tag};
 use crate::wire::postgres::tracker::{Event, Sent, Tracker};
 use bytes::BytesMut;
 use std::collections::{HashMap, VecDeque};
@@ -40,7 +41,9 @@ pub struct Running {
     /// It came in a Query message.
     pub simple: bool,
     /// What it executes, in the extended protocol.
-    pub prepared: Option<Arc<Prepared>>,
+    pub runs: Option<Arc<Portal>>,
+    /// Of its result, where the server has told it of this one statement.
+    pub shape: Option<Arc<ResultShape>>,
     /// How the text differs that the server has, of a Query message.
     pub rewrite: Option<Arc<Rewrite>>,
     /// What the names mean once it has succeeded.
@@ -66,7 +69,8 @@ pub fn running(intent: Option<Position>, simple: bool) -> Running {
         rows: 0,
         bytes: 0,
         simple,
-        prepared: None,
+        runs: None,
+        shape: None,
         rewrite: None,
         then: Then::Nothing,
         refusal: None,
@@ -83,6 +87,11 @@ impl Running {
     fn was_cut(&mut self) -> Option<StatementResult> {
         let Refusal { sqlstate, message, .. } = self.cut.take()?;
         Some(StatementResult::Cut { sqlstate: sqlstate.to_owned(), message })
+    }
+
+    /// Of its result; none where it has no rows.
+    pub fn shape(&self) -> Option<&ResultShape> {
+        self.shape.as_ref().or_else(|| self.runs.as_ref()?.shape()).map(Arc::as_ref)
     }
 
     /// Nobody will ever know how it ended.
@@ -221,6 +230,29 @@ impl Book {
     /// Whether every reply that names depend on has come.
     pub fn is_settled(&self) -> bool {
         self.tracker.is_idle() || self.tracker.is_skipping()
+    }
+
+    /// A Describe of the client's goes upstream.
+    pub fn describe(&mut self, kind: Kind, name: &[u8]) -> Result<(), WireError> {
+        if !self.tracker.is_skipping() {
+            self.names.describe(kind, name);
+        }
+        let sent = match kind {
+            Kind::Statement => Sent::DescribeStatement,
+            Kind::Portal => Sent::DescribePortal,
+        };
+        self.tracker.send(sent).map(drop)
+    }
+
+    /// Whether a Describe of the gateway's goes upstream before this Execute: the
+    /// shape of its result would not be known.
+    pub fn asks(&mut self, token: &Running) -> Result<bool, WireError> {
+        let dropped = self.doomed || self.tracker.is_skipping() || self.tracker.is_copy_in();
+        let asks = token.intent.is_some() && !dropped && self.names.execute(token.runs.as_ref());
+        if asks {
+            self.tracker.send(Sent::DescribePortal)?;
+        }
+        Ok(asks)
     }
 
     /// An Execute goes upstream. Returns its token if the server will skip it.
@@ -417,6 +449,21 @@ impl Book {
                 {
                     let portal = self.names.confirmed(tag)?;
                     self.forget_pieces(portal.as_deref());
+                } else if tag == backend::tag::ROW_DESCRIPTION {
+                    let shape = self.shape(body)?;
+                    if let Some(running) = self.tracker.current() {
+                        running.shape = Some(shape);
+                    }
+                }
+            }
+            Event::Described => {
+                let shape = (tag == backend::tag::ROW_DESCRIPTION).then(|| self.shape(body)).transpose()?;
+                if self.names.described(shape.as_ref())? {
+                    fate = Fate::Drop;
+                    // The Execute that it was asked for is answered next.
+                    if let Some(running) = self.tracker.current() {
+                        running.shape = shape;
+                    }
                 }
             }
             Event::CopyIn { swallowed } => {
@@ -470,7 +517,8 @@ impl Book {
             }
             Event::Failed { token, extended, refused, skipped } => {
                 let failing = self.names.failed(extended);
-                let about = token.as_ref().and_then(|token| token.prepared.as_ref()).or(failing.as_ref());
+                let runs = token.as_ref().and_then(|token| Some(&token.runs.as_ref()?.prepared));
+                let about = runs.or(failing.prepared.as_ref());
                 let rewrite = about.and_then(|prepared| prepared.rewrite.clone());
                 let rewrite = rewrite.or_else(|| token.as_ref()?.rewrite.clone());
                 fate = failed(body, token, refused, skipped, failing, ended);
@@ -517,6 +565,10 @@ impl Book {
         Fate::Replace(out)
     }
 
+    fn shape(&self, description: &[u8]) -> Result<Arc<ResultShape>, WireError> {
+        shape(description, self.live.texts.is_some()).map(Arc::new)
+    }
+
     fn keep_pieces(&mut self, token: &Running) {
         let Some((name, taken)) = token.portal.as_deref().zip(token.taken) else { return };
         if self.pieces.len() >= MOST_PORTALS {
@@ -534,13 +586,13 @@ impl Book {
     }
 }
 
-/// `failing`: the statement whose Parse or Bind this may be about.
+/// `failing`: what this is about if no statement was executed.
 fn failed(
     body: &[u8],
     token: Option<Running>,
     refused: bool,
     skipped: Vec<Running>,
-    failing: Option<Arc<Prepared>>,
+    failing: Failing,
     ended: &mut VecDeque<Ended>,
 ) -> Fate {
     let mut fate = Fate::Pass;
@@ -549,7 +601,7 @@ fn failed(
         sqlstate: fields.sqlstate().unwrap_or_default().into_owned(),
         message: fields.message().unwrap_or_default().into_owned(),
     };
-    let failing = failing.filter(|_| token.is_none());
+    let before = token.is_none();
     if let Some(mut token) = token {
         // The replacement can only fail, but the server may end before it comes to that.
         let result = match token.refusal.take().filter(|_| refused && !fields.is_fatal()) {
@@ -566,11 +618,10 @@ fn failed(
     }
     for (index, token) in skipped.into_iter().enumerate() {
         // The Execute of what could not even be parsed or bound has failed with it.
-        let of = token.prepared.as_ref().zip(failing.as_ref());
-        let result = match of.filter(|(one, other)| index == 0 && Arc::ptr_eq(one, other)) {
-            Some(_) => error(),
-            None => StatementResult::Skipped,
-        };
+        let of = token.runs.as_ref().zip(failing.prepared.as_ref());
+        let is_of = of.is_some_and(|(runs, failing)| Arc::ptr_eq(&runs.prepared, failing));
+        let has_failed = before && index == 0 && (is_of || failing.next);
+        let result = if has_failed { error() } else { StatementResult::Skipped };
         end(ended, token, result, 0);
     }
     fate

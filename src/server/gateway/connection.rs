@@ -520,6 +520,7 @@ impl Connection {
                 rows: *rows,
                 bytes: running.bytes,
                 duration_us: u64::try_from(running.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+                shape: running.shape().filter(|_| ran).map(Cow::Borrowed),
                 export: running.fingerprint.as_ref().filter(|_| ran).map(|print| print.finish(*rows)),
                 sealed: sealed.map(Cow::Owned),
             };

@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::names::{Meaning, Portal, Prepared};
 use super::refusal::Refusal;
 use super::sealing::Words;
+use super::shape::Foreseen;
 use super::values::{Held, Values, shown};
 use crate::core::guard::{self, Durability, Message, TxStatus, Verdict};
 use crate::core::model::{StatementFacts, StatementRecord, StatementResult};
@@ -130,11 +131,8 @@ impl Connection {
                 self.function_call(call.oid, Values { shown: values, ..Values::default() }).await
             }
             tag::DESCRIBE => {
-                let sent = match Named::decode("Describe", body)?.kind {
-                    Kind::Statement => Sent::DescribeStatement,
-                    Kind::Portal => Sent::DescribePortal,
-                };
-                self.book().tracker.send(sent)?;
+                let Named { kind, name } = Named::decode("Describe", body)?;
+                self.book().describe(kind, name)?;
                 Ok(Step::Relay)
             }
             tag::CLOSE => {
@@ -296,8 +294,14 @@ impl Connection {
         let (Some(held), true) = (held, self.book().names.len() < MOST_NAMES) else {
             return self.refuse_parse(name, read(), too_many_names()).await;
         };
-        let prepared =
-            Arc::new(Prepared { text: text.to_owned(), facts, rewrite, by_sql: false, _held: held });
+        let prepared = Arc::new(Prepared {
+            text: text.to_owned(),
+            facts,
+            rewrite,
+            by_sql: false,
+            result: Foreseen::default(),
+            _held: held,
+        });
         let mut book = self.book();
         if !book.tracker.is_skipping() {
             book.names.parse(name, prepared);
@@ -354,7 +358,13 @@ impl Connection {
             match book.names.statement(statement) {
                 Meaning::Known(prepared) => {
                     let Values { shown: parameters, sha256: parameters_sha256, held } = values;
-                    let portal = Portal { prepared, parameters, parameters_sha256, _held: held };
+                    let portal = Portal {
+                        prepared,
+                        parameters,
+                        parameters_sha256,
+                        result: Foreseen::default(),
+                        _held: held,
+                    };
                     book.names.bind(name, Arc::new(portal));
                 }
                 Meaning::Nothing | Meaning::InDoubt => book.names.close_portal(name),
@@ -381,7 +391,8 @@ impl Connection {
     }
 
     async fn execute(&self, body: &[u8]) -> Result<Step, Fault> {
-        let name = Execute::decode(body)?.portal;
+        let message = Execute::decode(body)?;
+        let name = message.portal;
         let (portal, status, doomed) = {
             let book = self.book();
             (book.names.portal(name), book.tx_status(), book.doomed)
@@ -389,17 +400,17 @@ impl Connection {
         let Meaning::Known(portal) = portal else {
             if doomed {
                 // The refusal is on record already, and the server would drop this.
-                return self.sent_execute(running(None, false), Step::Drop).await;
+                return self.sent_execute(message, running(None, false), Step::Drop).await;
             }
             // A cursor of SQL's DECLARE, or nothing: the server knows.
             let text = format!("EXECUTE PORTAL \"{}\"", String::from_utf8_lossy(name));
             let words = self.live.read_words(text);
             let intent = self.intend(&words, &Values::default(), "execute portal", None).await?;
             let token = Running { portal: Some(name.to_vec()), ..running(Some(intent), false) };
-            return self.sent_execute(token, after(Durability::Synced, intent)).await;
+            return self.sent_execute(message, token, after(Durability::Synced, intent)).await;
         };
         let Some(statement) = portal.prepared.facts.statements.first() else {
-            return self.sent_execute(running(None, false), Step::Relay).await;
+            return self.sent_execute(message, running(None, false), Step::Relay).await;
         };
         let judged = self.judge(statement, &portal.prepared.text, status).map_err(Fault::Refused)?.0;
         if let Err(refusal) = self.admit(statement) {
@@ -411,18 +422,25 @@ impl Connection {
         let sha256 = portal.parameters_sha256.as_deref();
         let facts = Some(&judged.facts);
         let intent = self.intend_with(&words, &portal.parameters, sha256, judged.class, facts).await?;
-        let prepared = Some(Arc::clone(&portal.prepared));
         // What SQL has prepared already is not prepared once more.
         let then = if portal.prepared.by_sql { Then::Nothing } else { judged.then };
         let token = self.reads(running(Some(intent), false), &portal.prepared.facts, 0);
-        let token = Running { then, prepared, portal: Some(name.to_vec()), ..token };
-        self.sent_execute(token, after(judged.durability, intent)).await
+        let token = Running { then, runs: Some(Arc::clone(&portal)), portal: Some(name.to_vec()), ..token };
+        self.sent_execute(message, token, after(judged.durability, intent)).await
     }
 
-    async fn sent_execute(&self, token: Running, step: Step) -> Result<Step, Fault> {
-        let skipped = self.book().execute(token)?;
+    async fn sent_execute(&self, message: Execute<'_>, token: Running, step: Step) -> Result<Step, Fault> {
+        let (asks, skipped) = {
+            let mut book = self.book();
+            (book.asks(&token)?, book.execute(token)?)
+        };
         self.skip(skipped).await?;
-        Ok(step)
+        Ok(step.sending(asks.then(|| {
+            let mut out = BytesMut::new();
+            frontend::describe_portal(&mut out, message.portal);
+            frontend::execute(&mut out, message.portal, message.max_rows);
+            out
+        })))
     }
 
     pub(super) async fn function_call(&self, oid: u32, values: Values) -> Result<Step, Fault> {
@@ -460,7 +478,14 @@ impl Connection {
                     // A PREPARE that the database accepts is one statement again.
                     let facts = Arc::new(statement.alone());
                     let (text, held) = (text.to_owned(), Held::default());
-                    Arc::new(Prepared { text, facts, rewrite: None, by_sql: true, _held: held })
+                    Arc::new(Prepared {
+                        text,
+                        facts,
+                        rewrite: None,
+                        by_sql: true,
+                        result: Foreseen::default(),
+                        _held: held,
+                    })
                 });
                 let judged = Judged {
                     text,

@@ -17,6 +17,7 @@ mod names;
 mod probe;
 mod refusal;
 mod sealing;
+mod shape;
 mod tape;
 mod upstream;
 mod values;

@@ -9,8 +9,11 @@
 //! of the batch. A name that an earlier, unanswered batch changes is in doubt,
 //! and the caller waits for the answer.
 
+use super::shape::{Foreseen, is_fixed};
 use super::values::Held;
+use crate::core::model::ResultShape;
 use crate::core::sql::{Facts, Rewrite};
+use crate::wire::postgres::frontend::Kind;
 use crate::wire::postgres::{Tag, WireError, backend};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +31,7 @@ pub struct Prepared {
     pub rewrite: Option<Arc<Rewrite>>,
     /// It was prepared by SQL's PREPARE, which is its text.
     pub by_sql: bool,
+    pub result: Foreseen,
     pub _held: Held,
 }
 
@@ -37,7 +41,35 @@ pub struct Portal {
     pub prepared: Arc<Prepared>,
     pub parameters: Vec<Option<String>>,
     pub parameters_sha256: Option<String>,
+    pub result: Foreseen,
     pub _held: Held,
+}
+
+impl Portal {
+    /// The shape of its result, as far as it was told.
+    pub fn shape(&self) -> Option<&Arc<ResultShape>> {
+        self.result.told().or_else(|| self.prepared.result.told())?.as_ref()
+    }
+}
+
+/// What a Describe is about.
+enum Described {
+    Statement(Arc<Prepared>),
+    Portal(Arc<Portal>),
+    /// What this is no name of: a cursor of SQL's, or nothing.
+    Other,
+}
+
+impl Described {
+    fn results(&self) -> impl Iterator<Item = &Foreseen> {
+        let (prepared, portal) = match self {
+            Self::Statement(prepared) => (Some(prepared), None),
+            Self::Portal(portal) => (Some(&portal.prepared), Some(&portal.result)),
+            Self::Other => (None, None),
+        };
+        let fixed = prepared.filter(|prepared| is_fixed(&prepared.facts));
+        portal.into_iter().chain(fixed.map(|prepared| &prepared.result))
+    }
 }
 
 enum Change {
@@ -55,6 +87,12 @@ enum Change {
     ClosePortal {
         name: Vec<u8>,
     },
+    /// A question, which changes nothing.
+    Describe {
+        of: Described,
+        /// The gateway asks, on behalf of the Execute behind it.
+        ours: bool,
+    },
     /// One ReadyForQuery: of a Sync, or of a Query or FunctionCall.
     Batch {
         sync: bool,
@@ -66,6 +104,17 @@ pub struct Names {
     statements: HashMap<Vec<u8>, Arc<Prepared>>,
     portals: HashMap<Vec<u8>, Arc<Portal>>,
     pending: VecDeque<Change>,
+    /// Batches that were sent whole.
+    batches: u64,
+}
+
+/// What an error without a token is about.
+#[derive(Default)]
+pub struct Failing {
+    /// Its Parse or Bind.
+    pub prepared: Option<Arc<Prepared>>,
+    /// A question of the gateway's: the Execute behind it has failed.
+    pub next: bool,
 }
 
 /// What a name stands for at this place in the client's stream.
@@ -160,8 +209,48 @@ impl Names {
         self.pending.push_back(Change::ClosePortal { name: key(name).to_vec() });
     }
 
+    /// The client asks what a result will be like.
+    pub fn describe(&mut self, kind: Kind, name: &[u8]) {
+        let of = match kind {
+            Kind::Statement => known(self.statement(name)).map(Described::Statement),
+            Kind::Portal => known(self.portal(name)).map(Described::Portal),
+        };
+        self.ask(of.unwrap_or(Described::Other), false);
+    }
+
+    /// A portal is executed; none is one of SQL's. Whether the gateway is to ask
+    /// first what its result is like.
+    pub fn execute(&mut self, portal: Option<&Arc<Portal>>) -> bool {
+        let of = portal.map_or(Described::Other, |portal| Described::Portal(Arc::clone(portal)));
+        let is_known = of.results().any(|result| result.is_known_in(self.batch_number()));
+        if !is_known {
+            self.ask(of, true);
+        }
+        !is_known
+    }
+
+    fn ask(&mut self, of: Described, ours: bool) {
+        of.results().for_each(|result| result.ask(self.batch_number()));
+        self.pending.push_back(Change::Describe { of, ours });
+    }
+
+    /// Of the batch that is being sent, from 1.
+    fn batch_number(&self) -> u64 {
+        self.batches + 1
+    }
+
+    /// The end of the answer to a Describe: none is NoData. Whether it is the gateway's.
+    pub fn described(&mut self, shape: Option<&Arc<ResultShape>>) -> Result<bool, WireError> {
+        let Some(Change::Describe { of, ours }) = self.pending.pop_front() else {
+            return Err(unasked(backend::tag::ROW_DESCRIPTION));
+        };
+        of.results().for_each(|result| result.tell(shape));
+        Ok(ours)
+    }
+
     /// What ends in a ReadyForQuery was sent: Sync, or another.
     pub fn batch(&mut self, sync: bool) {
+        self.batches += 1;
         self.pending.push_back(Change::Batch { sync });
     }
 
@@ -183,28 +272,26 @@ impl Names {
                 self.portals.remove(&name);
                 return Ok(Some(name));
             }
-            _ => {
-                let expected = "an answer to what was asked";
-                return Err(WireError::Unexpected { expected, got: Tag(tag) });
-            }
+            _ => return Err(unasked(tag)),
         }
         Ok(None)
     }
 
     /// An error: what is left of the batch is skipped, and after one of the
-    /// `extended` protocol what comes before the next Sync, Query too. Gives the statement of the
-    /// change that was to be answered next, which the error may be about.
-    pub fn failed(&mut self, extended: bool) -> Option<Arc<Prepared>> {
-        let next = match self.pending.front() {
+    /// `extended` protocol what comes before the next Sync, Query too. Gives what
+    /// was to be answered next, which the error may be about.
+    pub fn failed(&mut self, extended: bool) -> Failing {
+        let prepared = match self.pending.front() {
             Some(Change::Parse { prepared, .. }) => Some(Arc::clone(prepared)),
             Some(Change::Bind { portal, .. }) => Some(Arc::clone(&portal.prepared)),
             _ => None,
         };
+        let next = matches!(self.pending.front(), Some(Change::Describe { ours: true, .. }));
         let ends = |change: &Change| matches!(change, Change::Batch { sync } if *sync || !extended);
         while self.pending.front().is_some_and(|change| !ends(change)) {
             self.pending.pop_front();
         }
-        next
+        Failing { prepared, next }
     }
 
     /// ReadyForQuery ends the batch, and outside a transaction all portals.
@@ -246,6 +333,17 @@ impl Names {
             None => self.portals.clear(),
         }
     }
+}
+
+fn known<T>(meaning: Meaning<T>) -> Option<Arc<T>> {
+    match meaning {
+        Meaning::Known(found) => Some(found),
+        Meaning::Nothing | Meaning::InDoubt => None,
+    }
+}
+
+fn unasked(tag: u8) -> WireError {
+    WireError::Unexpected { expected: "an answer to what was asked", got: Tag(tag) }
 }
 
 pub(super) fn key(name: &[u8]) -> &[u8] {

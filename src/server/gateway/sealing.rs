@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::live::Live;
 use super::refusal::Refusal;
 use crate::core::model::{StatementFacts, StatementResult};
-use crate::core::sql::{Class, PLACEHOLDER, Statement, redact};
+use crate::core::sql::{Class, PLACEHOLDER, Statement, is_plain, redact};
 use crate::core::unseal::{Original, TextSealer};
 use std::borrow::Cow;
 
@@ -120,6 +120,11 @@ impl Connection {
         let sealed = seal(sealer, &Original { message: Some(message), ..Original::default() })?;
         Ok((shown, Some(sealed)))
     }
+}
+
+/// A result's column in a record: a name that may be a value is none.
+pub(super) fn column_name(name: String, redacted: bool) -> String {
+    if redacted && !is_plain(&name) { PLACEHOLDER.to_owned() } else { name }
 }
 
 impl Words<'_> {

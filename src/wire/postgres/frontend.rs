@@ -352,6 +352,20 @@ pub fn bind(out: &mut BytesMut, statement: impl AsRef<[u8]>) {
     });
 }
 
+pub fn describe_portal(out: &mut BytesMut, portal: impl AsRef<[u8]>) {
+    frame(out, tag::DESCRIBE, |out| {
+        out.put_u8(b'P');
+        put_cstr(out, portal);
+    });
+}
+
+pub fn execute(out: &mut BytesMut, portal: impl AsRef<[u8]>, max_rows: i32) {
+    frame(out, tag::EXECUTE, |out| {
+        put_cstr(out, portal);
+        out.put_i32(max_rows);
+    });
+}
+
 pub fn sync(out: &mut BytesMut) {
     frame(out, tag::SYNC, |_| {});
 }

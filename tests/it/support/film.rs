@@ -140,6 +140,7 @@ impl Film {
             rows,
             bytes,
             duration_us: u64::try_from(ms).unwrap() * 1000,
+            shape: None,
             export: None,
             sealed: None,
         });

@@ -1,7 +1,7 @@
 //! Statements as a table of Parquet: which columns there are, and how they are
 //! written. Everything may be null; what the JSON nests is flat here.
 
-use crate::core::model::StatementResult;
+use crate::core::model::{ResultColumn, StatementResult};
 use crate::proto::AuditRow;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
@@ -26,7 +26,7 @@ enum Column {
 }
 
 /// Their order and names are what people's queries rest on: add at the end.
-const COLUMNS: [(&str, Column); 30] = [
+const COLUMNS: [(&str, Column); 32] = [
     ("seq", Column::Number(|row| natural(row.seq))),
     ("time", Column::Time(|row| Some(row.at.as_microsecond()))),
     ("person", Column::Text(|row| Some(&row.person.email))),
@@ -66,6 +66,8 @@ const COLUMNS: [(&str, Column); 30] = [
     ("recorded", Column::Flag(|row| Some(row.recorded))),
     ("text_sealed", Column::Flag(|row| Some(row.text_sealed))),
     ("message_sealed", Column::Flag(|row| Some(row.message_sealed))),
+    ("result_columns", Column::Texts(|row| of_result(row, |column| &column.name))),
+    ("result_types", Column::Texts(|row| of_result(row, |column| &column.type_name))),
 ];
 
 /// No count of ours comes near the difference.
@@ -75,6 +77,10 @@ fn natural(number: u64) -> Option<i64> {
 
 fn names<'r>(row: &'r AuditRow, list: &str) -> Option<Vec<Option<&'r str>>> {
     row.facts.as_ref().map(|_| row.names(list).map(Some).collect())
+}
+
+fn of_result(row: &AuditRow, of: fn(&ResultColumn) -> &str) -> Option<Vec<Option<&str>>> {
+    row.shape.as_ref().map(|shape| shape.columns.iter().map(|column| Some(of(column))).collect())
 }
 
 /// As the JSON spells it; null while it runs.

@@ -6,7 +6,7 @@ use super::super::roll::length;
 use crate::cli::recorded::outcome;
 use crate::core::model::StatementResult;
 use crate::core::sql::Shade;
-use crate::core::timeline::{Mark, MarkKind, Pace, Statement, Timeline, What, is_number, moments};
+use crate::core::timeline::{Mark, MarkKind, Pace, Statement, Timeline, What, moments};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -43,7 +43,9 @@ struct Row<'t> {
     rows: u64,
     bytes: Option<u64>,
     /// Name, type, whether it is a number.
-    columns: Vec<(&'t str, String, bool)>,
+    columns: Vec<(&'t str, &'t str, bool)>,
+    /// So many more, whose names are not on record.
+    more_columns: u64,
     grid: &'t [Vec<Option<String>>],
     arrived: Vec<(u64, usize)>,
     /// Whether it went out, and the text.
@@ -113,9 +115,8 @@ fn row(statement: &Statement, since: impl Fn(Timestamp) -> u64) -> Row<'_> {
         took_us: statement.duration_us.unwrap_or(0),
         rows: statement.rows,
         bytes: statement.bytes,
-        columns: columns
-            .map(|one| (one.name.as_str(), one.type_name().into_owned(), is_number(one.type_oid)))
-            .collect(),
+        columns: columns.map(|one| (one.name.as_str(), one.type_name.as_ref(), one.is_number())).collect(),
+        more_columns: statement.more_columns,
         grid: &statement.grid,
         arrived: statement.arrived.iter().map(|arrival| (since(arrival.at), arrival.rows)).collect(),
         copied: statement.copied.iter().map(|copied| (copied.out, copied.text.as_str())).collect(),

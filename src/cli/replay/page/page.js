@@ -260,6 +260,7 @@
     parts.push(facts);
     if (ended && one.failed) parts.push(make('div', 'wrong', one.said));
     if (one.columns.length || one.grid.length) parts.push(grid(one));
+    if (one.more_columns) parts.push(make('p', 'aside', `and ${number(one.more_columns)} more columns`));
     if (ended) {
       for (const [out, copied] of one.copied) {
         parts.push(make('p', 'aside', out ? 'Copied out' : 'Copied in'), make('pre', 'text', copied));

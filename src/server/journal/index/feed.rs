@@ -88,6 +88,7 @@ impl Rows<'_> {
                 rows,
                 bytes,
                 duration_us,
+                shape,
                 export,
                 sealed,
                 ..
@@ -107,9 +108,12 @@ impl Rows<'_> {
                     ],
                 )?;
                 let export = export.map(|export| serde_json::to_string(&export).unwrap_or_default());
+                let shape = shape.map(|shape| serde_json::to_string(&shape).unwrap_or_default());
+                let result = serde_json::to_string(&result).unwrap_or_default();
                 self.run(
-                    "UPDATE texts SET result = ?2, export = ?3, ended = ?4, sealed_result = ?5 WHERE seq = ?1",
-                    params![seq, serde_json::to_string(&result).unwrap_or_default(), export, ended, sealed],
+                    "UPDATE texts SET result = ?2, shape = ?3, export = ?4, ended = ?5, sealed_result = ?6
+                     WHERE seq = ?1",
+                    params![seq, result, shape, export, ended, sealed],
                 )
             }
             Some(intent) => {

@@ -9,10 +9,10 @@
 //! ```
 
 /// Changes with the schema: an index of another version is made anew.
-pub(super) const VERSION: u32 = 8;
+pub(super) const VERSION: u32 = 9;
 
 /// Times are microseconds since 1970, days are days since then; `teams`,
-/// `unmasked`, `facts`, `result`, `parameters` and `export` are JSON.
+/// `unmasked`, `facts`, `result`, `shape`, `parameters` and `export` are JSON.
 /// `sensitivity` and `outcome` are what [`super::codes`] says.
 pub(super) const SCHEMA: &str = "
     BEGIN;
@@ -66,7 +66,7 @@ pub(super) const SCHEMA: &str = "
     -- `sealed` and `sealed_result`: what the text, and the result, leave out.
     CREATE TABLE texts (
         seq INTEGER PRIMARY KEY, connection TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
-        result TEXT, export TEXT, sealed TEXT, sealed_result TEXT,
+        result TEXT, shape TEXT, export TEXT, sealed TEXT, sealed_result TEXT,
         -- The line of its outcome: the way back from `outcomes`.
         ended INTEGER
     ) STRICT;
@@ -85,5 +85,5 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE usage (
         session TEXT PRIMARY KEY, first INTEGER NOT NULL, first_at INTEGER NOT NULL, used TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    PRAGMA user_version = 8;
+    PRAGMA user_version = 9;
     COMMIT;";

@@ -6,7 +6,7 @@ use super::codes;
 use super::feed::{DAY, integer, natural};
 use super::filter::Filter;
 use super::query::{json, time};
-use crate::core::model::{GrantId, PersonRef, SessionId};
+use crate::core::model::{GrantId, PersonRef, ResultShape, SessionId};
 use crate::proto::{AuditCount, AuditCounts, AuditPage, AuditQuery, AuditRow, CountBy};
 use jiff::Timestamp;
 use rusqlite::types::Value;
@@ -107,7 +107,7 @@ fn rows(
 }
 
 /// Where [`whole`] has the place.
-pub(super) const PLACE: usize = 20;
+pub(super) const PLACE: usize = 21;
 
 /// Rows of `statements` and the place of each, in the order of the places, with
 /// all that [`audit_row`] reads; the place comes last.
@@ -119,7 +119,7 @@ pub(super) fn whole(found: &str, order: &str) -> String {
                 EXISTS (SELECT 1 FROM events
                         WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended')
                         AND body ->> '$.session' = e.session),
-                s.place
+                t.shape, s.place
          FROM ({found}) s
          CROSS JOIN sessions e ON e.no = s.session
          CROSS JOIN shapes h ON h.no = s.shape
@@ -130,7 +130,8 @@ pub(super) fn whole(found: &str, order: &str) -> String {
 
 /// What of a row may be long.
 pub(super) fn bytes(row: &AuditRow) -> usize {
-    row.text.len() + row.parameters.iter().flatten().map(String::len).sum::<usize>()
+    let parameters: usize = row.parameters.iter().flatten().map(String::len).sum();
+    row.text.len() + parameters + row.shape.as_ref().map_or(0, ResultShape::len)
 }
 
 pub(super) fn values<'f>(filter: &'f Filter, window: &Range<i64>) -> impl Iterator<Item = Value> + use<'f> {
@@ -158,6 +159,7 @@ pub(super) fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
         text_sealed: row.get(17)?,
         message_sealed: row.get(18)?,
         recorded: row.get(19)?,
+        shape: row.get::<_, Option<String>>(20)?.map(|text| json(20, &text)).transpose()?,
     })
 }
 

@@ -67,6 +67,8 @@ pub enum Event<'b, T> {
     Aside,
     /// Part of an answer, or the answer to a message without a token.
     Progress,
+    /// The end of the answer to a Describe: RowDescription, or NoData.
+    Described,
     /// The server waits for the client's COPY data. So many of the Syncs that are
     /// on their way it ignores.
     CopyIn {
@@ -337,8 +339,8 @@ impl<T> Tracker<T> {
         let event = match (tag, front) {
             (tag::PARSE_COMPLETE, Entry::Parse)
             | (tag::BIND_COMPLETE, Entry::Bind)
-            | (tag::CLOSE_COMPLETE, Entry::Close)
-            | (tag::ROW_DESCRIPTION | tag::NO_DATA, Entry::Describe { parameters: false }) => Event::Progress,
+            | (tag::CLOSE_COMPLETE, Entry::Close) => Event::Progress,
+            (tag::ROW_DESCRIPTION | tag::NO_DATA, Entry::Describe { parameters: false }) => Event::Described,
             (tag::PARAMETER_DESCRIPTION, Entry::Describe { parameters: true }) => {
                 self.pending.push_front(Entry::Describe { parameters: false });
                 Event::Progress

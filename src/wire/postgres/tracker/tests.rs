@@ -67,7 +67,7 @@ fn said(tracker: &mut Tracker<char>, step: &str) -> Option<String> {
     let body = if bytes[0] == b'C' { b"TAG\0" } else { &bytes[1..] };
     match tracker.receive(bytes[0], body) {
         Err(error) => Some(format!("[{error}]")),
-        Ok(Event::Aside | Event::Progress) => None,
+        Ok(Event::Aside | Event::Progress | Event::Described) => None,
         Ok(Event::CopyIn { .. }) => Some("copy".into()),
         Ok(Event::Completed { token, .. }) => Some(format!("done:{token}")),
         Ok(Event::Empty { token }) => Some(format!("empty:{}", token.unwrap_or('-'))),
