@@ -428,7 +428,9 @@ async fn r8_4_a_session_of_the_server_is_played_with_its_rows_if_it_was_recorded
     assert_eq!(looked[0]["by"]["email"], "dave@example.com");
     // Nobody sees their own recording; what they ran they know.
     let own = alice.run(&["replay", &session]).ok();
-    assert!(own.out.contains("SELECT i, 'seen' AS word FROM t\n→ SELECT 1, 1 row"), "{}", own.out);
+    assert!(own.out.contains("SELECT i, 'seen' AS word FROM t\n  i │ word"), "{}", own.out);
+    assert!(own.out.contains("  the rows are not in here\n→ SELECT 1, 1 row"), "{}", own.out);
+    assert!(!own.out.contains("  7 │"), "{}", own.out);
     assert!(own.err.contains("your own session"), "{}", own.err);
     // A lead sees neither.
     let carol = env.signed_in("carol").await;

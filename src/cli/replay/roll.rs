@@ -259,6 +259,9 @@ impl Writer<'_> {
         if statement.more_columns > 0 {
             self.say(Ink::Dim, format!("  … and {} more columns", statement.more_columns));
         }
+        if !self.timeline.recorded && statement.rows > 0 && !statement.columns.is_empty() {
+            self.say(Ink::Dim, "  the rows are not in here".to_owned());
+        }
         for copied in &statement.copied {
             let way = if copied.out { "< " } else { "> " };
             for line in copied.text.lines() {
