@@ -491,7 +491,9 @@ fn unreachable_server(base: &Url, error: &reqwest::Error) -> CliError {
         cause = next;
     }
     let why = if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() };
-    let hint = if why.contains("certificate") {
+    let hint = if error.is_timeout() && !error.is_connect() {
+        "it may be done all the same: look before you ask for it again; dbaccess doctor looks closer"
+    } else if why.contains("certificate") {
         "the server's certificate is not trusted here: dbaccess config set ca /path/to/ca.pem"
     } else {
         "check the address (dbaccess config get) and your network or VPN; dbaccess doctor looks closer"

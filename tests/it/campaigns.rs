@@ -186,6 +186,17 @@ async fn r9_4_reviewers_are_reminded_at_half_time_three_days_before_and_when_ove
     }
     let listed = dave.run(&["review", "campaign", "list"]).ok().out;
     assert!(listed.contains("overdue"), "{listed}");
+
+    // Among more than are looked at nobody can tell which one is meant.
+    let state = rusqlite::Connection::open(env.dir.path().join("data/state.db")).unwrap();
+    state.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    let copy = "INSERT INTO campaign (id, started_at, signed, body)
+                SELECT ?1, started_at, signed, json_set(body, '$.id', ?1) FROM campaign WHERE id = ?2";
+    for number in 100..164 {
+        assert_eq!(state.execute(copy, (format!("cam-zz{number}"), &campaign)).unwrap(), 1);
+    }
+    let unclear = dave.run(&["review", "campaign", "show", "zz1"]).exits(2);
+    assert!(unclear.err.contains("zz1 fits more than one campaign"), "{}", unclear.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,7 @@ mod budgets;
 mod builtins;
 #[cfg(test)]
 mod campaigns;
+mod campaigns_large;
 #[cfg(test)]
 mod catalog;
 #[cfg(test)]

@@ -160,7 +160,11 @@ impl StartArgs {
             (None, _) => return Err(CliError::usage("say which days: --between A B")),
         };
         let body = StartCampaign { from, to, targets: self.targets, due_seconds: Some(self.due) };
-        let row = context.client()?.start_campaign(&body).await?;
+        let client = context.client()?;
+        let spinner = output::spinner("policy is asked what everybody can get".to_owned());
+        let started = client.start_campaign(&body).await;
+        spinner.finish_and_clear();
+        let row = started?;
         print_row(&row, self.output.output)
     }
 }

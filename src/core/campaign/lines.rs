@@ -3,6 +3,7 @@
 use crate::core::model::{Bar, CampaignLine, Grant, GrantId, LineRight, PersonRef, Right, SessionId, Tier};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// How often something was done, and when last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub struct SessionUse {
 /// Everything that lines are made of.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// What policy gives, as (subject, target, right); what is not here is denied.
-    pub can: BTreeMap<(String, String, Right), Tier>,
+    /// What policy gives, by target and subject; what is not here is denied.
+    pub can: HashMap<String, HashMap<String, Arc<BTreeMap<Right, Tier>>>>,
     pub people: Vec<PersonRef>,
     pub targets: BTreeSet<String>,
     /// Those of the period.
@@ -46,11 +47,15 @@ pub fn lines(known: &Known) -> Vec<CampaignLine> {
     people.sort_by(|a, b| (&a.email, &a.subject).cmp(&(&b.email, &b.subject)));
     let had = Had::of(known);
     let mut lines = Vec::new();
+    let nothing = (BTreeMap::new(), HashMap::new(), Theirs::default());
     for target in &known.targets {
+        let can = known.can.get(target).unwrap_or(&nothing.1);
         for &person in &people {
+            let can = can.get(&person.subject).map_or(&nothing.0, |can| &**can);
+            let theirs = had.theirs.get(&(person.subject.as_str(), target)).unwrap_or(&nothing.2);
             let rights: Vec<LineRight> = Right::ALL
                 .into_iter()
-                .map(|right| known.right(&had, person, target, right))
+                .map(|right| had.right(can.get(&right).copied(), theirs, right))
                 .filter(|one| one.can != Tier::Deny || one.grants > 0 || one.statements > 0)
                 .collect();
             if !rights.is_empty() {
@@ -106,20 +111,14 @@ impl<'k> Had<'k> {
             Right::Unmask => Used::default(),
         }
     }
-}
-
-impl Known {
-    fn right(&self, had: &Had<'_>, person: &PersonRef, target: &str, right: Right) -> LineRight {
-        let can = self.can.get(&(person.subject.clone(), target.to_owned(), right));
-        let nothing = Theirs::default();
-        let theirs = had.theirs.get(&(person.subject.as_str(), target)).unwrap_or(&nothing);
+    fn right(&self, can: Option<Tier>, theirs: &Theirs<'_>, right: Right) -> LineRight {
         let granted: Vec<&&Grant> =
             theirs.grants.iter().filter(|grant| Right::of(&grant.scope).contains(&right)).collect();
         let used: Vec<Used> =
-            theirs.uses.iter().map(|one| had.used(one, right)).filter(|used| used.statements > 0).collect();
+            theirs.uses.iter().map(|one| self.used(one, right)).filter(|used| used.statements > 0).collect();
         LineRight {
             right,
-            can: can.copied().unwrap_or(Tier::Deny),
+            can: can.unwrap_or(Tier::Deny),
             barred: theirs.barred.contains(&right),
             grants: granted.len() as u64,
             last_grant: granted.iter().map(|grant| grant.from).max(),

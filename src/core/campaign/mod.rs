@@ -18,7 +18,7 @@ pub use lines::{Known, SessionUse, Used, lines};
 
 use super::model::{
     Bar, Campaign, CampaignId, CampaignLine, CampaignSigned, CampaignTold, Decision, ErrorKind, Event,
-    Limits, LineDecision, LineVerdict, Person, Right, Role, RuleRef, Scope, Tier,
+    Limits, LineAbout, LineDecision, LineVerdict, Person, Right, Role, RuleRef, Scope, Tier,
 };
 use crate::core::hex::hex;
 use jiff::{SignedDuration, Timestamp};
@@ -66,16 +66,17 @@ impl CampaignError {
 
 /// The role in which somebody may decide a line. `fills` are the approver roles
 /// that policy lets them fill for its person and target; security may always.
-pub fn may_decide(line: &CampaignLine, by: &Person, fills: &[Role]) -> Result<Role, CampaignError> {
-    if by.subject == line.person.subject {
-        return Err(CampaignError::Own(line.line));
+pub fn may_decide(about: &LineAbout, by: &Person, fills: &[Role]) -> Result<Role, CampaignError> {
+    let LineAbout { line, person, target, .. } = about;
+    if by.subject == person.subject {
+        return Err(CampaignError::Own(*line));
     }
     let security = Role::new("security");
     let role = fills.first().cloned().or_else(|| by.roles.contains(&security).then_some(security));
     role.ok_or_else(|| CampaignError::NotAReviewer {
-        line: line.line,
-        person: line.person.email.clone(),
-        target: line.target.clone(),
+        line: *line,
+        person: person.email.clone(),
+        target: target.clone(),
     })
 }
 
@@ -101,7 +102,7 @@ pub fn decide(
         return Err(CampaignError::Signed(campaign.id.clone()));
     }
     let (id, number) = (campaign.id.clone(), line.line);
-    let role = may_decide(line, by, fills)?;
+    let role = may_decide(&line.about(), by, fills)?;
     let comment = said.comment.trim().to_owned();
     if comment.is_empty() {
         return Err(CampaignError::NoComment);
@@ -229,9 +230,22 @@ pub fn sign(
 
 /// SHA-256 in hex of lines, with what was decided so far: their compact JSON.
 pub fn sha256(lines: &[CampaignLine]) -> String {
+    written(lines).1
+}
+
+/// Lines as they are kept, each as compact JSON, and the [`sha256`] of them all.
+pub fn written(lines: &[CampaignLine]) -> (Vec<String>, String) {
     // Nothing in a line can fail to be JSON.
-    let text = serde_json::to_vec(lines).unwrap_or_default();
-    hex(&Sha256::digest(&text))
+    let texts: Vec<String> =
+        lines.iter().map(|line| serde_json::to_string(line).unwrap_or_default()).collect();
+    let mut hash = Sha256::new_with_prefix("[");
+    for (place, text) in texts.iter().enumerate() {
+        hash.update(if place > 0 { "," } else { "" });
+        hash.update(text);
+    }
+    hash.update("]");
+    let sha256 = hex(&hash.finalize());
+    (texts, sha256)
 }
 
 /// What people must be told by `now` and were not: at half time, three days

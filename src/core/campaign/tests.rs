@@ -2,7 +2,8 @@ use super::*;
 use crate::core::model::{
     Grant, GrantId, LineRight, Objects, Path, Permission, PersonRef, RequestId, SessionId, TableName,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -65,9 +66,9 @@ fn known() -> Known {
         grant(1, "bob", &[Permission::Read, Permission::Write], 10),
         grant(2, "alice", &[Permission::Read], 20),
     );
-    let can = |right, tier| (("alice".to_owned(), "orders".to_owned(), right), tier);
+    let can = Arc::new(BTreeMap::from([(Right::Read, Tier::Auto), (Right::Write, Tier::Dual)]));
     Known {
-        can: BTreeMap::from([can(Right::Read, Tier::Auto), can(Right::Write, Tier::Dual)]),
+        can: HashMap::from([("orders".to_owned(), HashMap::from([("alice".to_owned(), can)]))]),
         people: ["carol", "alice"].map(person).to_vec(),
         targets: BTreeSet::from(["orders".to_owned()]),
         uses: vec![used(&wrote, 0, 3, 15), used(&read, 5, 0, 25)],
@@ -143,7 +144,7 @@ fn r9_4_what_was_read_with_raw_columns_counts_as_unmasked() {
 #[test]
 fn r9_4_g6_whoever_may_approve_decides_and_nobody_their_own() {
     let lead = [Role::new("lead")];
-    let line = &lines(&known())[0];
+    let line = &lines(&known())[0].about();
     for (by, fills, role) in [
         (who("bob", &[]), &lead[..], Some("lead")),
         (who("bob", &["security"]), &[], Some("security")),

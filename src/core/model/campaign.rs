@@ -89,6 +89,22 @@ pub struct CampaignLine {
     pub decision: Option<LineDecision>,
 }
 
+/// What says whose a line is to decide: whom it is about, and where; and whether that is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineAbout {
+    pub line: u32,
+    pub person: PersonRef,
+    pub target: String,
+    pub decided: bool,
+}
+
+impl CampaignLine {
+    pub fn about(&self) -> LineAbout {
+        let Self { line, person, target, decision, .. } = self;
+        LineAbout { line: *line, person: person.clone(), target: target.clone(), decided: decision.is_some() }
+    }
+}
+
 /// What is known of one permission of a person at a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineRight {

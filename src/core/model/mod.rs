@@ -46,7 +46,8 @@ pub use break_glass::{BreakGlass, BreakGlassEnd, BreakGlassEndReason, Confirmati
 pub use budget::{Budget, Budgets};
 pub use bulk::{BULK_FLOOR, BulkKind, BulkRead, BulkRule, percent, usual};
 pub use campaign::{
-    Bar, Campaign, CampaignLine, CampaignSigned, CampaignTold, LineDecision, LineRight, LineVerdict, Right,
+    Bar, Campaign, CampaignLine, CampaignSigned, CampaignTold, LineAbout, LineDecision, LineRight,
+    LineVerdict, Right,
 };
 pub(crate) use catalog::usual_type_name;
 pub use catalog::{Catalog, Column, ForeignKey, Relation, RelationKind, Routine, RoutineKind, SchemaOwner};

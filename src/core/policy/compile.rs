@@ -1,6 +1,7 @@
 //! From policy texts to a checked [`Policy`]: every problem at once, each with
 //! its file and line, so that a policy that loads is one that can decide.
 
+use super::alike::Names;
 use super::facts::Vocabulary;
 use super::{EMERGENCY, Policy, Rule, SCHEMA, TIERS};
 use crate::core::hex::hex;
@@ -124,7 +125,8 @@ pub(super) fn compile(sources: &[(&str, &str)]) -> Result<Policy, PolicyError> {
     let hash = hex(&hash.finalize());
     let kept = |(file, text): &(&str, &str)| PolicySource { file: (*file).into(), text: (*text).into() };
     let sources = sources.iter().map(kept).collect();
-    Ok(Policy { rules, by_id, set, permits, schema, vocabulary, sources, hash })
+    let names = Names::of(set.policies());
+    Ok(Policy { rules, by_id, set, permits, schema, vocabulary, names, sources, hash })
 }
 
 /// The rules of one text with their offsets, in the order written, checked against the schema.

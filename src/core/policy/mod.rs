@@ -10,6 +10,7 @@
 //!                └──► when none: the same facts, one changed ─► near misses
 //! ```
 
+mod alike;
 mod compile;
 mod explain;
 mod facts;
@@ -23,6 +24,7 @@ mod suggest;
 #[cfg(test)]
 mod matrix;
 
+pub use alike::{Fills, Marks, Reaches};
 pub use compile::{PolicyError, Problem};
 pub use hours::BusinessHours;
 pub use reach::{Idle, Reach};
@@ -33,6 +35,7 @@ use super::model::{
     Decision, Facts, IncidentFact, Limits, Permission, Person, PersonRef, PolicySource, Role, RuleRef, Scope,
     Slot, Target, Tier,
 };
+use alike::Names;
 use cedar_policy::{Authorizer, Decision as Answer, Effect, Entities, PolicySet, Schema};
 use facts::{Vocabulary, facts};
 use std::collections::{BTreeSet, HashMap};
@@ -59,6 +62,7 @@ pub struct Policy {
     permits: PolicySet,
     schema: Schema,
     vocabulary: Vocabulary,
+    names: Names,
     sources: Vec<PolicySource>,
     hash: String,
 }

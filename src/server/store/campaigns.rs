@@ -1,7 +1,7 @@
 //! Access review campaigns, and what they bar.
 
 use super::{StoreError, Tx};
-use crate::core::model::{Bar, Campaign, CampaignId, CampaignLine, Grant, Identity};
+use crate::core::model::{Bar, Campaign, CampaignId, CampaignLine, Grant, Identity, LineAbout, PersonRef};
 use jiff::Timestamp;
 use rusqlite::params;
 use std::collections::BTreeSet;
@@ -41,6 +41,13 @@ impl Tx<'_> {
         .map(drop)
     }
 
+    /// The lines of a new campaign, in their order, as JSON.
+    pub fn save_lines(&self, campaign: &CampaignId, lines: &[String]) -> Result<()> {
+        let sql = "INSERT INTO campaign_line (campaign, line, decided, body) VALUES (?1, ?2, 0, ?3)";
+        let mut numbered = (1_u32..).zip(lines);
+        numbered.try_for_each(|(line, body)| self.run(sql, params![campaign.as_str(), line, body]).map(drop))
+    }
+
     pub fn line(&self, campaign: &CampaignId, line: u32) -> Result<Option<CampaignLine>> {
         let sql = "SELECT body FROM campaign_line WHERE campaign = ?1 AND line = ?2";
         self.one(sql, params![campaign.as_str(), line])
@@ -52,6 +59,29 @@ impl Tx<'_> {
             "SELECT body FROM campaign_line WHERE campaign = ?1 AND line > ?2 ORDER BY line LIMIT ?3",
             params![campaign.as_str(), after, limit],
         )
+    }
+
+    /// Lines by their numbers.
+    pub fn lines_among(&self, campaign: &CampaignId, numbers: &[u32]) -> Result<Vec<CampaignLine>> {
+        let numbers = serde_json::to_string(numbers)?;
+        self.many(
+            "SELECT body FROM campaign_line
+             WHERE campaign = ?1 AND line IN (SELECT value FROM json_each(?2)) ORDER BY line",
+            params![campaign.as_str(), numbers],
+        )
+    }
+
+    /// Whom lines behind one are about, in their order.
+    pub fn lines_about(&self, campaign: &CampaignId, after: u32, limit: u32) -> Result<Vec<LineAbout>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT line, body ->> '$.person.subject', body ->> '$.person.email', body ->> '$.target', decided
+             FROM campaign_line WHERE campaign = ?1 AND line > ?2 ORDER BY line LIMIT ?3",
+        )?;
+        let found = statement.query_map(params![campaign.as_str(), after, limit], |row| {
+            let person = PersonRef { subject: row.get(1)?, email: row.get(2)? };
+            Ok(LineAbout { line: row.get(0)?, person, target: row.get(3)?, decided: row.get(4)? })
+        })?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The numbers of the lines that nobody has decided.

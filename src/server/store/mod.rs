@@ -16,7 +16,7 @@ mod unseals;
 
 pub use approving::Waiting;
 pub use notices::{NoticeRow, Recipient, SlackMessage};
-pub use rows::{OutboxRow, RequestsPlace, TokenRow, only, only_seen};
+pub use rows::{OutboxRow, RequestsPlace, TokenRow, all_named, only, only_seen};
 
 use crate::core::model::ErrorKind;
 use rusqlite::{Connection, Transaction, TransactionBehavior};

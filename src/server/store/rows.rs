@@ -50,17 +50,23 @@ pub fn only<T>(kind: &'static str, asked: &str, found: impl IntoIterator<Item = 
 }
 
 /// The same among those that may be seen, of what [`Tx`] found by the beginning
-/// of an id. Where there may be more than were read, nobody can tell.
+/// of an id.
 pub fn only_seen<T>(
     kind: &'static str,
     asked: &str,
     found: Vec<T>,
     sees: impl FnMut(&T) -> bool,
 ) -> Result<T> {
+    only(kind, asked, all_named(kind, asked, found)?.into_iter().filter(sees))
+}
+
+/// What [`Tx`] found by the beginning of an id, if that is all. Where there may
+/// be more than were read, nobody can tell which one is meant.
+pub fn all_named<T>(kind: &'static str, asked: &str, found: Vec<T>) -> Result<Vec<T>> {
     if u32::try_from(found.len()).unwrap_or(u32::MAX) >= MOST_NAMED {
         return Err(StoreError::Ambiguous { kind, prefix: asked.to_owned() });
     }
-    only(kind, asked, found.into_iter().filter(sees))
+    Ok(found)
 }
 
 impl Tx<'_> {

@@ -3,13 +3,13 @@
 
 use crate::core::campaign::{self, Known};
 use crate::core::model::{
-    AskedScope, CampaignLine, IncidentFact, Person, PersonRef, Right, Scope, Sensitivity, Target, Tier,
+    AskedScope, CampaignLine, IncidentFact, Person, PersonRef, Right, Role, Scope, Sensitivity, Target, Tier,
 };
-use crate::core::policy::{Policy, Question, Touched};
+use crate::core::policy::{Marks, Policy, Question, Touched};
 use crate::server::access::targets::Survey;
 use crate::server::access::{Access, AccessError};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,30 +58,66 @@ impl Access {
     }
 }
 
-/// The lightest tier in which each person gets each right.
-fn can(policy: &Policy, people: &[Person], probed: &[Probed]) -> BTreeMap<(String, String, Right), Tier> {
-    let mut found = BTreeMap::new();
-    for Probed { target, survey, probes } in probed {
-        for (right, scope) in probes {
-            let touched = Touched::of(scope, &survey.classification, &survey.catalog);
-            for person in people {
-                let lightest =
-                    found.entry((person.subject.clone(), target.name.clone(), *right)).or_insert(Tier::Deny);
-                if *lightest == Tier::Auto {
-                    continue;
-                }
-                let decision = policy.decide(&Question {
-                    person,
-                    target,
-                    scope,
-                    touched: touched.clone(),
-                    window: WINDOW,
-                    business_hours: true,
-                    on_call: false,
-                    incident: IncidentFact::None,
-                });
-                *lightest = decision.tier.min(*lightest);
+/// The rights that somebody gets, each in its lightest tier.
+type Rights = Arc<BTreeMap<Right, Tier>>;
+
+/// What each person gets, by target and subject. Policy is asked once about
+/// people, and about scopes, that no rule can tell apart.
+fn can(policy: &Policy, people: &[Person], probed: &[Probed]) -> HashMap<String, HashMap<String, Rights>> {
+    let at = |one: &Probed| {
+        let Probed { target, .. } = one;
+        let probes = apart(policy, one);
+        let mut alike: HashMap<(Marks, &BTreeSet<Role>), Rights> = HashMap::new();
+        let mut found = HashMap::new();
+        for person in people {
+            let marks = policy.marks(&person.subject, &person.teams, &[&target.owners]);
+            let ask = || Arc::new(rights(policy, person, target, &probes));
+            let rights = alike.entry((marks, &person.roles)).or_insert_with(ask);
+            if !rights.is_empty() {
+                found.insert(person.subject.clone(), Arc::clone(rights));
             }
+        }
+        (target.name.clone(), found)
+    };
+    probed.iter().map(at).collect()
+}
+
+/// The probes of a target that some rule can tell from the others.
+fn apart<'p>(policy: &Policy, probed: &'p Probed) -> Vec<(Right, &'p Scope, Touched)> {
+    let Probed { target, survey, probes } = probed;
+    let mut seen = BTreeSet::new();
+    let touched = |(right, scope): &'p (Right, Scope)| {
+        (*right, scope, Touched::of(scope, &survey.classification, &survey.catalog))
+    };
+    let is_new = |(right, scope, touched): &(Right, &Scope, Touched)| {
+        seen.insert((*right, policy.reaches(target, scope, touched)))
+    };
+    probes.iter().map(touched).filter(is_new).collect()
+}
+
+fn rights(
+    policy: &Policy,
+    person: &Person,
+    target: &Target,
+    probes: &[(Right, &Scope, Touched)],
+) -> BTreeMap<Right, Tier> {
+    let mut found: BTreeMap<Right, Tier> = BTreeMap::new();
+    for (right, scope, touched) in probes {
+        if found.get(right) == Some(&Tier::Auto) {
+            continue;
+        }
+        let tier = policy.tier(&Question {
+            person,
+            target,
+            scope,
+            touched: touched.clone(),
+            window: WINDOW,
+            business_hours: true,
+            on_call: false,
+            incident: IncidentFact::None,
+        });
+        if tier != Tier::Deny {
+            found.entry(*right).and_modify(|lightest| *lightest = tier.min(*lightest)).or_insert(tier);
         }
     }
     found

@@ -12,11 +12,12 @@ use crate::core::model::{
     Actor, Bar, Campaign, CampaignId, CampaignLine, CampaignTold, Event, GrantId, Person, PersonRef, Quarter,
     Right, SessionId, format_duration,
 };
+use crate::core::policy::Fills;
 use crate::proto::{CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LinesDecided, StartCampaign};
 use crate::server::store::Tx;
 use jiff::{SignedDuration, Timestamp};
 pub(super) use reviewers::Lately;
-use reviewers::{notice, sees_all};
+use reviewers::{line_roles, notice, sees_all};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +91,9 @@ impl Access {
     }
 
     /// None where there is nothing to review, or the schedule was there before.
+    ///
+    /// Cancel-safety: where nobody waits any more before the state is changed,
+    /// nothing has begun; after that all of it is done.
     async fn begin_campaign(
         self: &Arc<Self>,
         by: Starter,
@@ -128,7 +132,10 @@ impl Access {
             undecided: lines.len(),
             signed: None,
         };
-        let people: BTreeSet<&str> = lines.iter().map(|line| line.person.subject.as_str()).collect();
+        let people = lines.iter().map(|line| line.person.subject.as_str()).collect::<BTreeSet<&str>>().len();
+        let about = lines.iter().map(CampaignLine::about).collect();
+        let writing = tokio::task::spawn_blocking(move || campaign::written(&lines));
+        let (lines, sha256) = writing.await.map_err(|_| AccessError::internal("writing lines broke off"))?;
         let event = Event::CampaignStarted {
             campaign: campaign.id.clone(),
             by: campaign.by.clone(),
@@ -137,28 +144,33 @@ impl Access {
             to: campaign.to,
             targets: campaign.targets.clone(),
             due_at: campaign.due_at,
-            lines: lines.len(),
-            people: people.len(),
-            sha256: campaign::sha256(&lines),
+            lines: campaign.lines,
+            people,
+            sha256,
         };
-        let notice = notice(&campaign, self.reviewers(lines.clone()).await?, now);
-        let (notices, saved) = (self.notices.clone(), campaign.clone());
-        let is_new = self
-            .store
-            .write(move |tx| {
-                if let Some(quarter) = &saved.scheduled
-                    && tx.has_scheduled(quarter)?
-                {
-                    return Ok(false);
-                }
-                tx.save_campaign(&saved)?;
-                lines.iter().try_for_each(|line| tx.save_line(&saved.id, line))?;
-                notices.tell(tx, now, &event, &notice)?;
-                Ok::<_, AccessError>(true)
-            })
-            .await?;
-        self.wake();
-        Ok(is_new.then_some(campaign))
+        let notice = notice(&campaign, self.reviewers(about).await?, now);
+        let (access, saved) = (Arc::clone(self), campaign.clone());
+        let starting = tokio::spawn(async move {
+            let notices = access.notices.clone();
+            let is_new = access
+                .store
+                .write(move |tx| {
+                    if let Some(quarter) = &saved.scheduled
+                        && tx.has_scheduled(quarter)?
+                    {
+                        return Ok(false);
+                    }
+                    tx.save_campaign(&saved)?;
+                    tx.save_lines(&saved.id, &lines)?;
+                    notices.tell(tx, now, &event, &notice)?;
+                    Ok::<_, AccessError>(true)
+                })
+                .await?;
+            access.wake();
+            Ok::<_, AccessError>(is_new)
+        });
+        let is_new = starting.await.map_err(|_| AccessError::internal("starting the campaign broke off"))?;
+        Ok(is_new?.then_some(campaign))
     }
 
     /// The campaigns with a line that the caller decides; all of them for
@@ -195,12 +207,12 @@ impl Access {
         id: String,
     ) -> Result<CampaignDetail, AccessError> {
         let (campaign, yours) = self.find_campaign(caller, &id).await?;
-        let mut lines = self.all_lines(&campaign.id).await?;
+        let lines = match sees_all(caller) {
+            true => self.all_lines(&campaign.id).await?,
+            false => self.lines_among(&campaign.id, &yours).await?,
+        };
         let open = |line: &&CampaignLine| line.decision.is_none() && yours.contains(&line.line);
         let campaign = row(&campaign, lines.iter().filter(open).count(), crate::os::now());
-        if !sees_all(caller) {
-            lines.retain(|line| yours.contains(&line.line));
-        }
         Ok(CampaignDetail { campaign, lines, yours: yours.iter().copied().collect() })
     }
 
@@ -244,9 +256,11 @@ impl Access {
                     let mut campaign = one(tx, &found.id)?;
                     let keeps: BTreeSet<Right> = body.keeps.iter().copied().collect();
                     let said = Said { verdict: body.verdict, keeps: &keeps, comment: &body.comment };
-                    let mut became = Became::default();
+                    let (policy, mut became) = (within.policy(), Became::default());
+                    let roles = line_roles(&policy);
+                    let mut by = (&person, &said, policy.fills_of(&person, &roles));
                     for line in lines.iter().copied() {
-                        within.decide_line(tx, &mut campaign, line, (&person, &said), now, &mut became)?;
+                        within.decide_line(tx, &mut campaign, line, &mut by, now, &mut became)?;
                     }
                     let Became { lines, grants, sessions, replaced, standing } = became;
                     tx.save_campaign(&campaign)?;
@@ -275,7 +289,7 @@ impl Access {
         tx: &Tx<'_>,
         campaign: &mut Campaign,
         number: u32,
-        (person, said): (&Person, &Said<'_>),
+        (person, said, fills): &mut (&Person, &Said<'_>, Fills<'_>),
         now: Timestamp,
         became: &mut Became,
     ) -> Result<(), AccessError> {
@@ -283,12 +297,12 @@ impl Access {
         let mut line = found.ok_or_else(|| CampaignError::NoLine(campaign.id.clone(), number))?;
         let identity = tx.person(&line.person.subject)?;
         let teams = identity.map(|one| self.config.directory.person(&one).teams).unwrap_or_default();
-        let fills = self.line_fills(person, &line, &teams);
+        let fills = self.line_fills(fills, &line.about(), &teams);
         let standing = tx.bars_of(&line.person.subject, &line.target)?;
         for bar in &standing {
             campaign::overrules(campaign, bar, said.verdict)?;
         }
-        let (event, bar) = campaign::decide(campaign, &mut line, (person, &fills), said, now)?;
+        let (event, bar) = campaign::decide(campaign, &mut line, (person, fills), said, now)?;
         tx.save_line(&campaign.id, &line)?;
         became.lines.push(line);
         tx.record(now, &event)?;
@@ -301,7 +315,7 @@ impl Access {
         };
         let (own, others): (Vec<_>, Vec<_>) =
             standing.into_iter().partition(|one| one.campaign == campaign.id);
-        let (grants, sessions) = self.bar(tx, (&bar, own.first().cloned()), (person, &fills), now)?;
+        let (grants, sessions) = self.bar(tx, (&bar, own.first().cloned()), (person, fills), now)?;
         became.grants.extend(grants);
         became.sessions.extend(sessions);
         became.replaced.extend(own);
@@ -344,7 +358,7 @@ impl Access {
             if campaign::to_tell(&campaign, now).is_none() {
                 continue;
             }
-            let lines = self.all_lines(&campaign.id).await?;
+            let lines = self.all_about(&campaign.id).await?;
             let (notices, to) = (self.notices.clone(), self.reviewers(lines).await?);
             self.store
                 .write(move |tx| {

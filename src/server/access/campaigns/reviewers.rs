@@ -2,14 +2,14 @@
 
 use crate::core::campaign;
 use crate::core::model::{
-    Campaign, CampaignId, CampaignLine, ErrorKind, Notice, NoticeKind, Person, PersonRef, Role, Urgency,
-    format_duration,
+    Campaign, CampaignId, CampaignLine, ErrorKind, LineAbout, Notice, NoticeKind, Person, PersonRef, Role,
+    Urgency, format_duration,
 };
-use crate::core::policy::Policy;
+use crate::core::policy::{Fills, Marks, Policy};
 use crate::server::access::{Access, AccessError, Caller};
-use crate::server::store::only;
+use crate::server::store::{all_named, only};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,39 +17,42 @@ use std::time::Duration;
 const PAGE: u32 = 1000;
 /// The most people that a review looks at.
 const MOST_REVIEWED: usize = 50_000;
-/// How long it is known who decides which lines, and for how many callers.
+/// How long it is known who has which teams, and who decides which lines.
 const KNOWN_FOR: SignedDuration = SignedDuration::from_secs(60);
-const MOST_KNOWN: usize = 64;
+/// So many lines of callers and campaigns together are known.
+const MOST_KNOWN: usize = 4_000_000;
 
-/// Which lines callers may decide, as was found lately. Deciding asks anew.
+/// What was found lately: people's teams, and which lines callers may decide,
+/// by campaign and subject. Deciding asks anew.
 #[derive(Default)]
-pub(in crate::server::access) struct Lately(VecDeque<Found>);
+pub(in crate::server::access) struct Lately {
+    teams: Option<(Timestamp, Arc<Teams>)>,
+    yours: HashMap<(CampaignId, String), Found>,
+}
 
 struct Found {
     at: Timestamp,
-    campaign: CampaignId,
     person: Person,
     policy: Arc<Policy>,
     yours: Arc<BTreeSet<u32>>,
 }
 
-impl Lately {
-    fn of(
-        &mut self,
-        campaign: &CampaignId,
-        person: &Person,
-        policy: &Arc<Policy>,
-        now: Timestamp,
-    ) -> Option<Arc<BTreeSet<u32>>> {
-        self.0.retain(|found| now.duration_since(found.at) < KNOWN_FOR && Arc::ptr_eq(&found.policy, policy));
-        let found = self.0.iter().find(|found| found.campaign == *campaign && found.person == *person);
-        found.map(|found| Arc::clone(&found.yours))
+impl Found {
+    fn holds(&self, policy: &Arc<Policy>, now: Timestamp) -> bool {
+        now.duration_since(self.at) < KNOWN_FOR && Arc::ptr_eq(&self.policy, policy)
     }
+}
 
-    fn keep(&mut self, found: Found) {
-        self.0.push_back(found);
-        while self.0.len() > MOST_KNOWN {
-            self.0.pop_front();
+impl Lately {
+    /// Keeps what was found; the oldest goes where it is too much.
+    fn keep(&mut self, campaign: CampaignId, found: Found) {
+        self.yours.retain(|_, one| one.holds(&found.policy, found.at));
+        self.yours.insert((campaign, found.person.subject.clone()), found);
+        let mut known: usize = self.yours.values().map(|one| one.yours.len()).sum();
+        while known > MOST_KNOWN {
+            let oldest = self.yours.iter().min_by_key(|(_, one)| one.at).map(|(key, _)| key.clone());
+            let Some(gone) = oldest.and_then(|key| self.yours.remove(&key)) else { return };
+            known -= gone.yours.len();
         }
     }
 }
@@ -57,22 +60,44 @@ impl Lately {
 /// The teams of people as last seen: they make the requester's side of a role.
 pub(super) type Teams = BTreeMap<String, BTreeSet<String>>;
 
-impl Access {
-    /// The approver roles that somebody fills for a line's person and target. A
-    /// peer is asked about one request, not about what somebody has for good.
-    pub(super) fn line_fills(&self, by: &Person, line: &CampaignLine, teams: &BTreeSet<String>) -> Vec<Role> {
-        let Ok(state) = self.target(&line.target) else { return Vec::new() };
-        let policy = self.policy();
-        let roles: Vec<Role> = policy.roles().into_iter().filter(|role| role.0 != "peer").collect();
-        policy.fills(by, &line.person, teams, &state.target, &roles)
+/// Which lines one person may decide.
+struct Deciding<'a> {
+    access: &'a Access,
+    by: &'a Person,
+    security: bool,
+    fills: Fills<'a>,
+}
+
+impl<'a> Deciding<'a> {
+    fn new(access: &'a Access, policy: &'a Policy, by: &'a Person, roles: &'a [Role]) -> Self {
+        let security = by.roles.contains(&Role::new("security"));
+        Self { access, by, security, fills: policy.fills_of(by, roles) }
     }
 
-    fn decides(&self, by: &Person, line: &CampaignLine, teams: &Teams) -> bool {
+    fn decides(&mut self, about: &LineAbout, teams: &Teams) -> bool {
         let nobody = BTreeSet::new();
-        let teams = teams.get(&line.person.subject).unwrap_or(&nobody);
-        let security = by.roles.contains(&Role::new("security"));
-        let fills = if security { Vec::new() } else { self.line_fills(by, line, teams) };
-        campaign::may_decide(line, by, &fills).is_ok()
+        let teams = teams.get(&about.person.subject).unwrap_or(&nobody);
+        // Security needs no role: policy is not asked.
+        let fills = if self.security { &[] } else { self.access.line_fills(&mut self.fills, about, teams) };
+        campaign::may_decide(about, self.by, fills).is_ok()
+    }
+}
+
+/// The roles that decide lines. A peer is asked about one request, not about
+/// what somebody has for good.
+pub(super) fn line_roles(policy: &Policy) -> Vec<Role> {
+    policy.roles().into_iter().filter(|role| role.0 != "peer").collect()
+}
+
+impl Access {
+    /// The approver roles that somebody fills for a line's person and target.
+    pub(super) fn line_fills<'f>(
+        &self,
+        by: &'f mut Fills<'_>,
+        about: &LineAbout,
+        teams: &BTreeSet<String>,
+    ) -> &'f [Role] {
+        self.target(&about.target).map_or(&[], |state| by.at(&about.person, teams, &state.target))
     }
 
     /// The lines that the caller may decide: found once a minute for each caller
@@ -84,21 +109,63 @@ impl Access {
     ) -> Result<Arc<BTreeSet<u32>>, AccessError> {
         let mut lately = Arc::clone(&self.lately).lock_owned().await;
         let (now, policy) = (crate::os::now(), self.policy());
-        if let Some(yours) = lately.of(campaign, &caller.person, &policy, now) {
-            return Ok(yours);
+        let known = lately.yours.get(&(campaign.clone(), caller.person.subject.clone()));
+        if let Some(found) = known.filter(|one| one.person == caller.person && one.holds(&policy, now)) {
+            return Ok(Arc::clone(&found.yours));
         }
-        let (_, teams) = self.everybody().await?;
-        let lines = self.all_lines(campaign).await?;
+        let known = lately.teams.take().filter(|(at, _)| now.duration_since(*at) < KNOWN_FOR);
+        let (at, teams) = match known {
+            Some(known) => known,
+            None => (now, Arc::new(self.everybody().await?.1)),
+        };
+        lately.teams = Some((at, Arc::clone(&teams)));
+        let lines = self.all_about(campaign).await?;
         let (access, person, campaign) = (Arc::clone(self), caller.person.clone(), campaign.clone());
-        // Policy is asked of every line: not while others wait for the thread.
+        // All lines are looked at: not while others wait for the thread.
         let looking = tokio::task::spawn_blocking(move || {
-            let mine = lines.iter().filter(|line| access.decides(&person, line, &teams));
-            let yours = Arc::new(mine.map(|line| line.line).collect::<BTreeSet<u32>>());
+            let roles = line_roles(&policy);
+            let mut deciding = Deciding::new(&access, &policy, &person, &roles);
+            let mine = lines.iter().filter(|about| deciding.decides(about, &teams));
+            let yours = Arc::new(mine.map(|about| about.line).collect::<BTreeSet<u32>>());
             // Held until here, also where whoever asked has gone: the next one waits.
-            lately.keep(Found { at: now, campaign, person, policy, yours: Arc::clone(&yours) });
+            lately.keep(campaign, Found { at, person, policy, yours: Arc::clone(&yours) });
             yours
         });
         looking.await.map_err(|_| AccessError::internal("looking for lines broke off"))
+    }
+
+    /// Whom every line of a campaign is about, by pages: others use the state in between.
+    pub(super) async fn all_about(&self, campaign: &CampaignId) -> Result<Vec<LineAbout>, AccessError> {
+        let mut all: Vec<LineAbout> = Vec::new();
+        loop {
+            let (id, after) = (campaign.clone(), all.last().map_or(0, |about| about.line));
+            let page = self
+                .store
+                .read(move |tx| tx.lines_about(&id, after, PAGE).map_err(AccessError::from))
+                .await?;
+            let is_last = page.len() < PAGE as usize;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// These lines of a campaign, by pages alike.
+    pub(super) async fn lines_among(
+        &self,
+        campaign: &CampaignId,
+        numbers: &BTreeSet<u32>,
+    ) -> Result<Vec<CampaignLine>, AccessError> {
+        let numbers: Vec<u32> = numbers.iter().copied().collect();
+        let mut all = Vec::new();
+        for page in numbers.chunks(PAGE as usize) {
+            let (id, page) = (campaign.clone(), page.to_vec());
+            let found =
+                self.store.read(move |tx| tx.lines_among(&id, &page).map_err(AccessError::from)).await?;
+            all.extend(found);
+        }
+        Ok(all)
     }
 
     /// Every line of a campaign, by pages: others use the state in between.
@@ -116,32 +183,67 @@ impl Access {
         }
     }
 
-    /// Those who hold a role and could decide an undecided line. Policy is asked
-    /// about two people of each combination of teams at each target: a rule that
-    /// names one person tells nobody more.
+    /// Those who hold a role and could decide an undecided line.
     pub(super) async fn reviewers(
         self: &Arc<Self>,
-        lines: Vec<CampaignLine>,
+        lines: Vec<LineAbout>,
     ) -> Result<Vec<PersonRef>, AccessError> {
         let (people, teams) = self.everybody().await?;
-        let access = Arc::clone(self);
+        let (access, policy) = (Arc::clone(self), self.policy());
         let looking = tokio::task::spawn_blocking(move || {
-            // Whoever could decide a line can sign, when all are decided.
-            let decided = lines.iter().all(|line| line.decision.is_some());
-            let mut asked: HashMap<(&str, Option<&BTreeSet<String>>), Vec<&CampaignLine>> = HashMap::new();
-            for line in lines.iter().filter(|line| decided || line.decision.is_none()) {
-                let alike = asked.entry((&line.target, teams.get(&line.person.subject))).or_default();
-                if alike.len() < 2 {
-                    alike.push(line);
-                }
-            }
-            let open: Vec<&CampaignLine> = asked.into_values().flatten().collect();
-            let decides = |person: &&Person| {
-                !person.roles.is_empty() && open.iter().any(|line| access.decides(person, line, &teams))
-            };
-            people.iter().filter(decides).map(Person::to_ref).collect()
+            let told = access.told(&policy, &people, &teams, &lines);
+            let told = people.iter().filter(|person| told.contains(person.subject.as_str()));
+            told.map(Person::to_ref).collect()
         });
         looking.await.map_err(|_| AccessError::internal("looking for reviewers broke off"))
+    }
+
+    /// Two lines stand for all that are of the same target and about people whom
+    /// no rule can tell apart, and two reviewers for all whom no rule can tell
+    /// apart: so many, because nobody decides about themself.
+    fn told<'p>(
+        &self,
+        policy: &Policy,
+        people: &'p [Person],
+        teams: &Teams,
+        lines: &[LineAbout],
+    ) -> HashSet<&'p str> {
+        let (roles, nobody) = (line_roles(policy), BTreeSet::new());
+        // Whoever could decide a line can sign, when all are decided.
+        let decided = lines.iter().all(|about| about.decided);
+        let mut alike: HashMap<(&str, Marks), Vec<&LineAbout>> = HashMap::new();
+        for about in lines.iter().filter(|about| decided || !about.decided) {
+            let teams = teams.get(&about.person.subject).unwrap_or(&nobody);
+            let marks = policy.marks(&about.person.subject, teams, &[teams]);
+            let lines = alike.entry((&about.target, marks)).or_default();
+            if lines.len() < 2 {
+                lines.push(about);
+            }
+        }
+        let open: Vec<&LineAbout> = alike.into_values().flatten().collect();
+        let mut colleagues: HashMap<(Marks, &BTreeSet<Role>), Vec<&Person>> = HashMap::new();
+        for person in people.iter().filter(|person| !person.roles.is_empty()) {
+            let marks = policy.marks(&person.subject, &person.teams, &[&person.teams]);
+            colleagues.entry((marks, &person.roles)).or_default().push(person);
+        }
+        let mut told = HashSet::new();
+        for colleagues in colleagues.values() {
+            // LineAbout two people is enough: whoever is the one decides about the other.
+            let mut about: HashSet<&str> = HashSet::new();
+            for by in colleagues.iter().take(2) {
+                let mut deciding = Deciding::new(self, policy, by, &roles);
+                let more = open.iter().filter(|line| deciding.decides(line, teams));
+                for line in more {
+                    about.insert(&line.person.subject);
+                    if about.len() == 2 {
+                        break;
+                    }
+                }
+            }
+            let decides = |person: &&&Person| about.iter().any(|subject| **subject != person.subject);
+            told.extend(colleagues.iter().filter(decides).map(|person| person.subject.as_str()));
+        }
+        told
     }
 
     /// Everybody who was here, and their teams, by pages.
@@ -175,7 +277,7 @@ impl Access {
         let asked = id.to_owned();
         let found = self.store.read(move |tx| tx.campaigns_named(&asked).map_err(AccessError::from)).await?;
         let mut visible = Vec::new();
-        for campaign in found {
+        for campaign in all_named("campaign", id.trim(), found)? {
             let yours = self.yours(caller, &campaign.id).await?;
             if !yours.is_empty() || sees_all(caller) {
                 visible.push((campaign, yours));
