@@ -220,7 +220,7 @@ async fn the_document_describes_what_is_answered() {
         let unmask: &[&str] = if table == "payments" { &["card_number"] } else { &[] };
         let body = json!({"target": "prod-orders", "reason": "x", "window_seconds": 600,
                           "scope": {"tables": [table], "schemas": [], "unmask": unmask, "write": false,
-                                    "rows": [format!("{table}: id = 1")], "follow": true}});
+                                    "rows": [format!("{table}: id = 1")], "follow": false}});
         seen(&alice, "POST", "/v1/requests", "/v1/requests", Some(body)).await
     };
     let decide = async |api: &Api, id: &str, verb: &str, body: Value| {

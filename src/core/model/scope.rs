@@ -220,6 +220,11 @@ pub enum ScopeError {
     MaskedCondition { table: TableName, column: String },
     #[error("--follow needs a condition to follow: --row 'TABLE: CONDITION'")]
     NothingToFollow,
+    #[error(
+        "--follow leads nowhere: no other table of what is asked for has a foreign key that leads to one with a \
+         condition; give such a table a --row of its own, or ask without --follow"
+    )]
+    NothingFollows,
     #[error("schema changes are asked for by schema, since what they make is in one: --schema NAME --ddl")]
     DdlNeedsSchema,
     #[error("schema changes run as the one owner of what they change, and here are several: {}", .0.join(", "))]

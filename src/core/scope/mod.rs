@@ -122,6 +122,10 @@ impl AskedScope {
             }
             let tables = open().map(|relation| &relation.name);
             let followed = rows::follow(&conditions, tables, catalog, &masked)?;
+            // Whoever asks for it takes what they see for narrowed.
+            if followed.is_empty() {
+                return Err(ScopeError::NothingFollows);
+            }
             conditions.extend(followed);
         }
         // A part of a table, read by its own name, has no more rows than the whole.

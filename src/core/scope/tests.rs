@@ -154,6 +154,8 @@ fn what_makes_no_scope_says_what_to_ask_instead() {
         ),
         ("--row customers: id = 1 OR email IS NULL", "--unmask public.customers.email"),
         ("--table orders | --follow", "--follow needs a condition to follow"),
+        ("--row customers: tenant_id = 42 | --table payments | --follow", "--follow leads nowhere"),
+        ("--row customers: tenant_id = 42 | --follow", "--follow leads nowhere"),
         (
             "--table payments | --unmask card_nmber",
             "no column card_nmber in what is asked for: did you mean card_number?",
