@@ -1,7 +1,7 @@
 //! Proposals of what to classify, as `dbaccess target classify` shows them and asks.
 
 use super::error::CliError;
-use super::output::{Format, Listing, OutputArgs, can_ask, print_list};
+use super::output::{Format, Listing, OutputArgs, can_ask, note, print_list};
 use super::{ask, command::ClassifyArgs};
 use crate::core::classify::{Confidence, Proposal};
 
@@ -25,12 +25,20 @@ pub fn show_proposals(output: OutputArgs, proposals: &[Proposal]) -> Result<(), 
 /// Those of the proposals that somebody accepts: by flag, or asked on a
 /// terminal. A program that reads JSON and accepts nothing gets nothing written.
 pub fn accepted(args: &ClassifyArgs, proposals: Vec<Proposal>) -> Result<Vec<Proposal>, CliError> {
+    let found = proposals.len();
     let sure: Vec<Proposal> = proposals
         .into_iter()
         .filter(|proposal| args.unsure || proposal.confidence > Confidence::Unsure)
         .collect();
     let for_programs = args.output.output != Format::Table && !can_ask();
-    if sure.is_empty() || !args.yes && for_programs {
+    if sure.is_empty() {
+        if found > 0 {
+            note("nothing was written: these are weak hints, which --unsure accepts too");
+        }
+        return Ok(sure);
+    }
+    if !args.yes && for_programs {
+        note("nothing was written: --yes accepts what was found");
         return Ok(Vec::new());
     }
     let question = format!("Write {} lines into {}?", sure.len(), args.server.config.display());

@@ -211,8 +211,12 @@ async fn values_are_looked_at_only_where_the_target_is_set_up() {
     for said in ["run `dbaccess target setup`", "--sample 0"] {
         assert!(err.contains(said), "{said} is not in {err}");
     }
+    let before = world.text();
     let (proposals, err) = world.classify(&["--sample", "0"]);
     assert!(!proposals.as_array().unwrap().is_empty(), "{err}");
+    // A program is not asked, and is told so.
+    assert!(err.contains("nothing was written: --yes accepts"), "{err}");
+    assert_eq!(world.text(), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
