@@ -142,6 +142,9 @@ pub struct ColumnView {
     /// they hold, where one covers it, else under one that asks for nothing more.
     #[serde(default)]
     pub you_see: String,
+    /// Those of the caller's grants under which it is raw, where it is not always.
+    #[serde(default)]
+    pub raw_under: Vec<GrantId>,
 }
 
 /// `POST /v1/targets/{name}/rotate-tokens`

@@ -367,6 +367,7 @@ async fn r6_5_what_stays_masked_is_granted_at_once_and_what_is_raw_is_approved()
     );
     let card = describe(&[]);
     assert_eq!((&card["mask"], &card["you_see"]), (&"null".into(), &"null".into()), "{card}");
+    assert_eq!(card["raw_under"], serde_json::json!([]));
 
     let id = alice.ask_and_wait_for_approval(&["-t", "payments", "--unmask", "payments.card_number"]);
     let shown = carol.run(&["show", &id]).ok();
@@ -381,8 +382,11 @@ async fn r6_5_what_stays_masked_is_granted_at_once_and_what_is_raw_is_approved()
     carol.run(&["approve", &id, "--yes"]).ok();
     let card = describe(&[]);
     assert_eq!((&card["mask"], &card["you_see"]), (&"null".into(), &"raw".into()), "{card}");
+    // Of the two grants on the table, the one that shows it.
+    let raw = alice.run(&["show", &id, "-o", "json"]).ok().json()["grant"]["id"].take();
+    assert_eq!(card["raw_under"], serde_json::json!([raw]));
     let table = alice.run(&["targets", "describe", "prod-orders", "payments"]).ok();
-    says(&table, &["YOU SEE", "card_number text null, pii raw"]);
+    says(&table, &["YOU SEE", "card_number text null, pii raw under grt-"]);
 
     for (args, words) in [
         (&["-t", "payments", "--unmask", "card_nmber"][..], "did you mean card_number?"),

@@ -62,9 +62,16 @@ impl DescribeArgs {
             ["table", "column", "type", "mask", "you see"],
             "no tables are known: it was never reached",
         );
+        let short = short_ids(target.grants.iter().map(|grant| grant.id.as_str()));
         for table in &tables {
             for (index, column) in table.columns.iter().enumerate() {
                 let first = index == 0 || format != Format::Table;
+                let under: Vec<String> = column.raw_under.iter().map(|id| short(id.as_str())).collect();
+                let you_see = if under.is_empty() || format != Format::Table {
+                    column.you_see.clone()
+                } else {
+                    format!("{} under {}", column.you_see, under.join(", "))
+                };
                 let mask = match (&column.mask, &column.sensitivity) {
                     (Some(mask), Some(why)) => format!("{mask}, {why}"),
                     (mask, _) => mask.clone().unwrap_or_default(),
@@ -74,7 +81,7 @@ impl DescribeArgs {
                     column.name.clone(),
                     column.type_name.clone(),
                     mask,
-                    column.you_see.clone(),
+                    you_see,
                 ]);
             }
         }

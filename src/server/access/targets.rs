@@ -3,7 +3,8 @@
 use super::{Access, AccessError, Caller};
 use crate::core::guard::Vocabulary;
 use crate::core::model::{
-    AskedScope, Catalog, Classification, Column, ErrorKind, Grant, Relation, Suspension, Target, nearest,
+    AskedScope, Catalog, Classification, Column, ErrorKind, Grant, GrantId, Relation, Suspension, Target,
+    nearest,
 };
 use crate::core::policy::{BusinessHours, Sight};
 use crate::proto::{ColumnView, TableView, TargetView};
@@ -141,15 +142,22 @@ impl Survey {
             let column = |column: &Column| {
                 let classified = classification.column(&relation.name, &column.name);
                 let mask = classified.map(|classified| classified.mask.to_string());
-                let raw = sights.iter().any(|sight| sight.is_raw(&relation.name, &column.name));
+                let raw_under: Vec<GrantId> = grants
+                    .iter()
+                    .zip(&sights)
+                    .filter(|(_, sight)| sight.is_raw(&relation.name, &column.name))
+                    .map(|(grant, _)| grant.id.clone())
+                    .collect();
                 let you_see = match &mask {
                     _ if closed.is_some() && !sights.iter().any(|sight| sight.owns(&relation.name)) => {
                         "nothing"
                     }
-                    Some(mask) if !raw => mask,
+                    Some(mask) if raw_under.is_empty() => mask,
                     _ => "raw",
                 };
+                let always = mask.is_none() && closed.is_none();
                 ColumnView {
+                    raw_under: if you_see == "raw" && !always { raw_under } else { Vec::new() },
                     name: column.name.clone(),
                     type_name: column.type_name.clone(),
                     sensitivity: classified.map(|classified| classified.sensitivity.as_str().to_owned()),
