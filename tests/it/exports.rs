@@ -42,7 +42,10 @@ async fn r7_an_export_is_a_private_file_with_its_hash_on_record() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let hash = sha256(&written);
     assert!(ran.err.contains(&format!("1000 rows, {} bytes, SHA-256 {hash}", written.len())), "{}", ran.err);
-    let export = audit(&alice).last().unwrap()["export"].clone();
+    let row = audit(&alice).last().unwrap().clone();
+    // What passed is the file and the header of each of its lines' frames.
+    assert_eq!(row["bytes"], written.len() + 5 * 1001);
+    let export = row["export"].clone();
     let expected = serde_json::json!({ "sha256": hash, "bytes": written.len(), "rows": 1000 });
     assert_eq!(export, expected);
     let outcomes = ledger(&env).into_iter().filter(|record| record["body"]["export"] == expected).count();
