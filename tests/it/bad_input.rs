@@ -244,7 +244,7 @@ async fn b9_one_real_command_for_each_exit_code() {
         "3  not logged in",
         "4  waiting for approval",
         "5  denied",
-        "6  expired or revoked",
+        "6  expired, revoked, or ended for a deploy",
         "7  server unreachable",
     ] {
         assert!(help.contains(line), "{line} is not in: {help}");

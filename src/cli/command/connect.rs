@@ -152,9 +152,10 @@ pub(super) async fn finish(live: Live, end: Result<End, CliError>) -> Result<u8,
 fn code_of(reason: EndReason) -> u8 {
     match reason {
         EndReason::Exit => 0,
-        EndReason::Expired | EndReason::Revoked | EndReason::IncidentOver => ErrorKind::Expired.exit_code(),
+        EndReason::Expired | EndReason::Revoked | EndReason::IncidentOver | EndReason::Suspended => {
+            ErrorKind::Expired.exit_code()
+        }
         EndReason::Lost | EndReason::ServerStopped => ErrorKind::Unreachable.exit_code(),
-        EndReason::Suspended => ErrorKind::Conflict.exit_code(),
         EndReason::Failed => ErrorKind::Internal.exit_code(),
     }
 }

@@ -75,7 +75,7 @@ const EXIT_CODES: &str = "Exit codes:
   3  not logged in
   4  waiting for approval
   5  denied, by policy or by a person
-  6  expired or revoked
+  6  expired, revoked, or ended for a deploy
   7  server unreachable
   With a COMMAND or psql, its own code; 128+n when signal n ended it.
 
