@@ -11,13 +11,14 @@ use crate::core::model::{
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AskUnseal, AuditCounts, AuditPage, AuditQuery, Away, BackView,
     CampaignDetail, CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DecideUnseal,
-    DelegationsQuery, End, ErrorBody, Explained, Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login,
-    Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession,
-    OpenUnseal, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy,
-    Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail,
-    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
-    SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView,
-    TargetView, TokenIssued, TokensRotated, UnsealView, Unsealed, UnsealsQuery, WriteReview,
+    DelegationsQuery, End, ErrorBody, Explained, Finding, HoldView, HoldsQuery, LiftBar, LinesDecided,
+    LinesQuery, Login, Logout, MakeReport, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation,
+    NewRequest, OpenSession, OpenUnseal, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery,
+    ReleaseHold, ReloadPolicy, Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView,
+    RetentionView, ReviewDetail, ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned,
+    SessionOpened, SessionSummary, SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest,
+    Suggested, Suspend, SuspendedView, TargetView, TokenIssued, TokensRotated, UnsealView, Unsealed,
+    UnsealsQuery, WriteReview,
 };
 use crate::{os, tls};
 use jiff::Timestamp;
@@ -296,8 +297,8 @@ impl Client {
         self.call(Method::POST, &["campaigns"], &(), Some(body), SESSION_TIMEOUT).await
     }
 
-    pub async fn campaign(&self, id: &str) -> Result<CampaignDetail, CliError> {
-        self.call(Method::GET, &["campaigns", id], &(), None::<&()>, SESSION_TIMEOUT).await
+    pub async fn campaign(&self, id: &str, query: LinesQuery) -> Result<CampaignDetail, CliError> {
+        self.get(&["campaigns", id], &query).await
     }
 
     pub async fn decide_lines(&self, id: &str, body: &DecideLines) -> Result<LinesDecided, CliError> {
@@ -305,7 +306,8 @@ impl Client {
     }
 
     pub async fn sign_campaign(&self, id: &str) -> Result<CampaignRow, CliError> {
-        self.post(&["campaigns", id, "sign"], &SignCampaign {}).await
+        let path = ["campaigns", id, "sign"];
+        self.call(Method::POST, &path, &(), Some(&SignCampaign {}), SESSION_TIMEOUT).await
     }
 
     pub async fn bars(&self) -> Result<Vec<Bar>, CliError> {

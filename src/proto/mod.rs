@@ -932,7 +932,20 @@ pub struct CampaignRow {
     pub signed: Option<CampaignSigned>,
 }
 
-/// `GET /v1/campaigns/{id}`: the lines that the caller may see.
+/// Filter of `GET /v1/campaigns/{id}`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinesQuery {
+    /// Only undecided lines that the caller may decide.
+    #[serde(default)]
+    pub mine: bool,
+    /// Only lines behind this one, for paging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u32>,
+}
+
+/// `GET /v1/campaigns/{id}`: lines that the caller may see, at most 2,000; ask
+/// again behind the last until none comes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CampaignDetail {
     pub campaign: CampaignRow,

@@ -4,15 +4,19 @@ mod tables;
 
 use super::Context;
 use crate::cli::ask;
+use crate::cli::client::Client;
 use crate::cli::error::CliError;
 use crate::cli::output::{self, Format, OutputArgs, can_ask, note};
-use crate::core::model::{Bar, CampaignLine, LineVerdict, Quarter, Right, parse_duration};
+use crate::core::model::{Bar, LineVerdict, Quarter, Right, parse_duration};
 use crate::os;
-use crate::proto::{CampaignRow, CampaignsQuery, DecideLines, LiftBar, LinesDecided, StartCampaign};
+use crate::proto::{
+    CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LiftBar, LinesDecided, LinesQuery,
+    StartCampaign,
+};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use tables::{bars, campaigns, in_words, lines};
 
 /// Review who can get what, who got it, and what was used; certify, narrow or revoke line by line.
@@ -179,11 +183,7 @@ impl ListArgs {
 
 impl ShowArgs {
     async fn run(self, context: &Context) -> Result<(), CliError> {
-        let mut detail = context.client()?.campaign(&self.id).await?;
-        if self.mine {
-            let yours: BTreeSet<u32> = detail.yours.iter().copied().collect();
-            detail.lines.retain(|line| line.decision.is_none() && yours.contains(&line.line));
-        }
+        let detail = all_lines(&*context.client()?, &self.id, self.mine).await?;
         let format = self.output.output;
         output::print_list(format, &lines(&detail.lines, format), &detail)?;
         if format == Format::Table {
@@ -257,10 +257,13 @@ impl LiftArgs {
 /// Line by line, on a terminal. What was decided is kept, however it ends.
 async fn walk(context: &Context, id: &str) -> Result<(), CliError> {
     let client = context.client()?;
-    let detail = client.campaign(id).await?;
-    let yours: BTreeSet<u32> = detail.yours.iter().copied().collect();
-    let open = |line: &&CampaignLine| line.decision.is_none() && yours.contains(&line.line);
-    for line in detail.lines.iter().filter(open) {
+    let mut detail = client.campaign(id, LinesQuery { mine: true, after: None }).await?;
+    let mut lines = VecDeque::from(std::mem::take(&mut detail.lines));
+    while let Some(line) = lines.pop_front() {
+        if lines.is_empty() {
+            let more = client.campaign(id, LinesQuery { mine: true, after: Some(line.line) }).await?;
+            lines.extend(more.lines);
+        }
         note(&format!(
             "line {} of {}: {} on {}",
             line.line, detail.campaign.lines, line.person.email, line.target
@@ -292,8 +295,25 @@ async fn walk(context: &Context, id: &str) -> Result<(), CliError> {
             Err(error) => note(&format!("{error}; the line is left undecided")),
         }
     }
-    note(&next(&client.campaign(id).await?.campaign));
+    note(&next(&client.campaign(id, LinesQuery { mine: true, after: Some(u32::MAX) }).await?.campaign));
     Ok(())
+}
+
+/// A campaign with all lines that there are to see, page by page.
+async fn all_lines(client: &Client, id: &str, mine: bool) -> Result<CampaignDetail, CliError> {
+    let mut all = client.campaign(id, LinesQuery { mine, after: None }).await?;
+    let spinner = output::spinner(String::new());
+    let mut last = all.lines.last().map(|line| line.line);
+    while let Some(after) = last {
+        spinner.set_message(format!("{} lines of {}", all.lines.len(), all.campaign.lines));
+        let page = client.campaign(all.campaign.id.as_str(), LinesQuery { mine, after: Some(after) }).await?;
+        last = page.lines.last().map(|line| line.line);
+        all.campaign = page.campaign;
+        all.lines.extend(page.lines);
+        all.yours.extend(page.yours);
+    }
+    spinner.finish_and_clear();
+    Ok(all)
 }
 
 fn print_row(row: &CampaignRow, format: Format) -> Result<(), CliError> {

@@ -7,13 +7,13 @@ use crate::core::model::{Absence, Bar, Delegation, Grant, Hold, ScriptComparison
 use crate::proto::{
     About, AbsenceView, Amend, Approve, AskUnseal, AuditCounts, AuditPage, AuditQuery, Away, BackView,
     CampaignDetail, CampaignRow, CampaignsQuery, Compare, Confirm, DecideLines, DecideUnseal,
-    DelegationsQuery, End, Explained, Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, Login, Logout,
-    Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession, OpenUnseal,
-    PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy, Renew, Replay,
-    Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail, ReviewView,
-    ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary, SessionView,
-    SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView, TargetView,
-    TokenIssued, TokensRotated, UnsealView, Unsealed, UnsealsQuery, WriteReview,
+    DelegationsQuery, End, Explained, Finding, HoldView, HoldsQuery, LiftBar, LinesDecided, LinesQuery,
+    Login, Logout, Me, MetricsQuery, MetricsView, NewBreakGlass, NewDelegation, NewRequest, OpenSession,
+    OpenUnseal, PlaceHold, PolicyLoaded, Reason, RecordingPage, RecordingQuery, ReleaseHold, ReloadPolicy,
+    Renew, Replay, Replayed, RequestView, RequestsQuery, Resume, ResumedView, RetentionView, ReviewDetail,
+    ReviewView, ReviewsQuery, RevokedView, RotateTokens, Scan, Scanned, SessionOpened, SessionSummary,
+    SessionView, SessionsQuery, SignCampaign, StartCampaign, Suggest, Suggested, Suspend, SuspendedView,
+    TargetView, TokenIssued, TokensRotated, UnsealView, Unsealed, UnsealsQuery, WriteReview,
 };
 use crate::server::access::{Access, AccessError, Caller};
 use crate::server::metrics::Metrics;
@@ -476,8 +476,13 @@ async fn start_campaign(
     Ok(Json(access.start_campaign(&caller, body).await?))
 }
 
-async fn campaign(State(access): App, caller: Caller, Id(id): Id) -> Answer<CampaignDetail> {
-    Ok(Json(access.campaign(&caller, id).await?))
+async fn campaign(
+    State(access): App,
+    caller: Caller,
+    Id(id): Id,
+    Search(query): Search<LinesQuery>,
+) -> Answer<CampaignDetail> {
+    Ok(Json(access.campaign(&caller, id, query).await?))
 }
 
 async fn decide_lines(

@@ -13,7 +13,9 @@ use crate::core::model::{
     Right, SessionId, format_duration,
 };
 use crate::core::policy::Fills;
-use crate::proto::{CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LinesDecided, StartCampaign};
+use crate::proto::{
+    CampaignDetail, CampaignRow, CampaignsQuery, DecideLines, LinesDecided, LinesQuery, StartCampaign,
+};
 use crate::server::store::Tx;
 use jiff::{SignedDuration, Timestamp};
 pub(super) use reviewers::Lately;
@@ -25,8 +27,9 @@ use std::time::Duration;
 const MOST_CAMPAIGNS: u32 = 200;
 /// All of them are decided in one transaction, and others wait for it.
 const MOST_AT_ONCE: usize = 500;
-/// One answer holds them all.
+/// One transaction keeps them all, and one signs them.
 const MOST_LINES: usize = 50_000;
+const LINES_A_PAGE: u16 = 2000;
 const LONGEST_DUE: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl From<CampaignError> for AccessError {
@@ -194,36 +197,47 @@ impl Access {
             }
             let yours = self.yours(caller, &campaign.id).await?;
             if !yours.is_empty() || sees_all(caller) {
-                rows.push(row(&campaign, self.open_of(&campaign, &yours).await?, now));
+                rows.push(row(&campaign, self.open_of(&campaign, &yours).await?.len(), now));
             }
         }
         Ok(rows)
     }
 
-    /// One campaign, with the lines that the caller may see.
+    /// One campaign, with a page of the lines that the caller may see.
     pub async fn campaign(
         self: &Arc<Self>,
         caller: &Caller,
         id: String,
+        query: LinesQuery,
     ) -> Result<CampaignDetail, AccessError> {
-        let (campaign, yours) = self.find_campaign(caller, &id).await?;
-        let lines = match sees_all(caller) {
-            true => self.all_lines(&campaign.id).await?,
-            false => self.lines_among(&campaign.id, &yours).await?,
-        };
-        let open = |line: &&CampaignLine| line.decision.is_none() && yours.contains(&line.line);
-        let campaign = row(&campaign, lines.iter().filter(open).count(), crate::os::now());
-        Ok(CampaignDetail { campaign, lines, yours: yours.iter().copied().collect() })
+        let (found, yours) = self.find_campaign(caller, &id).await?;
+        let open = self.open_of(&found, &yours).await?;
+        let campaign = row(&found, open.len(), crate::os::now());
+        let (after, all) = (query.after.unwrap_or(0), sees_all(caller) && !query.mine);
+        let among = if query.mine { &open } else { &*yours };
+        let page = among.range(after.saturating_add(1)..).take(LINES_A_PAGE.into()).copied();
+        let page: Vec<u32> = page.collect();
+        let lines = self.store.read(move |tx| match all {
+            true => tx.lines(&found.id, after, LINES_A_PAGE.into()),
+            false => tx.lines_among(&found.id, &page),
+        });
+        let lines: Vec<CampaignLine> = lines.await?;
+        let yours = lines.iter().map(|line| line.line).filter(|line| yours.contains(line)).collect();
+        Ok(CampaignDetail { campaign, lines, yours })
     }
 
-    /// How many of these lines nobody has decided.
-    async fn open_of(&self, campaign: &Campaign, yours: &BTreeSet<u32>) -> Result<usize, AccessError> {
+    /// Which of these lines nobody has decided.
+    async fn open_of(
+        &self,
+        campaign: &Campaign,
+        yours: &BTreeSet<u32>,
+    ) -> Result<BTreeSet<u32>, AccessError> {
         if campaign.undecided == 0 || yours.is_empty() {
-            return Ok(0);
+            return Ok(BTreeSet::new());
         }
         let id = campaign.id.clone();
         let open = self.store.read(move |tx| tx.undecided_lines(&id).map_err(AccessError::from)).await?;
-        Ok(open.intersection(yours).count())
+        Ok(open.intersection(yours).copied().collect())
     }
 
     /// Decides lines, all of them or none, and takes away at once what does not stay.

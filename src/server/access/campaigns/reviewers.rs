@@ -2,8 +2,8 @@
 
 use crate::core::campaign;
 use crate::core::model::{
-    Campaign, CampaignId, CampaignLine, ErrorKind, LineAbout, Notice, NoticeKind, Person, PersonRef, Role,
-    Urgency, format_duration,
+    Campaign, CampaignId, ErrorKind, LineAbout, Notice, NoticeKind, Person, PersonRef, Role, Urgency,
+    format_duration,
 };
 use crate::core::policy::{Fills, Marks, Policy};
 use crate::server::access::{Access, AccessError, Caller};
@@ -143,38 +143,6 @@ impl Access {
                 .store
                 .read(move |tx| tx.lines_about(&id, after, PAGE).map_err(AccessError::from))
                 .await?;
-            let is_last = page.len() < PAGE as usize;
-            all.extend(page);
-            if is_last {
-                return Ok(all);
-            }
-        }
-    }
-
-    /// These lines of a campaign, by pages alike.
-    pub(super) async fn lines_among(
-        &self,
-        campaign: &CampaignId,
-        numbers: &BTreeSet<u32>,
-    ) -> Result<Vec<CampaignLine>, AccessError> {
-        let numbers: Vec<u32> = numbers.iter().copied().collect();
-        let mut all = Vec::new();
-        for page in numbers.chunks(PAGE as usize) {
-            let (id, page) = (campaign.clone(), page.to_vec());
-            let found =
-                self.store.read(move |tx| tx.lines_among(&id, &page).map_err(AccessError::from)).await?;
-            all.extend(found);
-        }
-        Ok(all)
-    }
-
-    /// Every line of a campaign, by pages: others use the state in between.
-    pub(super) async fn all_lines(&self, campaign: &CampaignId) -> Result<Vec<CampaignLine>, AccessError> {
-        let mut all: Vec<CampaignLine> = Vec::new();
-        loop {
-            let (id, after) = (campaign.clone(), all.last().map_or(0, |line| line.line));
-            let page =
-                self.store.read(move |tx| tx.lines(&id, after, PAGE).map_err(AccessError::from)).await?;
             let is_last = page.len() < PAGE as usize;
             all.extend(page);
             if is_last {
