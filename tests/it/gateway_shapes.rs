@@ -183,3 +183,62 @@ async fn r8_4_a_result_that_nobody_asked_about_has_its_shape_on_record() {
     let copy = alice.run(&["replay", &held.session, "--ledger", &ledger, "-o", "json"]).ok().json();
     assert_eq!(copy["statements"][0]["columns"], model["statements"][0]["columns"]);
 }
+
+/// Nothing that a client sends makes the record have another result's shape, or
+/// another statement's text.
+#[tokio::test(flavor = "multi_thread")]
+async fn g1_r8_4_names_that_change_on_the_way_forge_no_shape_and_no_text() {
+    let env = shaped().await;
+    let alice = writer(&env, "shaped").await;
+    let held = Held::open(&alice, "shaped");
+    let mut raw = held.raw().await;
+
+    // What SQL on its way makes of a name is not what the statement returns.
+    raw.query("BEGIN").parse("s", "SELECT m FROM t LIMIT 1").bind("p", "s", &[]).sync();
+    raw.replies(2).await;
+    raw.query("CLOSE p; DECLARE p CURSOR FOR SELECT 1 AS harmless").describe('P', "p").sync();
+    raw.query("COMMIT; BEGIN").bind("p", "s", &[]).execute("p", 0).sync();
+    assert!(raw.replies(4).await.ends_with("C(BEGIN) Z(T) 2 D*1 C(SELECT 1) Z(T)"));
+    // With its transaction a portal is gone, whatever has its name then.
+    raw.query("COMMIT; BEGIN").execute("p", 0).sync().query("ROLLBACK");
+    assert_eq!(raw.replies(3).await, "C(COMMIT) C(BEGIN) Z(T) E(34000) Z(E) C(ROLLBACK) Z(I)");
+
+    // A Sync that a COPY might have swallowed and has not is one answer more.
+    raw.parse("a", "SELECT i AS taken FROM t LIMIT 1").parse("b", "SELECT 1 AS harmless");
+    raw.parse("c", "SELECT $1::int").describe('S', "b").sync();
+    raw.replies(1).await;
+    raw.query("BEGIN; SAVEPOINT s").bind("", "b", &[]).sync().query("COPY t FROM STDIN").send().await;
+    raw.until(b'G').await;
+    raw.copy_data(b"not a number\n").sync().query("ROLLBACK TO s").bind("", "a", &[]);
+    assert_eq!(raw.replies(3).await, "E(22P02) Z(E) Z(E) C(ROLLBACK) Z(T)");
+    raw.execute("", 0).bind("", "c", &["x"]).sync();
+    assert_eq!(raw.replies(1).await, "2 D*1 C(SELECT 1) E(22P02) Z(E)");
+    raw.query("ROLLBACK").replies(1).await;
+
+    let rows = settled_audit(&alice).await;
+    let of = |text: &str| rows.iter().find(|row| row["text"] == text).unwrap_or_else(|| panic!("{rows:#?}"));
+    assert!(shape(of("SELECT m FROM t LIMIT 1")).starts_with("m type "), "{rows:#?}");
+    assert_eq!(outcome(of("EXECUTE PORTAL \"p\"")), "EXECUTE PORTAL \"p\" → error 34000");
+    assert_eq!(shape(of("SELECT i AS taken FROM t LIMIT 1")), "taken integer");
+    assert!(rows.iter().all(|row| row["text"] != "SELECT 1 AS harmless"), "{rows:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_4_a_description_longer_than_is_held_passes() {
+    let env = shaped().await;
+    let alice = writer(&env, "shaped").await;
+    let held = Held::open(&alice, "shaped");
+    let mut raw = held.raw().await;
+    let columns: Vec<String> = (0..1500).map(|n| format!("i AS {:x>60}", format!("c{n}"))).collect();
+    let text = format!("SELECT {} FROM t LIMIT 1", columns.join(", "));
+    assert_eq!(raw.query(&text).replies(1).await, "T D*1 C(SELECT 1) Z(I)");
+    raw.parse("", &text).bind("", "", &[]).describe('P', "").execute("", 0).run(&text).sync();
+    assert_eq!(raw.replies(1).await, "1 2 T D*1 C(SELECT 1) 1 2 D*1 C(SELECT 1) Z(I)");
+    let rows = settled_audit(&alice).await;
+    assert_eq!(rows.len(), 3);
+    for row in &rows {
+        let named = row["shape"]["columns"].as_array().unwrap().len() as u64;
+        assert!((100..250).contains(&named), "{named}: as many as fit their bytes");
+        assert_eq!(row["shape"]["left_out"], 1500 - named);
+    }
+}

@@ -4,8 +4,10 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The most columns that a record names; a result has at most 1,664.
+/// The most columns that a record names, and bytes of their names and types; a
+/// result has at most 1,664.
 const MOST_COLUMNS: usize = 250;
+const MOST_BYTES: usize = 8 << 10;
 
 /// A result's columns, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,15 +28,20 @@ pub struct ResultColumn {
 }
 
 impl ResultShape {
-    /// Of as many columns as a record names.
-    pub fn of(columns: impl ExactSizeIterator<Item = ResultColumn>) -> Self {
-        let left_out = columns.len().saturating_sub(MOST_COLUMNS) as u64;
-        Self { columns: columns.take(MOST_COLUMNS).collect(), left_out }
+    /// Of the first of `count` columns, as many as a record names.
+    pub fn of(count: usize, columns: impl Iterator<Item = ResultColumn>) -> Self {
+        let mut bytes = 0;
+        let fits = |column: &ResultColumn| {
+            bytes += column.len();
+            bytes <= MOST_BYTES
+        };
+        let columns: Vec<_> = columns.take(MOST_COLUMNS.min(count)).take_while(fits).collect();
+        Self { left_out: count.saturating_sub(columns.len()) as u64, columns }
     }
 
     /// Bytes of its texts.
     pub fn len(&self) -> usize {
-        self.columns.iter().map(|column| column.name.len() + column.type_name.len()).sum()
+        self.columns.iter().map(ResultColumn::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -45,6 +52,10 @@ impl ResultShape {
 impl ResultColumn {
     pub fn new(name: impl Into<String>, type_oid: u32) -> Self {
         Self { name: name.into(), type_name: type_name(type_oid) }
+    }
+
+    fn len(&self) -> usize {
+        self.name.len() + self.type_name.len()
     }
 
     /// Whether its values are read by their place, right-aligned.
@@ -172,11 +183,16 @@ mod tests {
 
     #[test]
     fn r8_4_a_record_says_how_many_columns_it_leaves_out() {
-        let of = |count: usize| ResultShape::of((0..count).map(|n| ResultColumn::new(format!("c{n}"), 23)));
+        let columns = |length| move |n| ResultColumn::new(format!("{n:c>length$}"), 23);
+        let of = |count: usize| ResultShape::of(count, (0..count).map(columns(2)));
         let json = serde_json::to_string(&of(2)).unwrap();
         assert_eq!(json, r#"{"columns":[{"name":"c0","type":"integer"},{"name":"c1","type":"integer"}]}"#);
         let wide = of(MOST_COLUMNS + 3);
         assert_eq!((wide.columns.len(), wide.left_out), (MOST_COLUMNS, 3));
+        let long = ResultShape::of(1664, (0..1664).map(columns(63)));
+        assert!(long.len() <= MOST_BYTES && long.left_out == 1664 - long.columns.len() as u64, "{long:?}");
+        let cut = ResultShape::of(3, (0..2).map(columns(2)));
+        assert_eq!((cut.columns.len(), cut.left_out), (2, 1), "the description is not all here");
         let json = serde_json::to_string(&wide).unwrap();
         assert_eq!(serde_json::from_str::<ResultShape>(&json).unwrap(), wide);
     }

@@ -5,6 +5,8 @@ use pg_query::protobuf::Token;
 
 /// What stands in place of a constant, and of a text that cannot be read.
 pub const PLACEHOLDER: &str = "?";
+/// PostgreSQL cuts names to 63 bytes, whole characters of up to four.
+const SHORTEST_CUT: usize = 60;
 /// What operators are made of (manual, section 4.1.3).
 const OPERATOR: [char; 17] =
     ['+', '-', '*', '/', '<', '>', '=', '~', '!', '@', '#', '%', '^', '&', '|', '`', '?'];
@@ -40,7 +42,11 @@ pub fn likeness(redacted: &str) -> String {
 }
 
 /// Whether a name looks like one: letters, digits, `_` and `$`, and words of them.
+/// One that was cut off may have had anything behind (manual, section 4.1.1).
 pub fn is_plain(name: &str) -> bool {
+    if name.len() >= SHORTEST_CUT {
+        return false;
+    }
     let begins = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     begins && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | ' '))
 }
@@ -84,6 +90,7 @@ mod tests {
 
     #[test]
     fn r5_2_no_constant_and_no_comment_stays() {
+        let long = format!("SELECT 1 AS \"{}\"", "k".repeat(64));
         for (text, redacted) in [
             (
                 "SELECT a FROM t WHERE ssn = '123-45-6789' AND b < 17",
@@ -92,6 +99,7 @@ mod tests {
             ("SELECT 'a''b', E'it\\'s', $$it$$, $x$a$$b$x$, U&'\\0061'", "SELECT ?, ?, ?, ?, ?"),
             ("SELECT a FROM t WHERE b = \"john@example.com\"", "SELECT a FROM t WHERE b = ?"),
             ("SELECT \"4111 1111\", \"Kunde\"", "SELECT ?, \"Kunde\""),
+            (long.as_str(), "SELECT ? AS ?"),
             ("SELECT 'one'\n  'two'", "SELECT ?"),
             ("SELECT N'x', B'101', X'1F', 1.5, 1e10, .5, 0x1F, 1_000", "SELECT N?, ?, ?, ?, ?, ?, ?, ?"),
             (

@@ -91,7 +91,7 @@ impl Running {
 
     /// Of its result; none where it has no rows.
     pub fn shape(&self) -> Option<&ResultShape> {
-        self.shape.as_ref().or_else(|| self.runs.as_ref()?.shape()).map(Arc::as_ref)
+        self.shape.as_ref().or_else(|| self.runs.as_ref()?.foreseen().shape()).map(Arc::as_ref)
     }
 
     /// Nobody will ever know how it ended.
@@ -232,10 +232,20 @@ impl Book {
         self.tracker.is_idle() || self.tracker.is_skipping()
     }
 
+    /// A name is closed, if the server will not skip that.
+    pub fn forget(&mut self, kind: Kind, name: &[u8]) {
+        match kind {
+            _ if self.tracker.is_skipping() => {}
+            Kind::Statement => self.names.close_statement(name),
+            Kind::Portal => self.names.close_portal(name),
+        }
+    }
+
     /// A Describe of the client's goes upstream.
     pub fn describe(&mut self, kind: Kind, name: &[u8]) -> Result<(), WireError> {
         if !self.tracker.is_skipping() {
-            self.names.describe(kind, name);
+            let certain = !self.unsettled || self.is_settled();
+            self.names.describe(kind, name, certain);
         }
         let sent = match kind {
             Kind::Statement => Sent::DescribeStatement,
@@ -450,14 +460,14 @@ impl Book {
                     let portal = self.names.confirmed(tag)?;
                     self.forget_pieces(portal.as_deref());
                 } else if tag == backend::tag::ROW_DESCRIPTION {
-                    let shape = self.shape(body)?;
+                    let shape = self.shape(body);
                     if let Some(running) = self.tracker.current() {
                         running.shape = Some(shape);
                     }
                 }
             }
             Event::Described => {
-                let shape = (tag == backend::tag::ROW_DESCRIPTION).then(|| self.shape(body)).transpose()?;
+                let shape = (tag == backend::tag::ROW_DESCRIPTION).then(|| self.shape(body));
                 if self.names.described(shape.as_ref())? {
                     fate = Fate::Drop;
                     // The Execute that it was asked for is answered next.
@@ -533,8 +543,8 @@ impl Book {
                 }
                 return Ok(fate);
             }
-            Event::Ready(status) => {
-                self.names.ready(status == TransactionStatus::Idle);
+            Event::Ready { status, spare } => {
+                self.names.ready(status == TransactionStatus::Idle, spare);
                 self.early = 0;
                 if self.tracker.is_idle() {
                     (self.unsettled, self.moved, self.unsynced) = (false, false, false);
@@ -565,8 +575,8 @@ impl Book {
         Fate::Replace(out)
     }
 
-    fn shape(&self, description: &[u8]) -> Result<Arc<ResultShape>, WireError> {
-        shape(description, self.live.texts.is_some()).map(Arc::new)
+    fn shape(&self, description: &[u8]) -> Arc<ResultShape> {
+        Arc::new(shape(description, self.live.texts.is_some()))
     }
 
     fn keep_pieces(&mut self, token: &Running) {
@@ -647,6 +657,8 @@ impl Then {
             },
             Class::Deallocate => Self::Deallocate(subject()),
             Class::DeclareCursor | Class::Close => Self::Cursor(subject()),
+            // The transaction's portals are gone, and a function may open others of their names.
+            Class::Commit | Class::Rollback => Self::Cursor(None),
             // DISCARD ALL alone resets settings, too; the others leave names alone.
             Class::Discard if statement.settings.iter().any(|setting| setting.name == "*") => Self::Discard,
             _ => Self::Nothing,

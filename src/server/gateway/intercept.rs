@@ -138,13 +138,8 @@ impl Connection {
             tag::CLOSE => {
                 let Named { kind, name } = Named::decode("Close", body)?;
                 let mut book = self.book();
-                let skipping = book.tracker.is_skipping();
+                book.forget(kind, name);
                 book.tracker.send(Sent::Close)?;
-                match kind {
-                    _ if skipping => {}
-                    Kind::Statement => book.names.close_statement(name),
-                    Kind::Portal => book.names.close_portal(name),
-                }
                 Ok(Step::Relay)
             }
             tag::SYNC => {
@@ -319,7 +314,7 @@ impl Connection {
         let mut out = BytesMut::new();
         frontend::parse(&mut out, name, POISON, []);
         // For what follows in this batch: it is not what the name stood for.
-        self.book().names.close_statement(name);
+        self.book().forget(Kind::Statement, name);
         self.refuse_extended(words, refusal, out).await
     }
 
@@ -383,7 +378,7 @@ impl Connection {
             _ if statement.is_empty() => Refusal::new("26000", "unnamed prepared statement does not exist"),
             _ => Refusal::new("26000", format!("prepared statement \"{shown}\" does not exist")),
         };
-        self.book().names.close_portal(portal);
+        self.book().forget(Kind::Portal, portal);
         let mut out = BytesMut::new();
         // A text, not a name: a client could have prepared a statement of any name.
         frontend::parse(&mut out, b"dbaccess", POISON, []);

@@ -17,6 +17,7 @@ use crate::wire::postgres::frontend::Kind;
 use crate::wire::postgres::{Tag, WireError, backend};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// The server tells names apart by so many bytes (NAMEDATALEN - 1), and by no more.
 const NAME: usize = 63;
@@ -46,9 +47,9 @@ pub struct Portal {
 }
 
 impl Portal {
-    /// The shape of its result, as far as it was told.
-    pub fn shape(&self) -> Option<&Arc<ResultShape>> {
-        self.result.told().or_else(|| self.prepared.result.told())?.as_ref()
+    /// What is known of its result.
+    pub fn foreseen(&self) -> &Foreseen {
+        if is_fixed(&self.prepared.facts) { &self.prepared.result } else { &self.result }
     }
 }
 
@@ -61,14 +62,12 @@ enum Described {
 }
 
 impl Described {
-    fn results(&self) -> impl Iterator<Item = &Foreseen> {
-        let (prepared, portal) = match self {
-            Self::Statement(prepared) => (Some(prepared), None),
-            Self::Portal(portal) => (Some(&portal.prepared), Some(&portal.result)),
-            Self::Other => (None, None),
-        };
-        let fixed = prepared.filter(|prepared| is_fixed(&prepared.facts));
-        portal.into_iter().chain(fixed.map(|prepared| &prepared.result))
+    fn foreseen(&self) -> Option<&Foreseen> {
+        match self {
+            Self::Statement(prepared) => is_fixed(&prepared.facts).then_some(&prepared.result),
+            Self::Portal(portal) => Some(portal.foreseen()),
+            Self::Other => None,
+        }
     }
 }
 
@@ -106,6 +105,8 @@ pub struct Names {
     pending: VecDeque<Change>,
     /// Batches that were sent whole.
     batches: u64,
+    /// Bytes that are kept of shapes.
+    shapes: Arc<AtomicUsize>,
 }
 
 /// What an error without a token is about.
@@ -209,9 +210,11 @@ impl Names {
         self.pending.push_back(Change::ClosePortal { name: key(name).to_vec() });
     }
 
-    /// The client asks what a result will be like.
-    pub fn describe(&mut self, kind: Kind, name: &[u8]) {
+    /// The client asks what a result will be like. `certain`: no SQL on its way
+    /// changes what the name stands for.
+    pub fn describe(&mut self, kind: Kind, name: &[u8], certain: bool) {
         let of = match kind {
+            _ if !certain => None,
             Kind::Statement => known(self.statement(name)).map(Described::Statement),
             Kind::Portal => known(self.portal(name)).map(Described::Portal),
         };
@@ -222,7 +225,7 @@ impl Names {
     /// first what its result is like.
     pub fn execute(&mut self, portal: Option<&Arc<Portal>>) -> bool {
         let of = portal.map_or(Described::Other, |portal| Described::Portal(Arc::clone(portal)));
-        let is_known = of.results().any(|result| result.is_known_in(self.batch_number()));
+        let is_known = of.foreseen().is_some_and(|result| result.is_known_in(self.batch_number()));
         if !is_known {
             self.ask(of, true);
         }
@@ -230,7 +233,9 @@ impl Names {
     }
 
     fn ask(&mut self, of: Described, ours: bool) {
-        of.results().for_each(|result| result.ask(self.batch_number()));
+        if let Some(result) = of.foreseen() {
+            result.ask(self.batch_number());
+        }
         self.pending.push_back(Change::Describe { of, ours });
     }
 
@@ -244,7 +249,9 @@ impl Names {
         let Some(Change::Describe { of, ours }) = self.pending.pop_front() else {
             return Err(unasked(backend::tag::ROW_DESCRIPTION));
         };
-        of.results().for_each(|result| result.tell(shape));
+        if let Some(result) = of.foreseen() {
+            result.tell(shape, &self.shapes);
+        }
         Ok(ours)
     }
 
@@ -294,10 +301,13 @@ impl Names {
         Failing { prepared, next }
     }
 
-    /// ReadyForQuery ends the batch, and outside a transaction all portals.
-    pub fn ready(&mut self, idle: bool) {
-        self.failed(false);
-        self.pending.pop_front();
+    /// ReadyForQuery ends the batch, unless it is a `spare` one, and outside a
+    /// transaction all portals.
+    pub fn ready(&mut self, idle: bool, spare: bool) {
+        if !spare {
+            self.failed(false);
+            self.pending.pop_front();
+        }
         if idle {
             self.portals.clear();
         }

@@ -13,7 +13,7 @@ pub use encode::{
     ready_for_query, sasl_continue, sasl_final, sasl_mechanisms,
 };
 
-pub use rows::{ColumnDescription, data_row, row_description};
+pub use rows::{ColumnDescription, data_row, first_columns, row_description};
 
 use super::frame::Treatment;
 

@@ -18,18 +18,27 @@ pub struct ColumnDescription {
 pub fn row_description(body: &[u8]) -> Result<Vec<ColumnDescription>, WireError> {
     let mut reader = Reader::new("RowDescription", body);
     let count = reader.u16()?;
-    let mut columns = Vec::new();
-    for _ in 0..count {
-        let name = String::from_utf8_lossy(reader.cstr()?).into_owned();
-        // The table's OID and the column's number in it.
-        reader.bytes(4 + 2)?;
-        let type_oid = reader.u32()?;
-        // The type's size and modifier.
-        reader.bytes(2 + 4)?;
-        columns.push(ColumnDescription { name, type_oid, format: reader.i16()?.into() });
-    }
+    let columns = (0..count).map(|_| column(&mut reader)).collect::<Result<_, _>>()?;
     reader.end()?;
     Ok(columns)
+}
+
+/// The first columns of a RowDescription, of which the end may be missing, and
+/// how many it has.
+pub fn first_columns(body: &[u8]) -> (usize, impl Iterator<Item = ColumnDescription>) {
+    let mut reader = Reader::new("RowDescription", body);
+    let count = reader.u16().unwrap_or(0);
+    (usize::from(count), (0..count).map_while(move |_| column(&mut reader).ok()))
+}
+
+fn column(reader: &mut Reader<'_>) -> Result<ColumnDescription, WireError> {
+    let name = String::from_utf8_lossy(reader.cstr()?).into_owned();
+    // The table's OID and the column's number in it.
+    reader.bytes(4 + 2)?;
+    let type_oid = reader.u32()?;
+    // The type's size and modifier.
+    reader.bytes(2 + 4)?;
+    Ok(ColumnDescription { name, type_oid, format: reader.i16()?.into() })
 }
 
 /// The values of a DataRow; `None` is NULL.
@@ -53,6 +62,9 @@ mod tests {
         assert_eq!(shown, [("id", 23, Format::Binary), ("n", 25, Format::Text)]);
         for length in 0..body.len() {
             assert!(row_description(&body[..length]).is_err());
+            let (count, first) = first_columns(&body[..length]);
+            let whole = [22, 43].iter().filter(|end| **end <= length).count();
+            assert_eq!((count, first.count()), (if length < 2 { 0 } else { 2 }, whole), "{length}");
         }
         let row = b"\0\x03\0\0\0\x01a\xff\xff\xff\xff\0\0\0\0";
         assert_eq!(data_row(row).unwrap(), [Some(b"a".as_slice()), None, Some(b"")]);

@@ -23,7 +23,7 @@
 //!     tracker.receive(b'E', b"C22012\0\0")?,
 //!     Event::Failed { token: Some("select"), refused: false, .. }
 //! ));
-//! assert!(matches!(tracker.receive(b'Z', b"I")?, Event::Ready(_)));
+//! assert!(matches!(tracker.receive(b'Z', b"I")?, Event::Ready { .. }));
 //! # Ok::<(), dbaccess::wire::postgres::WireError>(())
 //! ```
 
@@ -103,7 +103,12 @@ pub enum Event<'b, T> {
         /// or what is sent already before the next Sync.
         skipped: Vec<T>,
     },
-    Ready(TransactionStatus),
+    Ready {
+        status: TransactionStatus,
+        /// It ends nothing that is still awaited: it answers a Sync that a COPY might
+        /// have swallowed.
+        spare: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -468,18 +473,17 @@ impl<T> Tracker<T> {
     }
 
     fn ready<'b>(&mut self, status: TransactionStatus) -> Result<Event<'b, T>, WireError> {
-        match self.pending.front() {
-            Some(Entry::Sync | Entry::QueryEnd) => {
-                self.pending.pop_front();
-            }
-            _ if self.spare_ready > 0 => {
+        let awaited = matches!(self.pending.front(), Some(Entry::Sync | Entry::QueryEnd));
+        match awaited {
+            true => drop(self.pending.pop_front()),
+            false if self.spare_ready > 0 => {
                 self.spare_ready -= 1;
                 self.skip = Skip::No;
             }
-            _ => return Err(self.unexpected(tag::READY)),
+            false => return Err(self.unexpected(tag::READY)),
         }
         self.status = status;
-        Ok(Event::Ready(status))
+        Ok(Event::Ready { status, spare: !awaited })
     }
 
     /// Whether the server skips what is sent now; if not, takes room for it.

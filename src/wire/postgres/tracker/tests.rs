@@ -73,7 +73,9 @@ fn said(tracker: &mut Tracker<char>, step: &str) -> Option<String> {
         Ok(Event::Empty { token }) => Some(format!("empty:{}", token.unwrap_or('-'))),
         Ok(Event::Suspended { token }) => Some(format!("more:{token}")),
         Ok(Event::Returned { token }) => Some(format!("returned:{token}")),
-        Ok(Event::Ready(status)) => Some(format!("ready:{}", char::from(status.byte()))),
+        Ok(Event::Ready { status, spare }) => {
+            Some(format!("{}:{}", if spare { "spare" } else { "ready" }, char::from(status.byte())))
+        }
         Ok(Event::Failed { token, refused, skipped, .. }) => {
             let skipped: String = skipped.into_iter().collect();
             let skipped = if skipped.is_empty() { skipped } else { format!("/{skipped}") };
