@@ -259,7 +259,11 @@ impl Writer<'_> {
         if statement.more_columns > 0 {
             self.say(Ink::Dim, format!("  … and {} more columns", statement.more_columns));
         }
-        if !self.timeline.recorded && statement.rows > 0 && !statement.columns.is_empty() {
+        if statement.grid.is_empty()
+            && statement.rows > 0
+            && !statement.columns.is_empty()
+            && !self.timeline.recorded
+        {
             self.say(Ink::Dim, "  the rows are not in here".to_owned());
         }
         for copied in &statement.copied {

@@ -184,10 +184,10 @@ fn a_sync_during_copy_in_is_swallowed() {
         // A line is refused after the first Sync was swallowed.
         (">E:a >S <G <E >c >S <ZI >Q:b <C <ZI", "copy fail:a ready:I done:b ready:I"),
         // A trigger refuses before the data is read: the first Sync counts.
-        (">E:a >S <G <E <ZI >c >S <ZI >Q:b <C <ZI", "copy fail:a ready:I ready:I done:b ready:I"),
-        (">E:a >S >c >S <G <E <ZI <ZI", "copy fail:a ready:I ready:I"),
+        (">E:a >S <G <E <ZI >c >S <ZI >Q:b <C <ZI", "copy fail:a spare:I ready:I done:b ready:I"),
+        (">E:a >S >c >S <G <E <ZI <ZI", "copy fail:a ready:I spare:I"),
         (">E:a >S >c >S >E:b >S <G <E <ZI <C <ZI", "copy fail:a ready:I done:b ready:I"),
-        (">E:a >S >c >S >E:b >S <G <E <ZI <ZI <C <ZI", "copy fail:a ready:I ready:I done:b ready:I"),
+        (">E:a >S >c >S >E:b >S <G <E <ZI <ZI <C <ZI", "copy fail:a ready:I spare:I done:b ready:I"),
         // It fails before COPY begins: no Sync is swallowed.
         (">E:a >S >c >S <E <ZI <ZI", "fail:a ready:I ready:I"),
         // Whether these run depends on it and cannot be told.
@@ -202,7 +202,7 @@ fn a_sync_during_copy_in_is_swallowed() {
         // Without such a Sync it can be told.
         (">E:a >c >E:b >S <G <E <ZI", "copy fail:a/b ready:I"),
         (">E:a <G <E >E:b >c >S <ZI", "copy fail:a skip:b ready:I"),
-        (">Q:a <G >S <E <ZI <ZI >Q:b <C <ZI", "copy fail:a ready:I ready:I done:b ready:I"),
+        (">Q:a <G >S <E <ZI <ZI >Q:b <C <ZI", "copy fail:a ready:I spare:I done:b ready:I"),
         (">Q:a <G >S >c <C <ZI", "copy done:a ready:I"),
     ]);
 }
