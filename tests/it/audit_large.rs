@@ -185,10 +185,11 @@ fn multiply(path: &Path) {
              SELECT {BEHIND} + 2 * i, {start} + i * {step}, 1 + {session}, k.shape,
                     k.sensitivity, k.outcome, k.export, k.rows, k.rows * 40, 1800
              FROM n CROSS JOIN kinds k ON k.no = {kind};
-             {numbers} INSERT INTO texts (seq, connection, text, parameters, result, export)
-             SELECT {BEHIND} + 2 * i, 'con-1', k.text || ' -- ' || i, '[]', k.result, k.exported
+             {numbers} INSERT INTO texts (seq, connection, text, parameters, result, result_shape, export)
+             SELECT {BEHIND} + 2 * i, 'con-1', k.text || ' -- ' || i, '[]', k.result, {shape}, k.exported
              FROM n CROSS JOIN kinds k ON k.no = {kind};
              COMMIT;",
+            shape = r#"'{"columns":[{"name":"id","type":"bigint"},{"name":"email","type":"text"}]}'"#,
             numbers = numbers(from, (from + 500_000).min(STATEMENTS)),
             start = (END - YEAR) * 1_000_000,
             step = YEAR * 1_000_000 / STATEMENTS,

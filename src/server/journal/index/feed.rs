@@ -111,7 +111,7 @@ impl Rows<'_> {
                 let shape = shape.map(|shape| serde_json::to_string(&shape).unwrap_or_default());
                 let result = serde_json::to_string(&result).unwrap_or_default();
                 self.run(
-                    "UPDATE texts SET result = ?2, shape = ?3, export = ?4, ended = ?5, sealed_result = ?6
+                    "UPDATE texts SET result = ?2, result_shape = ?3, export = ?4, ended = ?5, sealed_result = ?6
                      WHERE seq = ?1",
                     params![seq, result, shape, export, ended, sealed],
                 )

@@ -12,7 +12,7 @@
 pub(super) const VERSION: u32 = 9;
 
 /// Times are microseconds since 1970, days are days since then; `teams`,
-/// `unmasked`, `facts`, `result`, `shape`, `parameters` and `export` are JSON.
+/// `unmasked`, `facts`, `result`, `result_shape`, `parameters` and `export` are JSON.
 /// `sensitivity` and `outcome` are what [`super::codes`] says.
 pub(super) const SCHEMA: &str = "
     BEGIN;
@@ -66,7 +66,7 @@ pub(super) const SCHEMA: &str = "
     -- `sealed` and `sealed_result`: what the text, and the result, leave out.
     CREATE TABLE texts (
         seq INTEGER PRIMARY KEY, connection TEXT NOT NULL, text TEXT NOT NULL, parameters TEXT NOT NULL,
-        result TEXT, shape TEXT, export TEXT, sealed TEXT, sealed_result TEXT,
+        result TEXT, result_shape TEXT, export TEXT, sealed TEXT, sealed_result TEXT,
         -- The line of its outcome: the way back from `outcomes`.
         ended INTEGER
     ) STRICT;

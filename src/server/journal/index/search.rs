@@ -119,7 +119,7 @@ pub(super) fn whole(found: &str, order: &str) -> String {
                 EXISTS (SELECT 1 FROM events
                         WHERE kind IN ('recording.started', 'recording.chunk', 'recording.ended')
                         AND body ->> '$.session' = e.session),
-                t.shape, s.place
+                t.result_shape, s.place
          FROM ({found}) s
          CROSS JOIN sessions e ON e.no = s.session
          CROSS JOIN shapes h ON h.no = s.shape
