@@ -460,15 +460,18 @@ impl Book {
                     let portal = self.names.confirmed(tag)?;
                     self.forget_pieces(portal.as_deref());
                 } else if tag == backend::tag::ROW_DESCRIPTION {
-                    let shape = self.shape(body);
+                    let shape = shape(body, self.live.texts.is_some());
                     if let Some(running) = self.tracker.current() {
-                        running.shape = Some(shape);
+                        running.shape = Some(Arc::new(shape));
                     }
                 }
             }
             Event::Described => {
-                let shape = (tag == backend::tag::ROW_DESCRIPTION).then(|| self.shape(body));
-                if self.names.described(shape.as_ref())? {
+                let redacted = self.live.texts.is_some();
+                let has_rows = tag == backend::tag::ROW_DESCRIPTION;
+                let read = || has_rows.then(|| Arc::new(shape(body, redacted)));
+                let (ours, shape) = self.names.described(read)?;
+                if ours {
                     fate = Fate::Drop;
                     // The Execute that it was asked for is answered next.
                     if let Some(running) = self.tracker.current() {
@@ -573,10 +576,6 @@ impl Book {
         let mut out = BytesMut::new();
         backend::error_with(&mut out, fields, position, hint.as_deref());
         Fate::Replace(out)
-    }
-
-    fn shape(&self, description: &[u8]) -> Arc<ResultShape> {
-        Arc::new(shape(description, self.live.texts.is_some()))
     }
 
     fn keep_pieces(&mut self, token: &Running) {

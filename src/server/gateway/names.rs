@@ -225,7 +225,8 @@ impl Names {
     /// first what its result is like.
     pub fn execute(&mut self, portal: Option<&Arc<Portal>>) -> bool {
         let of = portal.map_or(Described::Other, |portal| Described::Portal(Arc::clone(portal)));
-        let is_known = of.foreseen().is_some_and(|result| result.is_known_in(self.batch_number()));
+        let is_known =
+            of.foreseen().is_some_and(|result| result.is_known_in(self.batch_number(), &self.shapes));
         if !is_known {
             self.ask(of, true);
         }
@@ -244,15 +245,24 @@ impl Names {
         self.batches + 1
     }
 
-    /// The end of the answer to a Describe: none is NoData. Whether it is the gateway's.
-    pub fn described(&mut self, shape: Option<&Arc<ResultShape>>) -> Result<bool, WireError> {
+    /// The end of the answer to a Describe, which is read where it tells something
+    /// new; none is NoData. Whether it is the gateway's, and what was read.
+    pub fn described(
+        &mut self,
+        read: impl FnOnce() -> Option<Arc<ResultShape>>,
+    ) -> Result<(bool, Option<Arc<ResultShape>>), WireError> {
         let Some(Change::Describe { of, ours }) = self.pending.pop_front() else {
             return Err(unasked(backend::tag::ROW_DESCRIPTION));
         };
-        if let Some(result) = of.foreseen() {
-            result.tell(shape, &self.shapes);
+        let result = of.foreseen();
+        if result.map_or(!ours, Foreseen::is_told) {
+            return Ok((ours, None));
         }
-        Ok(ours)
+        let shape = read();
+        if let Some(result) = result {
+            result.tell(shape.as_ref(), &self.shapes);
+        }
+        Ok((ours, shape))
     }
 
     /// What ends in a ReadyForQuery was sent: Sync, or another.

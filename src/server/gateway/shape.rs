@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 
 /// All that one connection's statements keep of shapes, in bytes.
 const MOST_SHAPES: usize = 4 << 20;
+/// With less room than that what was asked for may not be kept.
+const LEAST_ROOM: usize = 1 << 20;
 
 /// What is known of the result of a prepared statement or portal before it comes.
 #[derive(Debug, Default)]
@@ -53,8 +55,13 @@ impl Foreseen {
         self.asked.store(batch, Ordering::Relaxed);
     }
 
-    pub fn is_known_in(&self, batch: u64) -> bool {
-        self.told.get().is_some() || self.asked.load(Ordering::Relaxed) == batch
+    pub fn is_told(&self) -> bool {
+        self.told.get().is_some()
+    }
+
+    pub fn is_known_in(&self, batch: u64, all: &AtomicUsize) -> bool {
+        let is_asked = self.asked.load(Ordering::Relaxed) == batch;
+        self.is_told() || is_asked && all.load(Ordering::Relaxed) + LEAST_ROOM <= MOST_SHAPES
     }
 }
 
@@ -82,17 +89,17 @@ mod tests {
         let full = Arc::new(AtomicUsize::new(MOST_SHAPES));
         let result = Foreseen::default();
         result.ask(3);
-        assert!(result.is_known_in(3) && !result.is_known_in(4));
         result.tell(Some(&shape), &full);
-        assert!(!result.is_known_in(4) && result.shape().is_none());
+        assert!(!result.is_known_in(3, &full) && result.shape().is_none());
         full.store(0, Ordering::Relaxed);
+        assert!(result.is_known_in(3, &full) && !result.is_known_in(4, &full));
         result.tell(Some(&shape), &full);
-        assert!(result.is_known_in(4) && result.shape() == Some(&shape));
+        assert!(result.is_known_in(4, &full) && result.shape() == Some(&shape));
         assert!(full.load(Ordering::Relaxed) > 0);
         drop(result);
         assert_eq!(full.load(Ordering::Relaxed), 0);
         let without_rows = Foreseen::default();
         without_rows.tell(None, &full);
-        assert!(without_rows.is_known_in(1) && without_rows.shape().is_none());
+        assert!(without_rows.is_known_in(1, &full) && without_rows.shape().is_none());
     }
 }
